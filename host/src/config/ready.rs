@@ -1,0 +1,294 @@
+//! The configuration as the gateway uses it: checked, complete, without a value that could be wrong.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use ipnet::IpNet;
+use semver::VersionReq;
+
+use crate::router::pattern::{HostPattern, PathPattern};
+
+/// Everything one configuration file says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients connect; at least one, names and addresses unique.
+    pub listeners: Vec<Listener>,
+    /// The admin listener.
+    pub admin: Admin,
+    /// Number of worker threads; fixed for the process. One per core unless set.
+    pub workers: usize,
+    /// The watched folder, made absolute against the folder of the configuration file.
+    pub plugins_dir: PathBuf,
+    /// Where the gateway keeps images and verdicts, made absolute likewise.
+    pub state_dir: PathBuf,
+    /// How plugin files are admitted.
+    pub loader: Loader,
+    /// What one client may use.
+    pub limits: Limits,
+    /// How long a client may take.
+    pub client_timeouts: ClientTimeouts,
+    /// Addresses whose forwarding headers are believed.
+    pub trusted_addresses: Vec<IpNet>,
+    /// The pseudonym for `Via` (RFC 9110, 7.6.3); none: no `Via` is added.
+    pub via: Option<String>,
+    /// Whether repeated slashes in a path become one before routing.
+    pub merge_slashes: bool,
+    /// When `/readyz` says yes.
+    pub readiness: Readiness,
+    /// How old generations and connections end.
+    pub drain: Drain,
+    /// Groups of targets.
+    pub upstreams: Vec<Upstream>,
+    /// What routes lead to.
+    pub services: Vec<Service>,
+    /// Which request goes where.
+    pub routes: Vec<Route>,
+    /// Plugins attached globally.
+    pub plugins: Vec<PluginUse>,
+}
+
+/// One place where clients connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name in logs and status.
+    pub name: Arc<str>,
+    /// Where it binds.
+    pub address: SocketAddr,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it binds.
+    pub address: SocketAddr,
+    /// The bearer token it asks for; always there when the address is not loopback.
+    pub token: Option<Secret>,
+}
+
+/// A text that never prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself; for comparison and for plugins, never for a log.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// How plugin files are admitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loader {
+    /// Who may be able to write to plugin files.
+    pub permissions: Permissions,
+    /// How long a preflight may take.
+    pub preflight_timeout: Duration,
+    /// How long one foreign control call (load, configure, start, destroy, unload) may take before it counts as stuck.
+    pub call_timeout: Duration,
+    /// When an image is unmapped.
+    pub unload: UnloadPolicy,
+    /// How many distinct images may stay mapped.
+    pub max_images: usize,
+}
+
+/// Who may be able to write to plugin files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permissions {
+    /// Neither group nor world.
+    Strict,
+    /// The group may.
+    Relaxed,
+}
+
+/// When an image is unmapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnloadPolicy {
+    /// When the file proves that nothing pins it.
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// What one client may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request head, request line included.
+    pub header_bytes: usize,
+    /// Number of header fields.
+    pub headers: usize,
+    /// Bytes of a request body, unless the route says otherwise.
+    pub body_bytes: u64,
+    /// Open client connections in the whole process.
+    pub connections: usize,
+}
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientTimeouts {
+    /// From the first byte of a head to its end.
+    pub header: Duration,
+    /// Between two pieces of a body, in either direction.
+    pub body: Duration,
+    /// Between two requests of a connection.
+    pub idle: Duration,
+}
+
+/// When `/readyz` says yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Once everything configured could be served; later failures of routes make it `degraded`.
+    Normal,
+    /// Only while everything configured can be served.
+    Strict,
+}
+
+/// How old generations and connections end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// How long a replaced generation may live; none: as long as an exchange holds it.
+    pub max: Option<Duration>,
+    /// How long a shutdown waits for running exchanges.
+    pub shutdown: Duration,
+}
+
+/// A group of targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name; services refer to it.
+    pub name: Arc<str>,
+    /// How a target is chosen.
+    pub algorithm: Algorithm,
+    /// At least one, addresses unique.
+    pub targets: Vec<Target>,
+}
+
+/// How a target is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// In turn, by weight.
+    RoundRobin,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its share, 1 to 1000.
+    pub weight: u32,
+}
+
+/// What routes lead to.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Its name; routes refer to it.
+    pub name: Arc<str>,
+    /// Index into [`Config::upstreams`].
+    pub upstream: usize,
+    /// How long an upstream may take.
+    pub timeouts: ServiceTimeouts,
+    /// Plugins attached to the service.
+    pub plugins: Vec<PluginUse>,
+}
+
+/// How long an upstream may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceTimeouts {
+    /// To connect to one target.
+    pub connect: Duration,
+    /// From the sent request to the head of the answer.
+    pub response: Duration,
+    /// Between two pieces of a body, in either direction.
+    pub idle: Duration,
+}
+
+/// Which request goes where.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its name; unique.
+    pub name: Arc<str>,
+    /// Index into [`Config::services`].
+    pub service: usize,
+    /// Hosts it serves; empty: any.
+    pub hosts: Vec<HostPattern>,
+    /// Paths it serves; never empty (any path is the prefix `/`).
+    pub paths: Vec<PathPattern>,
+    /// Methods it serves; empty: any. `HEAD` is admitted where `GET` is.
+    pub methods: Vec<Method>,
+    /// Wins over everything else; 0 unless set.
+    pub priority: i32,
+    /// Whether the matched prefix is taken off before forwarding.
+    pub strip_path: bool,
+    /// Whether the upstream sees the client's `Host`, or the address of the target.
+    pub preserve_host: bool,
+    /// Bytes of a request body, where the route has a limit of its own.
+    pub body_bytes: Option<u64>,
+    /// Plugins attached to the route.
+    pub plugins: Vec<PluginUse>,
+}
+
+/// One attachment of a plugin.
+#[derive(Debug, Clone)]
+pub struct PluginUse {
+    /// Id of the plugin.
+    pub name: Arc<str>,
+    /// Which versions it admits.
+    pub version: VersionReq,
+    /// The configuration, as JSON text with secrets filled in. Never print it.
+    pub config: Secret,
+    /// What happens when the plugin fails.
+    pub on_error: OnError,
+    /// Its place in every phase; none: what the plugin says.
+    pub priority: Option<i32>,
+    /// Where it stands in the file.
+    pub place: Place,
+}
+
+/// What happens when a plugin fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// The exchange is answered with 500.
+    Closed,
+    /// The plugin is skipped for the rest of the exchange.
+    Open,
+}
+
+/// A place in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The key, such as `routes[0].plugins[1].config`.
+    pub key: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}:{}: {}",
+            self.file, self.line, self.column, self.key
+        )
+    }
+}

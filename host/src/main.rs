@@ -1,0 +1,2 @@
+//! Swapgate.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The one normal form of a path.

@@ -1,0 +1,271 @@
+//! Structures that cross the line, field by field as in `swapgate.h`, where each is documented.
+#![allow(missing_docs)] // each field is documented in the header, which is the reference
+
+use core::ffi::{c_char, c_void};
+
+/// Names one running exchange.
+pub type ExchangeTok = u64;
+
+/// Borrowed bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SgStr {
+    pub ptr: *const u8,
+    pub len: usize,
+}
+
+impl SgStr {
+    /// No bytes.
+    pub const EMPTY: Self = Self {
+        ptr: core::ptr::null(),
+        len: 0,
+    };
+
+    /// A view of `bytes`; the caller keeps them alive for as long as the view is read.
+    #[must_use]
+    pub const fn new(bytes: &[u8]) -> Self {
+        Self {
+            ptr: bytes.as_ptr(),
+            len: bytes.len(),
+        }
+    }
+}
+
+/// One header.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SgHeader {
+    pub name: SgStr,
+    pub value: SgStr,
+}
+
+/// Room for an error text, given by the gateway.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SgErrorBuf {
+    pub ptr: *mut u8,
+    pub cap: usize,
+    pub len: usize,
+}
+
+/// A state destructor.
+pub type ReleaseFn = unsafe extern "C" fn(state: *mut c_void);
+
+/// What the gateway offers.
+#[repr(C)]
+pub struct SgHost {
+    pub struct_size: u32,
+    pub abi_minor: u32,
+    pub private_: *const c_void,
+    pub log: unsafe extern "C" fn(host: *const SgHost, level: u32, text: SgStr) -> i32,
+    pub attr_text: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        attr: u32,
+        out: *mut SgStr,
+    ) -> i32,
+    pub attr_number: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        attr: u32,
+        out: *mut u64,
+    ) -> i32,
+    pub attr_set: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        attr: u32,
+        value: SgStr,
+    ) -> i32,
+    pub param_get: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        name: SgStr,
+        out: *mut SgStr,
+    ) -> i32,
+    pub param_nth: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        index: usize,
+        name: *mut SgStr,
+        value: *mut SgStr,
+    ) -> i32,
+    pub header_get: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        map: u32,
+        name: SgStr,
+        out: *mut SgStr,
+    ) -> i32,
+    pub header_nth: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        map: u32,
+        name: SgStr,
+        index: usize,
+        out: *mut SgStr,
+    ) -> i32,
+    pub headers_list: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        map: u32,
+        out: *mut SgHeader,
+        cap: usize,
+        count: *mut usize,
+    ) -> i32,
+    pub header_set: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        map: u32,
+        name: SgStr,
+        value: SgStr,
+    ) -> i32,
+    pub header_append: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        map: u32,
+        name: SgStr,
+        value: SgStr,
+    ) -> i32,
+    pub header_remove: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        map: u32,
+        name: SgStr,
+    ) -> i32,
+    pub respond: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        status: u32,
+        headers: *const SgHeader,
+        header_count: usize,
+        body: SgStr,
+    ) -> i32,
+    pub var_get: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        name: SgStr,
+        out: *mut SgStr,
+    ) -> i32,
+    pub var_set: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        name: SgStr,
+        value: SgStr,
+    ) -> i32,
+    pub state_get: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        out: *mut *mut c_void,
+    ) -> i32,
+    pub state_set: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        state: *mut c_void,
+        release: Option<ReleaseFn>,
+    ) -> i32,
+    pub consumer_get:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, out: *mut SgStr) -> i32,
+    pub consumer_set:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, consumer: SgStr) -> i32,
+    pub set_error:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, text: SgStr) -> i32,
+}
+
+/// A hook that takes part in an exchange.
+pub type PhaseFn = unsafe extern "C" fn(instance: *mut c_void, exchange: ExchangeTok) -> i32;
+/// The last hook of an exchange.
+pub type RequestEndFn = unsafe extern "C" fn(instance: *mut c_void, exchange: ExchangeTok);
+/// Prepares an image.
+pub type LoadFn = unsafe extern "C" fn(host: *const SgHost, error: *mut SgErrorBuf) -> i32;
+/// Undoes [`LoadFn`].
+pub type UnloadFn = unsafe extern "C" fn(deadline_ms: u64) -> i32;
+/// Makes an instance.
+pub type ConfigureFn = unsafe extern "C" fn(
+    host: *const SgHost,
+    config: SgStr,
+    instance: *mut *mut c_void,
+    error: *mut SgErrorBuf,
+) -> i32;
+/// Tells an instance that it is about to serve.
+pub type StartFn = unsafe extern "C" fn(instance: *mut c_void, error: *mut SgErrorBuf) -> i32;
+/// Ends an instance.
+pub type DestroyFn = unsafe extern "C" fn(instance: *mut c_void);
+
+/// What the plugin offers.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SgPlugin {
+    pub struct_size: u32,
+    pub flags: u32,
+    pub id: SgStr,
+    pub version: SgStr,
+    pub features_required: u64,
+    pub features_optional: u64,
+    pub priority: i32,
+    pub request_body: u32,
+    pub response_body: u32,
+    pub reserved: u32,
+    pub config_schema: SgStr,
+    pub load: Option<LoadFn>,
+    pub unload: Option<UnloadFn>,
+    pub configure: Option<ConfigureFn>,
+    pub start: Option<StartFn>,
+    pub destroy: Option<DestroyFn>,
+    pub rewrite: Option<PhaseFn>,
+    pub access: Option<PhaseFn>,
+    pub header_filter: Option<PhaseFn>,
+    pub log: Option<PhaseFn>,
+    pub request_end: Option<RequestEndFn>,
+}
+
+/// What can be read from the file before any code of the plugin runs.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SgDescriptor {
+    pub magic: [u8; 8],
+    pub struct_size: u32,
+    pub abi_major: u32,
+    pub abi_min_minor: u32,
+    pub abi_max_minor: u32,
+    pub flags: u32,
+    pub reserved: u32,
+    pub sdk: [c_char; 32],
+    pub toolchain: [c_char; 64],
+    pub id: [c_char; 64],
+    pub version: [c_char; 64],
+}
+
+/// What the gateway says at the door.
+#[repr(C)]
+pub struct SgEntryArgs {
+    pub struct_size: u32,
+    pub abi_major: u32,
+    pub abi_min_minor: u32,
+    pub abi_max_minor: u32,
+    pub flags: u32,
+    pub reserved: u32,
+    pub features: u64,
+    pub host: *const SgHost,
+}
+
+/// What the plugin answers at the door.
+#[repr(C)]
+pub struct SgEntryOut {
+    pub struct_size: u32,
+    pub abi_minor: u32,
+    pub plugin: *const SgPlugin,
+    pub error: SgErrorBuf,
+}
+
+/// The door itself.
+pub type EntryFn = unsafe extern "C" fn(args: *const SgEntryArgs, out: *mut SgEntryOut) -> i32;
+
+const _: () = assert!(size_of::<SgDescriptor>() == 256);
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<SgStr>() == 16);
+    assert!(size_of::<SgHost>() == 176);
+    assert!(size_of::<SgPlugin>() == 168);
+    assert!(size_of::<SgEntryArgs>() == 40);
+    assert!(size_of::<SgEntryOut>() == 40);
+};

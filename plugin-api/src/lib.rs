@@ -1,0 +1,1 @@
+//! Write Swapgate plugins in Rust.
