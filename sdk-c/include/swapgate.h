@@ -234,8 +234,8 @@ struct sg_host {
     /* The state this instance left in this exchange; null if none. [hook] */
     int32_t (*state_get)(const sg_host *host, sg_exchange_tok exchange, void **out);
 
-    /* Leaves a state. `release` (may be null) is called with it exactly once: when it is replaced, or after
-     * request_end(). [hook] The state stays the plugin's memory. */
+    /* Leaves a state. `release` (may be null) is called with it exactly once, after request_end() of this exchange;
+     * so is that of a state which a later call replaced. [hook] The state stays the plugin's memory. */
     int32_t (*state_set)(const sg_host *host, sg_exchange_tok exchange, void *state, void (*release)(void *state));
 
     /* The authenticated consumer. [hook] SG_E_NOT_FOUND: nobody yet. */

@@ -1,0 +1,249 @@
+//! What plugins may see and change of one exchange, and the rules for it.
+//!
+//! This room is plain data and checks: it calls no plugin and opens no socket. `plugin::ffi` shows it to plugins
+//! through the contract; `exchange` fills it and reads it back. Nothing here is shared between threads.
+//!
+//! - [`Context`]: the data of one exchange;
+//! - [`Frame`]: a context together with what it was matched against, for the length of one hook;
+//! - [`headers`]: which headers a plugin may touch;
+//! - [`vars`]: variables shared between plugins.
+
+mod access;
+pub mod headers;
+#[cfg(debug_assertions)]
+pub mod lent;
+mod phase;
+mod vars;
+
+use std::cell::OnceCell;
+use std::ffi::c_void;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use smallvec::SmallVec;
+
+pub use access::{Attribute, Denied, Number};
+pub use phase::{PHASES, Phase};
+pub use vars::Vars;
+
+use crate::router::table::{Params, Table};
+
+/// The data of one exchange that plugins can reach.
+#[derive(Debug)]
+pub struct Context {
+    /// Names the exchange at the contract; never used twice in a process.
+    pub token: u64,
+    /// The id in logs and answers.
+    pub request_id: RequestId,
+    /// Request method.
+    pub method: Method,
+    /// Host the client asked for: lower case, no port.
+    pub host: Box<str>,
+    /// The path in its normal form, where it differs from what the client sent or was rewritten.
+    path: Text,
+    /// The query without its question mark.
+    query: Text,
+    /// Request headers, hop-by-hop fields already gone.
+    pub request_headers: HeaderMap,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// This end of the connection.
+    pub local: SocketAddr,
+    /// The client, as trusted proxies report it.
+    pub client: IpAddr,
+    /// Parameters of the matched pattern.
+    pub params: Params,
+    /// The consumer an authenticating plugin named.
+    pub consumer: Option<Box<str>>,
+    /// Variables shared between plugins.
+    pub vars: Vars,
+    /// State that instances left in this exchange.
+    pub states: SmallVec<[State; 2]>,
+    /// Head of the answer, once there is one.
+    pub response: Option<ResponseHead>,
+    /// The answer a plugin made instead of the upstream.
+    pub answer: Option<Answer>,
+    /// Why the running hook is about to fail.
+    pub error: Option<String>,
+    /// Figures for the log phase.
+    pub figures: Figures,
+    /// Views lent to plugins.
+    #[cfg(debug_assertions)]
+    pub lent: lent::Lent,
+    texts: Texts,
+}
+
+/// The id of an exchange: 32 hexadecimal digits, or what a trusted proxy sent.
+pub type RequestId = http::HeaderValue;
+
+/// A text that is usually a view of what the client sent.
+#[derive(Debug, Clone)]
+enum Text {
+    /// As in the request target, which hyper keeps as shared bytes.
+    Target(http::Uri),
+    /// Set by the gateway or by a plugin.
+    Own(Box<str>),
+}
+
+/// Head of an answer.
+#[derive(Debug)]
+pub struct ResponseHead {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers, hop-by-hop fields already gone.
+    pub headers: HeaderMap,
+}
+
+/// An answer that a plugin made.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its head.
+    pub head: ResponseHead,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Figures that are known when the exchange is over.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Figures {
+    /// Body bytes received from the client.
+    pub request_bytes: u64,
+    /// Body bytes sent to the client.
+    pub response_bytes: u64,
+    /// From the parsed head to the end of the answer.
+    pub duration: Duration,
+    /// From the choice of a target to the head of its answer.
+    pub upstream: Option<Duration>,
+    /// The target that answered.
+    pub target: Option<SocketAddr>,
+}
+
+/// A state that one instance left in the exchange. The memory belongs to the plugin.
+#[derive(Debug, Clone, Copy)]
+pub struct State {
+    /// Which instance: the address of its record in the gateway.
+    pub owner: usize,
+    /// What it left.
+    pub pointer: *mut c_void,
+    /// How it wants it released.
+    pub release: Option<swapgate_abi::ReleaseFn>,
+}
+
+/// Address texts, made when first asked for.
+#[derive(Debug, Default)]
+struct Texts {
+    client: OnceCell<Box<str>>,
+    peer: OnceCell<Box<str>>,
+    local: OnceCell<Box<str>>,
+    target: OnceCell<Box<str>>,
+}
+
+/// What the router said about an exchange, by name.
+#[derive(Debug, Clone, Copy)]
+pub struct RouteNames<'a> {
+    /// Name of the route.
+    pub route: &'a str,
+    /// Name of its service.
+    pub service: &'a str,
+}
+
+/// A context for the length of one hook.
+pub struct Frame<'a> {
+    /// The exchange.
+    pub context: &'a mut Context,
+    /// The table its parameters belong to.
+    pub table: &'a Table,
+    /// The matched route.
+    pub names: Option<RouteNames<'a>>,
+    /// The running phase.
+    pub phase: Phase,
+    /// The running instance; see [`State::owner`].
+    pub owner: usize,
+}
+
+impl Context {
+    /// Starts the context of one exchange.
+    #[must_use]
+    pub fn new(
+        token: u64,
+        request_id: RequestId,
+        target: http::Uri,
+        method: Method,
+        headers: HeaderMap,
+        ends: Ends,
+    ) -> Self {
+        Self {
+            token,
+            request_id,
+            method,
+            host: Box::from(""),
+            path: Text::Target(target.clone()),
+            query: Text::Target(target),
+            request_headers: headers,
+            peer: ends.peer,
+            local: ends.local,
+            client: ends.client,
+            params: Params::default(),
+            consumer: None,
+            vars: Vars::default(),
+            states: SmallVec::new(),
+            response: None,
+            answer: None,
+            error: None,
+            figures: Figures::default(),
+            #[cfg(debug_assertions)]
+            lent: lent::Lent::default(),
+            texts: Texts::default(),
+        }
+    }
+
+    /// The path in its normal form.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match &self.path {
+            Text::Target(uri) => uri.path(),
+            Text::Own(text) => text,
+        }
+    }
+
+    /// The query, empty if there is none.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        match &self.query {
+            Text::Target(uri) => uri.query().unwrap_or(""),
+            Text::Own(text) => text,
+        }
+    }
+
+    /// The target as the client sent it, if neither path nor query were changed since.
+    #[must_use]
+    pub fn unchanged_target(&self) -> Option<&http::Uri> {
+        match (&self.path, &self.query) {
+            (Text::Target(uri), Text::Target(_)) => Some(uri),
+            _ => None,
+        }
+    }
+
+    /// Replaces the path by another one in normal form.
+    pub fn set_path(&mut self, path: Box<str>) {
+        self.path = Text::Own(path);
+    }
+
+    /// Replaces the query.
+    pub fn set_query(&mut self, query: Box<str>) {
+        self.query = Text::Own(query);
+    }
+}
+
+/// The addresses at both ends of an exchange.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// This end of the connection.
+    pub local: SocketAddr,
+    /// The client, as trusted proxies report it.
+    pub client: IpAddr,
+}
