@@ -1,4 +1,40 @@
-//! Plugins: from a file in a folder to instances that serve.
+//! How a plugin file becomes a running plugin, and how it ends.
+//!
+//! ```text
+//! settled -> staged -> inspected -> preflighted -> loaded -> configured -> active -> draining -> retired
+//!                                                                                                  -> unloaded | resident
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`refusal`]: every reason for which a file is not taken, and its sentence;
+//! - [`settle`]: which files lie in the folder, and whether they have come to rest;
+//! - [`stage`]: the private copy;
+//! - [`inspect`]: the file is read, no code runs;
+//! - [`library`], [`ffi`]: the copy is opened and called; [`mapped`] says whether it is still there. The unsafe rooms;
+//! - [`image`], [`instance`]: what the hot path holds.
+//!
+//! Nothing here knows routes, connections or exchanges, and nothing here decides which version of a plugin serves.
 
 #[allow(unsafe_code, reason = "every call into foreign code and back")]
 pub mod ffi;
+pub mod image;
+pub mod inspect;
+pub mod instance;
+#[allow(
+    unsafe_code,
+    reason = "maps libraries and takes their symbols at the contract's word"
+)]
+pub mod library;
+#[allow(unsafe_code, reason = "walks the list of the system's loader")]
+pub mod mapped;
+pub mod refusal;
+pub mod settle;
+pub mod stage;
+#[cfg(test)]
+mod testing;
+
+pub use ffi::host::ImageIdentity;
+pub use image::{Digest, Door, Image};
+pub use instance::{ConfigHash, Instance, WorkerStats};
+pub use refusal::{Reason, Refusal, Step};

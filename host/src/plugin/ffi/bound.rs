@@ -2,8 +2,9 @@
 
 use std::ffi::c_void;
 
-use swapgate_abi::{DestroyFn, PhaseFn, RequestEndFn, SgPlugin, StartFn};
+use swapgate_abi::{PhaseFn, RequestEndFn};
 
+use super::control::{Hooks, RawInstance};
 use crate::context::Phase;
 
 /// Hooks and instance in one piece, so that no hook is ever called with another plugin's instance.
@@ -18,8 +19,6 @@ pub struct Bound {
     pub(super) header_filter: Option<PhaseFn>,
     pub(super) log: Option<PhaseFn>,
     pub(super) request_end: Option<RequestEndFn>,
-    pub(super) start: Option<StartFn>,
-    pub(super) destroy: Option<DestroyFn>,
 }
 
 // SAFETY: the contract demands that hooks of one instance may run concurrently on several threads and that `destroy`
@@ -29,21 +28,19 @@ unsafe impl Send for Bound {}
 unsafe impl Sync for Bound {}
 
 impl Bound {
-    /// Binds the hooks of a table to an instance.
+    /// Binds the hooks of a checked table to an instance.
     ///
     /// # Safety
-    /// `table` must be the checked table of the image whose `configure` yielded `instance`, and the image must stay
+    /// `hooks` must be those of the image whose `configure` yielded `instance`, and the image must stay
     /// mapped for as long as the result lives.
-    pub(in crate::plugin) unsafe fn new(table: &SgPlugin, instance: *mut c_void) -> Self {
+    pub(super) unsafe fn new(hooks: Hooks, instance: RawInstance) -> Self {
         Self {
-            instance,
-            rewrite: table.rewrite,
-            access: table.access,
-            header_filter: table.header_filter,
-            log: table.log,
-            request_end: table.request_end,
-            start: table.start,
-            destroy: table.destroy,
+            instance: instance.pointer(),
+            rewrite: hooks.rewrite,
+            access: hooks.access,
+            header_filter: hooks.header_filter,
+            log: hooks.log,
+            request_end: hooks.request_end,
         }
     }
 

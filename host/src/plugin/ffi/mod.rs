@@ -1,12 +1,14 @@
 //! Every call across the line, in both directions, and nothing else.
 //!
 //! - [`host`]: what plugins call: the host table;
-//! - [`request`]: the hooks of an exchange.
+//! - [`request`]: the hooks of an exchange;
+//! - [`control`]: entry, load, configure, start, destroy, unload.
 //!
 //! This room is one of the few that may use unsafe code. What it relies on: a hook pointer comes from a function table
 //! that `library` checked, and an instance keeps its image mapped for as long as it lives.
 
 mod bound;
+pub mod control;
 pub mod host;
 pub mod request;
 mod view;

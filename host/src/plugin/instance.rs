@@ -1,0 +1,279 @@
+//! A plugin with one configuration, ready to serve: what the hot path holds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::context::{PHASES, Phase};
+use crate::plugin::ffi::Bound;
+use crate::plugin::ffi::control::RawInstance;
+use crate::plugin::ffi::host::ImageIdentity;
+use crate::plugin::image::{Digest, Image, Retired};
+
+/// A plugin with one configuration. Shared by all workers; its last holder hands it back to the catalog.
+pub struct Instance {
+    /// Always there until `drop` takes it. An instance holds its image, so the library outlives every call.
+    image: Option<Arc<Image>>,
+    identity: Arc<ImageIdentity>,
+    raw: RawInstance,
+    bound: Bound,
+    priority: i32,
+    config: ConfigHash,
+    started: AtomicBool,
+    stats: Arc<[WorkerStats]>,
+}
+
+impl Instance {
+    pub(super) fn new(
+        image: Arc<Image>,
+        (raw, bound): (RawInstance, Bound),
+        priority: i32,
+        config: ConfigHash,
+        workers: usize,
+    ) -> Self {
+        Self {
+            identity: Arc::clone(image.identity()),
+            image: Some(image),
+            raw,
+            bound,
+            priority,
+            config,
+            started: AtomicBool::new(false),
+            // One more than there are workers: whoever asks with a wrong index shares the last one and harms nobody.
+            stats: (0..=workers).map(|_| WorkerStats::default()).collect(),
+        }
+    }
+
+    /// Its request hooks, to be called through `plugin::ffi::request`.
+    #[must_use]
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// Id of the plugin.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.identity.id
+    }
+
+    /// Who its image is.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<ImageIdentity> {
+        &self.identity
+    }
+
+    /// The place in every phase the plugin asks for; a use may override it.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// The configuration it was made of.
+    #[must_use]
+    pub fn config(&self) -> ConfigHash {
+        self.config
+    }
+
+    /// The account of one worker. Only that worker writes to it.
+    #[must_use]
+    pub fn stats(&self, worker: usize) -> &WorkerStats {
+        static NOBODY: WorkerStats = WorkerStats::new();
+        self.stats
+            .get(worker)
+            .or_else(|| self.stats.last())
+            .unwrap_or(&NOBODY)
+    }
+
+    /// The accounts of all workers, added up.
+    #[must_use]
+    pub fn totals(&self) -> Vec<HookTotals> {
+        PHASES
+            .into_iter()
+            .filter(|phase| self.bound.has(*phase))
+            .map(|phase| HookTotals::sum(phase, &self.stats))
+            .collect()
+    }
+
+    pub(super) fn image(&self) -> Option<&Arc<Image>> {
+        self.image.as_ref()
+    }
+
+    pub(super) fn raw_instance(&self) -> RawInstance {
+        self.raw
+    }
+
+    /// Claims the one call of `start`; false if somebody had it already.
+    pub(super) fn claim_start(&self) -> bool {
+        !self.started.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let Some(image) = self.image.take() else {
+            return;
+        };
+        // This may be a worker thread: no foreign code runs here, the instance is only handed back.
+        let queue = image.retired().clone();
+        let _ = queue.send(Retired::Instance(RetiredInstance {
+            image,
+            raw: self.raw,
+            config: self.config,
+        }));
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instance({}, {})", self.identity.id, self.config)
+    }
+}
+
+/// An instance nobody uses any more.
+#[derive(Debug)]
+pub struct RetiredInstance {
+    pub(super) image: Arc<Image>,
+    pub(super) raw: RawInstance,
+    pub(super) config: ConfigHash,
+}
+
+/// SHA-256 of a plugin file's digest and a configuration: names an instance without showing a secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConfigHash([u8; 32]);
+
+impl ConfigHash {
+    /// The hash of `config` for the plugin with `digest`. The digest stands in it so that equal configurations of two
+    /// plugins do not look equal to somebody who can read the state folder.
+    #[must_use]
+    pub fn of(digest: Digest, config: &str) -> Self {
+        use sha2::Digest as _;
+        let mut hasher = sha2::Sha256::new();
+        hasher.update(digest.0);
+        hasher.update(config.as_bytes());
+        Self(hasher.finalize().into())
+    }
+}
+
+impl fmt::Display for ConfigHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ConfigHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfigHash({self})")
+    }
+}
+
+/// What one worker counted for one instance. A cache line of its own (two, for processors that fetch pairs), so that
+/// workers never slow one another down.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct WorkerStats {
+    rewrite: HookStats,
+    access: HookStats,
+    header_filter: HookStats,
+    log: HookStats,
+    request_end: HookStats,
+}
+
+impl WorkerStats {
+    const fn new() -> Self {
+        Self {
+            rewrite: HookStats::new(),
+            access: HookStats::new(),
+            header_filter: HookStats::new(),
+            log: HookStats::new(),
+            request_end: HookStats::new(),
+        }
+    }
+
+    /// The account of one hook.
+    #[must_use]
+    pub fn phase(&self, phase: Phase) -> &HookStats {
+        match phase {
+            Phase::Rewrite => &self.rewrite,
+            Phase::Access => &self.access,
+            Phase::HeaderFilter => &self.header_filter,
+            Phase::Log => &self.log,
+            Phase::RequestEnd => &self.request_end,
+        }
+    }
+}
+
+/// The account of one hook on one worker.
+#[derive(Debug, Default)]
+pub struct HookStats {
+    calls: AtomicU64,
+    errors: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl HookStats {
+    const fn new() -> Self {
+        Self {
+            calls: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a call.
+    pub fn count_call(&self) {
+        add_one(&self.calls);
+    }
+
+    /// Counts a call that answered an error.
+    pub fn count_error(&self) {
+        add_one(&self.errors);
+    }
+
+    /// Counts a call that panicked.
+    pub fn count_panic(&self) {
+        add_one(&self.panics);
+    }
+}
+
+/// There is one writer, so a load and a store do without the locked instruction of a read-modify-write.
+fn add_one(counter: &AtomicU64) {
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
+}
+
+/// The account of one hook, over all workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HookTotals {
+    /// Its name.
+    pub hook: &'static str,
+    /// How often it was called.
+    pub calls: u64,
+    /// How often it answered an error.
+    pub errors: u64,
+    /// How often it panicked.
+    pub panics: u64,
+}
+
+impl HookTotals {
+    fn sum(phase: Phase, stats: &[WorkerStats]) -> Self {
+        let add = |field: fn(&HookStats) -> &AtomicU64| {
+            stats
+                .iter()
+                .map(|worker| field(worker.phase(phase)).load(Ordering::Relaxed))
+                .fold(0_u64, u64::wrapping_add)
+        };
+        Self {
+            hook: phase.name(),
+            calls: add(|stats| &stats.calls),
+            errors: add(|stats| &stats.errors),
+            panics: add(|stats| &stats.panics),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Opens a private copy of a plugin file. Unsafe: code that comes from outside is mapped and its symbols are trusted
+//! to have the types the contract gives them.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use abi_stable::library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL};
+use libloading::os::unix::{Library as RawLibrary, RTLD_LOCAL, RTLD_NOW};
+use swapgate_abi::{DOOR_REV, EntryFn, PluginRootRef, SgHost};
+
+use crate::plugin::ffi::control::Table;
+use crate::plugin::ffi::host::{HostTable, ImageIdentity, host_table};
+use crate::plugin::image::Door;
+use crate::plugin::refusal::Reason;
+
+/// A mapped library. Dropping it leaves it mapped; only [`Library::close`] unmaps, because only the catalog knows
+/// that nothing refers to it any more.
+pub struct Library {
+    raw: ManuallyDrop<RawLibrary>,
+    path: PathBuf,
+}
+
+impl Library {
+    /// Maps the private copy at `path`, all symbols resolved now. Runs the constructors of the library.
+    ///
+    /// # Errors
+    /// What the system's loader says.
+    pub fn open(path: &Path) -> Result<Self, Reason> {
+        // SAFETY: the constructors must do no harm. The operator vouches for the file, inspection found a plugin in it
+        // and the preflight ran the same bytes in a child first. The copy is ours and read-only, so that the mapped
+        // bytes stay what they are for as long as the library is mapped.
+        let raw = unsafe { RawLibrary::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
+        Ok(Self {
+            raw: ManuallyDrop::new(raw.map_err(|error| Reason::Dlopen {
+                error: dlopen_text(&error, path),
+            })?),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Where the private copy lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the header of `abi_stable` is there.
+    #[must_use]
+    pub fn has_rust_door(&self) -> bool {
+        self.header().is_ok()
+    }
+
+    /// The entry function behind a door. `checked` compares the layout of the Rust door, which is for the preflight
+    /// only: the check keeps references into the library, and to unmap it afterwards would be fatal.
+    ///
+    /// # Errors
+    /// The symbol is missing, or the Rust door does not fit.
+    pub fn entry(&self, door: Door, checked: bool) -> Result<EntryFn, Reason> {
+        match door {
+            Door::C => self.c_entry(),
+            Door::Rust => self.rust_entry(checked),
+        }
+    }
+
+    /// Unmaps the library, if nothing else in the process holds it.
+    ///
+    /// # Safety
+    /// No code and no memory of the library may be used from now on, by any thread.
+    pub unsafe fn close(self) {
+        let raw = ManuallyDrop::into_inner(self.raw);
+        // The answer says nothing about whether the library is gone; `mapped` looks.
+        let _ = raw.close();
+    }
+
+    fn c_entry(&self) -> Result<EntryFn, Reason> {
+        // SAFETY: the symbol must be a function of this type. The contract says so, and inspection found the
+        // descriptor with our version of the contract in the same file. The pointer is used while the library is mapped.
+        let symbol = unsafe {
+            self.raw
+                .get::<EntryFn>(c"sg_plugin_entry".to_bytes_with_nul())
+        };
+        symbol.map(|entry| *entry).map_err(|_| Reason::NoEntry {
+            symbol: swapgate_abi::ENTRY_SYMBOL.to_owned(),
+        })
+    }
+
+    fn header(&self) -> Result<AbiHeaderRef, Reason> {
+        let name = ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes();
+        // SAFETY: the symbol must be a pointer to an `abi_stable` header. Its mangled name carries that promise; the
+        // header begins with a magic string that `upgrade` compares. It is used while the library is mapped.
+        let symbol = unsafe { self.raw.get::<AbiHeaderRef>(name) };
+        symbol.map(|header| *header).map_err(|_| Reason::Layout {
+            error: "it has no abi_stable header".to_owned(),
+        })
+    }
+
+    fn rust_entry(&self, checked: bool) -> Result<EntryFn, Reason> {
+        let layout = |error: abi_stable::library::LibraryError| Reason::Layout {
+            error: one_line(&error.to_string()),
+        };
+        let header = self.header()?.upgrade().map_err(layout)?;
+        let root = if checked {
+            header.init_root_module::<PluginRootRef>()
+        } else {
+            // SAFETY: the root module must have the layout of `PluginRootRef`. The preflight compared it, on the same
+            // bytes, with the same build of the gateway. The reference is not kept beyond this function.
+            unsafe { header.init_root_module_with_unchecked_layout::<PluginRootRef>() }
+        }
+        .map_err(layout)?;
+        if root.door_rev() != DOOR_REV {
+            return Err(Reason::Layout {
+                error: format!("its door has revision {}, not {DOOR_REV}", root.door_rev()),
+            });
+        }
+        let entry = root.entry();
+        // SAFETY: the pointer must be an `EntryFn`. The frozen root module documents that it is, made opaque only so that
+        // the layout check sees an address. It is called while the library is mapped.
+        Ok(unsafe { std::mem::transmute::<extern "C" fn(), EntryFn>(entry) })
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Library({})", self.path.display())
+    }
+}
+
+/// A library that was entered, with everything its calls need. Dropping it leaves the library mapped.
+pub struct Loaded {
+    identity: Arc<ImageIdentity>,
+    /// The functions of the plugin; they are valid while `library` is mapped.
+    table: Table,
+    door: Door,
+    host: Box<HostTable>,
+    library: Library,
+}
+
+impl Loaded {
+    /// Opens the copy at `path` and enters it through `door`.
+    ///
+    /// # Errors
+    /// Whatever the loader, the door or the plugin's table has against it. A library that was entered in vain stays
+    /// mapped when it cannot be proven that nothing refers to it.
+    pub fn open(path: &Path, identity: &Arc<ImageIdentity>, door: Door) -> Result<Self, Reason> {
+        let library = Library::open(path)?;
+        let host = host_table(Arc::clone(identity));
+        let entry = library.entry(door, false)?;
+        let table = Table::enter(entry, &host, identity, false)?;
+        Ok(Self {
+            identity: Arc::clone(identity),
+            table,
+            door,
+            host,
+            library,
+        })
+    }
+
+    /// Enters a library that stayed mapped once more, after its `unload`. Answers the table as it is now.
+    ///
+    /// # Errors
+    /// As [`Loaded::open`].
+    pub fn enter_again(&self) -> Result<Table, Reason> {
+        let entry = self.library.entry(self.door, false)?;
+        Table::enter(entry, &self.host, &self.identity, false)
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn identity(&self) -> &Arc<ImageIdentity> {
+        &self.identity
+    }
+
+    /// The door it was entered through.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door
+    }
+
+    /// The functions of the plugin.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The host table it was given.
+    #[must_use]
+    pub fn host(&self) -> &SgHost {
+        &self.host
+    }
+
+    /// Where the private copy lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.library.path()
+    }
+
+    /// Unmaps it.
+    ///
+    /// # Safety
+    /// `unload` has returned, no instance is left, and the file proved that nothing else can refer to the library.
+    pub unsafe fn close(self) {
+        let Self { host, library, .. } = self;
+        // SAFETY: nothing may use the library any more, as the caller promises; the copied function pointers went with
+        // the table just now.
+        unsafe { library.close() };
+        // The plugin may hold the pointer until its destructors have run.
+        drop(host);
+    }
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Loaded({}@{})", self.identity.id, self.identity.version)
+    }
+}
+
+/// The loader's own words, without the path of the private copy, which nobody but us knows.
+fn dlopen_text(error: &libloading::Error, path: &Path) -> String {
+    let text = match error {
+        libloading::Error::DlOpen { source, .. } => source.to_string(),
+        other => other.to_string(),
+    };
+    let path = path.display().to_string();
+    let text = text.replace(&format!("{path}: "), "").replace(&path, "it");
+    one_line(&text)
+}
+
+fn one_line(text: &str) -> String {
+    const LIMIT: usize = 600;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut line = words.join(" ");
+    if line.len() > LIMIT {
+        let cut = line.floor_char_boundary(LIMIT);
+        line.truncate(cut);
+        line.push_str("...");
+    }
+    line
+}

@@ -1,0 +1,352 @@
+//! Why a plugin file is not taken: every sentence in one place.
+//!
+//! A refusal reads the same in the log, in the admin API and on the command line: what is wrong, where, and what to
+//! do. So no other room writes such a sentence; it names a [`Reason`], and the text is made here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A file that was not taken, the step at which that became clear, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The step of the plugin's life that failed.
+    pub step: Step,
+    /// The file as the operator knows it, never the private copy.
+    pub file: Arc<str>,
+    /// What is wrong.
+    pub reason: Reason,
+}
+
+impl Refusal {
+    /// A refusal of `file`.
+    #[must_use]
+    pub fn new(step: Step, file: impl Into<Arc<str>>, reason: Reason) -> Self {
+        Self {
+            step,
+            file: file.into(),
+            reason,
+        }
+    }
+
+    /// The whole sentence.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl Serialize for Refusal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut shown = serializer.serialize_struct("Refusal", 3)?;
+        shown.serialize_field("step", &self.step)?;
+        shown.serialize_field("file", &*self.file)?;
+        shown.serialize_field("text", &self.text())?;
+        shown.end()
+    }
+}
+
+/// Steps of a plugin's life that can fail, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The file is copied to the state folder.
+    Stage,
+    /// The copy is read; no code runs.
+    Inspect,
+    /// A throw-away child goes through the plugin's life.
+    Preflight,
+    /// The copy is loaded into this process.
+    Load,
+    /// An instance is made out of a configuration.
+    Configure,
+    /// An instance is told that it is about to serve.
+    Start,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stage => "stage",
+            Self::Inspect => "inspect",
+            Self::Preflight => "preflight",
+            Self::Load => "load",
+            Self::Configure => "configure",
+            Self::Start => "start",
+        })
+    }
+}
+
+/// What is wrong with a plugin file, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // the sentence above each variant is its documentation
+pub enum Reason {
+    // ---- The file and its folder
+    #[error(
+        "it is not a regular file; put the plugin itself there, or a link to it inside the folder"
+    )]
+    NotRegular,
+    #[error(
+        "it belongs to user {uid}, but plugin files must belong to the gateway's user or to root; change its owner"
+    )]
+    OtherOwner { uid: u32 },
+    #[error("the file is writable by {who} (mode {mode:04o}); run chmod {fix} on it")]
+    WritableFile { who: Who, mode: u32, fix: String },
+    #[error(
+        "its folder {folder} is writable by {who} (mode {mode:04o}); run chmod {fix} on the folder"
+    )]
+    WritableFolder {
+        folder: String,
+        who: Who,
+        mode: u32,
+        fix: String,
+    },
+    #[error(
+        "its folder {folder} belongs to user {uid}, but it must belong to the gateway's user or to root; change its owner"
+    )]
+    OtherFolderOwner { folder: String, uid: u32 },
+    #[error("the link leads out of the plugins folder, to {target}; copy the file into the folder")]
+    LinkOutside { target: String },
+    #[error("the link leads nowhere ({error}); mend or remove it")]
+    DanglingLink { error: String },
+    #[error(
+        "it changed while it was read; it is tried again once it is quiet, better write it aside and rename it into place"
+    )]
+    Changing,
+    #[error(
+        "it has {bytes} bytes, more than the {limit} a plugin may have; strip its debug information"
+    )]
+    TooLarge { bytes: u64, limit: u64 },
+    #[error("cannot {action} ({error}); check permissions and free space")]
+    Io { action: String, error: String },
+    #[error(
+        "the state folder {folder} is on a file system mounted noexec, so no plugin can be loaded from it; set state_dir to another file system"
+    )]
+    NoExec { folder: String },
+
+    // ---- What the file is
+    #[error("it is empty; copy the built plugin there again")]
+    Empty,
+    #[error("it is {looks}, not a shared library; put the built plugin there ({hint})")]
+    NotALibrary { looks: String, hint: String },
+    #[error(
+        "it is cut off: it has {bytes} bytes, but its headers describe {needed}; copy the built plugin there again"
+    )]
+    Truncated { bytes: u64, needed: u64 },
+    #[error(
+        "it is built for {found}, but this gateway runs on {here}; build the plugin for {here}"
+    )]
+    OtherMachine { found: String, here: String },
+    #[error(
+        "it is {found}, not a shared library; build the plugin as one (crate-type cdylib, or cc -shared)"
+    )]
+    NotShared { found: String },
+    #[error("it is built for {found}, but this gateway uses {here}; build the plugin for {here}")]
+    OtherLibc { found: String, here: String },
+    #[error("its structure is damaged ({what}); build the plugin again")]
+    Malformed { what: String },
+    #[error(
+        "it is a shared library but no Swapgate plugin: it does not export {symbol}; build it with the SDK, or export that symbol"
+    )]
+    NoDescriptor { symbol: String },
+    #[error(
+        "its descriptor sg_plugin_abi cannot be read from the file: {what}; make it a constant with inline bytes only"
+    )]
+    BadDescriptor { what: String },
+    #[error("it does not export the function {symbol}; export it with default visibility")]
+    NoEntry { symbol: String },
+    #[error(
+        "plugin {plugin} needs plugin contract {needs}, this gateway ({gateway}) offers {offers}; {advice}"
+    )]
+    Version {
+        plugin: String,
+        needs: String,
+        offers: String,
+        gateway: String,
+        advice: String,
+    },
+    #[error(
+        "plugin {plugin} is built with panic=abort, so that one panic would end the gateway; build it with panic = \"unwind\""
+    )]
+    PanicAbort { plugin: String },
+    #[error("its id {found:?} is malformed; use 1 to 63 characters of a-z, 0-9 and -")]
+    BadId { found: String },
+    #[error("its version {found:?} is not a semantic version; use one such as 1.2.3")]
+    BadVersion { found: String },
+
+    // ---- What happened when it was loaded
+    #[error(
+        "the system's loader refuses it ({error}); build it for this system, with every library it needs linked in"
+    )]
+    Dlopen { error: String },
+    #[error("its Rust door does not fit ({error}); build it with the SDK of this gateway")]
+    Layout { error: String },
+    #[error("sg_plugin_entry failed ({text}); see the plugin's documentation")]
+    EntryFailed { text: String },
+    #[error("its table of functions is wrong: {what}; mend the plugin")]
+    BadTable { what: String },
+    #[error("load failed ({text}); see the plugin's documentation")]
+    LoadFailed { text: String },
+    #[error("configure refused the configuration ({text}); mend the configuration")]
+    ConfigRefused { text: String },
+    #[error("the configuration does not fit the plugin's schema ({text}); mend the configuration")]
+    AgainstSchema { text: String },
+    #[error("its configuration schema cannot be used ({error}); mend the plugin")]
+    BadSchema { error: String },
+    #[error("start failed ({text}); see the plugin's documentation")]
+    StartFailed { text: String },
+    #[error("{hook} panicked ({text}); mend the plugin")]
+    Panicked { hook: String, text: String },
+    #[error("{hook} answered the unknown code {code}; mend the plugin")]
+    UnknownResult { hook: String, code: i32 },
+    #[error("it crashed the preflight in {at} ({how}){said}; mend the plugin")]
+    Crashed {
+        at: String,
+        how: String,
+        said: String,
+    },
+    #[error(
+        "{at} did not return within {seconds} s in the preflight{said}; mend the plugin, or raise loader.preflight_timeout"
+    )]
+    TimedOut {
+        at: String,
+        seconds: u64,
+        said: String,
+    },
+    #[error(
+        "the preflight itself could not run ({error}); this is a fault of the gateway or of the system, not of the plugin"
+    )]
+    PreflightBroken { error: String },
+    #[error(
+        "{hook} did not return within {seconds} s and keeps its thread; the plugin stays as it is until the gateway restarts"
+    )]
+    Stuck { hook: String, seconds: u64 },
+    #[error(
+        "{limit} images are mapped already, as many as loader.max_images allows; restart the gateway gracefully"
+    )]
+    TooManyImages { limit: usize },
+    #[error(
+        "plugin {plugin} allows one image with ONE_IMAGE_ONLY per process, and {other} is mapped; restart the gateway to change over"
+    )]
+    OneImageOnly { plugin: String, other: String },
+    #[error("the gateway is shutting down; start it again")]
+    ShuttingDown,
+}
+
+impl Reason {
+    /// The one template for "these two cannot talk", wherever it is found out.
+    #[must_use]
+    pub fn version(plugin: String, major: u32, min: u32, max: u32) -> Self {
+        let (our_major, our_minor) = (swapgate_abi::ABI_MAJOR, swapgate_abi::ABI_MINOR);
+        let needs = if min == max {
+            format!("{major}.{min}")
+        } else {
+            format!("{major}.{min} to {major}.{max}")
+        };
+        let newer = (major, min) > (our_major, our_minor);
+        let advice = if newer {
+            format!(
+                "run a gateway that offers {needs}, or build the plugin for {our_major}.{our_minor}"
+            )
+        } else {
+            format!("build the plugin for {our_major}.{our_minor}")
+        };
+        Self::Version {
+            plugin,
+            needs,
+            offers: format!("{our_major}.{our_minor}"),
+            gateway: format!("swapgate {}", env!("CARGO_PKG_VERSION")),
+            advice,
+        }
+    }
+
+    /// Whether another attempt with the same bytes may end differently, so that nothing should remember it.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Changing
+                | Self::Io { .. }
+                | Self::PreflightBroken { .. }
+                | Self::TooManyImages { .. }
+                | Self::OneImageOnly { .. }
+                | Self::ShuttingDown
+        )
+    }
+}
+
+/// Who else may write to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// Members of its group.
+    Group,
+    /// Everybody.
+    World,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Group => "its group",
+            Self::World => "everybody",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(reason: Reason, expected: &str) {
+        let refusal = Refusal::new(Step::Inspect, "plugins.d/a.so", reason);
+        assert_eq!(refusal.text(), format!("plugins.d/a.so: {expected}"));
+    }
+
+    #[test]
+    fn the_version_template_says_needs_offers_and_advice() {
+        let plugin = || "demo 1.2.3".to_owned();
+        check(
+            Reason::version(plugin(), 1, 4, 6),
+            "plugin demo 1.2.3 needs plugin contract 1.4 to 1.6, this gateway (swapgate 0.1.0) offers 0.1; run a \
+             gateway that offers 1.4 to 1.6, or build the plugin for 0.1",
+        );
+        check(
+            Reason::version(plugin(), 0, 2, 2),
+            "plugin demo 1.2.3 needs plugin contract 0.2, this gateway (swapgate 0.1.0) offers 0.1; run a gateway \
+             that offers 0.2, or build the plugin for 0.1",
+        );
+        check(
+            Reason::version(plugin(), 0, 0, 0),
+            "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.1; build the plugin \
+             for 0.1",
+        );
+    }
+
+    #[test]
+    fn a_reason_survives_being_written_down() {
+        let reason = Reason::Truncated {
+            bytes: 1,
+            needed: 2,
+        };
+        let json = serde_json::to_string(&reason).expect("serialises");
+        let back: Reason = serde_json::from_str(&json).expect("parses");
+        assert_eq!(back, reason);
+        check(
+            back,
+            "it is cut off: it has 1 bytes, but its headers describe 2; copy the built plugin there again",
+        );
+    }
+}

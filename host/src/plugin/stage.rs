@@ -1,0 +1,348 @@
+//! Makes the private copy of a plugin file. The operator's file is never opened by the system's loader: it answers by
+//! path, so a replaced file would give the old code, and a file overwritten while it is mapped ends the process.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::ready::Permissions;
+use crate::plugin::image::Digest;
+use crate::plugin::refusal::{Reason, Refusal, Step, Who};
+use crate::plugin::settle::{FileId, FolderEntry};
+
+/// Bytes a plugin file may have.
+pub const SIZE_LIMIT: u64 = 512 << 20;
+
+/// A private copy, read-only, named by its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// The file as the operator knows it.
+    pub shown: Arc<str>,
+    /// The copy.
+    pub path: PathBuf,
+    /// SHA-256 of the copy.
+    pub digest: Digest,
+    /// Its length.
+    pub bytes: u64,
+    /// The state of the operator's file that was copied.
+    pub file: FileId,
+}
+
+/// The part of the state folder that holds copies.
+#[derive(Debug)]
+pub struct Stage {
+    images: PathBuf,
+    /// Tells the copies of this process from those of one that still runs: an old gateway that drains keeps its own.
+    run: String,
+}
+
+impl Stage {
+    /// Prepares `<state>/images` and removes what earlier runs left there.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or nothing can be loaded from its file system.
+    pub fn prepare(state: &Path) -> Result<Self, Refusal> {
+        let shown = state.display().to_string();
+        let refuse = |reason| Refusal::new(Step::Stage, shown.clone(), reason);
+        let images = state.join("images");
+        private_folder(&images)
+            .map_err(|error| refuse(broken("make the folder for images", &error)))?;
+        let system = rustix::fs::statvfs(&images)
+            .map_err(|error| refuse(broken("look at its file system", &error.into())))?;
+        if system
+            .f_flag
+            .contains(rustix::fs::StatVfsMountFlags::NOEXEC)
+        {
+            return Err(refuse(Reason::NoExec {
+                folder: shown.clone(),
+            }));
+        }
+        let images = images
+            .canonicalize()
+            .map_err(|error| refuse(broken("find the folder for images", &error)))?;
+        let run = format!("{}", std::process::id());
+        remove_leftovers(&images, &run);
+        Ok(Self { images, run })
+    }
+
+    /// Copies the file of `entry`. The same digest staged again reuses the copy.
+    ///
+    /// # Errors
+    /// The file may not be a plugin, changed meanwhile, or cannot be copied.
+    pub fn stage(&self, entry: &FolderEntry, permissions: Permissions) -> Result<Staged, Refusal> {
+        let shown: Arc<str> = entry.path.display().to_string().into();
+        self.copy(entry, permissions, &shown)
+            .map_err(|reason| Refusal::new(Step::Stage, Arc::clone(&shown), reason))
+    }
+
+    /// Removes the copy of an image that was unmapped.
+    pub fn forget(&self, staged: &Path) {
+        let _ = fs::remove_file(staged);
+        for folder in staged.ancestors().skip(1).take(2) {
+            if folder == self.images || fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+
+    fn copy(
+        &self,
+        entry: &FolderEntry,
+        permissions: Permissions,
+        shown: &Arc<str>,
+    ) -> Result<Staged, Reason> {
+        let mut source = open(&entry.resolved)?;
+        let before = metadata(&source)?;
+        if !before.is_file() {
+            return Err(Reason::NotRegular);
+        }
+        admits(&before, permissions)?;
+        if before.size() > SIZE_LIMIT {
+            return Err(Reason::TooLarge {
+                bytes: before.size(),
+                limit: SIZE_LIMIT,
+            });
+        }
+        let aside = self.images.join(format!("aside-{}-{}", self.run, unique()));
+        let written = Aside::write(aside, &mut source, before.size())?;
+        // Both the open file and whatever the name leads to now must be what they were: a file written to while it was
+        // read gives a copy that nobody ever built.
+        let after = FileId::of(&metadata(&source)?);
+        let named = fs::symlink_metadata(&entry.resolved).map(|metadata| FileId::of(&metadata));
+        let file = FileId::of(&before);
+        if after != file || written.bytes != before.size() || named.ok() != Some(file) {
+            return Err(Reason::Changing);
+        }
+        let path = self.place(&written, entry)?;
+        Ok(Staged {
+            shown: Arc::clone(shown),
+            path,
+            digest: written.digest,
+            bytes: written.bytes,
+            file,
+        })
+    }
+
+    /// Renames a copy to `<sha256>/<run>/<name>`, unless this run has one already.
+    fn place(&self, written: &Aside, entry: &FolderEntry) -> Result<PathBuf, Reason> {
+        let folder = self.images.join(written.digest.to_string()).join(&self.run);
+        if let Some(there) = only_file(&folder) {
+            return Ok(there);
+        }
+        private_folder(&folder).map_err(|error| broken("make the folder of the copy", &error))?;
+        let name = entry
+            .path
+            .file_name()
+            .map_or_else(|| OsString::from("plugin.so"), OsString::from);
+        let path = folder.join(name);
+        fs::rename(&written.path, &path)
+            .map_err(|error| broken("rename the copy into place", &error))?;
+        Ok(path)
+    }
+}
+
+/// Whether a file with this metadata may be a plugin.
+///
+/// # Errors
+/// Somebody else owns it or may write to it.
+pub fn admits(metadata: &Metadata, permissions: Permissions) -> Result<(), Reason> {
+    if !ours(metadata.uid()) {
+        return Err(Reason::OtherOwner {
+            uid: metadata.uid(),
+        });
+    }
+    let mode = metadata.mode() & 0o7777;
+    match writable_by(mode, permissions) {
+        None => Ok(()),
+        Some(who) => Err(Reason::WritableFile {
+            who,
+            mode,
+            fix: fix(permissions),
+        }),
+    }
+}
+
+/// Whether the folders from the one that holds `file` up to the plugins folder `root` keep others out: whoever may
+/// write to one of them can replace the file.
+///
+/// # Errors
+/// Somebody else owns one or may write to it.
+pub fn admits_folders(file: &Path, root: &Path, permissions: Permissions) -> Result<(), Reason> {
+    for folder in file.ancestors().skip(1) {
+        let metadata = fs::metadata(folder)
+            .map_err(|error| broken("look at the folder of the file", &error))?;
+        let mode = metadata.mode() & 0o7777;
+        let name = || folder.display().to_string();
+        if !ours(metadata.uid()) {
+            return Err(Reason::OtherFolderOwner {
+                folder: name(),
+                uid: metadata.uid(),
+            });
+        }
+        if let Some(who) = writable_by(mode, permissions) {
+            return Err(Reason::WritableFolder {
+                folder: name(),
+                who,
+                mode,
+                fix: fix(permissions),
+            });
+        }
+        if folder == root {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn ours(uid: u32) -> bool {
+    uid == 0 || uid == rustix::process::geteuid().as_raw()
+}
+
+fn writable_by(mode: u32, permissions: Permissions) -> Option<Who> {
+    if mode & 0o002 != 0 {
+        Some(Who::World)
+    } else if mode & 0o020 != 0 && permissions == Permissions::Strict {
+        Some(Who::Group)
+    } else {
+        None
+    }
+}
+
+fn fix(permissions: Permissions) -> String {
+    match permissions {
+        Permissions::Strict => "go-w".to_owned(),
+        Permissions::Relaxed => "o-w".to_owned(),
+    }
+}
+
+fn open(path: &Path) -> Result<File, Reason> {
+    // NOFOLLOW: links were resolved and checked before; one that appears now was put there to fool us. NONBLOCK: a
+    // pipe must not hold us up.
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => Reason::Changing,
+            _ => broken("open it", &error),
+        })
+}
+
+fn metadata(file: &File) -> Result<Metadata, Reason> {
+    file.metadata()
+        .map_err(|error| broken("look at it", &error))
+}
+
+fn broken(action: &str, error: &io::Error) -> Reason {
+    Reason::Io {
+        action: action.to_owned(),
+        error: error.to_string(),
+    }
+}
+
+/// A copy that is not in its place yet; removed if it never gets there.
+struct Aside {
+    path: PathBuf,
+    digest: Digest,
+    bytes: u64,
+}
+
+impl Aside {
+    fn write(path: PathBuf, source: &mut File, expected: u64) -> Result<Self, Reason> {
+        use sha2::Digest as _;
+        let mut aside = Self {
+            path,
+            digest: Digest([0; 32]),
+            bytes: 0,
+        };
+        let mut copy = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o500)
+            .open(&aside.path)
+            .map_err(|error| broken("write a copy to the state folder", &error))?;
+        let mut hasher = sha2::Sha256::new();
+        let mut piece = vec![0_u8; 128 << 10];
+        // One byte more than expected tells a file that grows, without following it for ever.
+        let mut source = source.take(expected.saturating_add(1));
+        loop {
+            let count = source
+                .read(&mut piece)
+                .map_err(|error| broken("read it", &error))?;
+            let Some(bytes) = piece.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                break;
+            };
+            hasher.update(bytes);
+            copy.write_all(bytes)
+                .map_err(|error| broken("write a copy to the state folder", &error))?;
+            aside.bytes += count as u64;
+        }
+        copy.set_permissions(fs::Permissions::from_mode(0o500))
+            .map_err(|error| broken("write a copy to the state folder", &error))?;
+        aside.digest = Digest(hasher.finalize().into());
+        Ok(aside)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // After the rename there is nothing under this name any more.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn unique() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn only_file(folder: &Path) -> Option<PathBuf> {
+    let entry = fs::read_dir(folder).ok()?.find_map(Result::ok)?;
+    entry.file_type().ok()?.is_file().then(|| entry.path())
+}
+
+/// Removes copies of runs whose process is gone. A process number that was given out again keeps a few files too many.
+fn remove_leftovers(images: &Path, run: &str) {
+    let children = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder)
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default()
+    };
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    for path in children(images) {
+        if let Some(rest) = name(&path).strip_prefix("aside-") {
+            let owner = rest.split('-').next().unwrap_or_default();
+            if owner == run || !is_running(owner) {
+                let _ = fs::remove_file(&path);
+            }
+            continue;
+        }
+        for copy in children(&path) {
+            let owner = name(&copy);
+            if owner != run && !is_running(&owner) {
+                let _ = fs::remove_dir_all(&copy);
+            }
+        }
+        // Fails, as it should, while a copy is left in it.
+        let _ = fs::remove_dir(&path);
+    }
+}
+
+fn is_running(pid: &str) -> bool {
+    pid.parse::<i32>()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
