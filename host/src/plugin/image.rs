@@ -56,7 +56,7 @@ pub struct Image {
 impl Image {
     pub(super) fn new(loaded: Arc<Loaded>, retired: UnboundedSender<Retired>) -> Arc<Self> {
         Arc::new(Self {
-            identity: Arc::clone(loaded.identity()),
+            identity: Arc::clone(loaded.mapped().identity()),
             loaded: Some(loaded),
             retired,
         })

@@ -10,9 +10,10 @@ use abi_stable::library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library as RawLibrary, RTLD_LOCAL, RTLD_NOW};
 use swapgate_abi::{DOOR_REV, EntryFn, PluginRootRef, SgHost};
 
-use crate::plugin::ffi::control::Table;
+use crate::plugin::ffi::control::{RawInstance, Table};
 use crate::plugin::ffi::host::{HostTable, ImageIdentity, host_table};
-use crate::plugin::image::Door;
+use crate::plugin::image::{Door, Image};
+use crate::plugin::instance::{ConfigHash, Instance};
 use crate::plugin::refusal::Reason;
 
 /// A mapped library. Dropping it leaves it mapped; only [`Library::close`] unmaps, because only the catalog knows
@@ -44,12 +45,6 @@ impl Library {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Whether the header of `abi_stable` is there.
-    #[must_use]
-    pub fn has_rust_door(&self) -> bool {
-        self.header().is_ok()
     }
 
     /// The entry function behind a door. `checked` compares the layout of the Rust door, which is for the preflight
@@ -127,43 +122,52 @@ impl fmt::Debug for Library {
     }
 }
 
-/// A library that was entered, with everything its calls need. Dropping it leaves the library mapped.
-pub struct Loaded {
+/// A mapped library and the host table it is given. Dropping it leaves the library mapped.
+pub struct Mapped {
     identity: Arc<ImageIdentity>,
-    /// The functions of the plugin; they are valid while `library` is mapped.
-    table: Table,
     door: Door,
     host: Box<HostTable>,
     library: Library,
 }
 
-impl Loaded {
-    /// Opens the copy at `path` and enters it through `door`.
+/// Whose call of the entry function it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The serving process.
+    Serve,
+    /// The throw-away child, which also compares the layout of the Rust door.
+    Preflight,
+}
+
+impl Mapped {
+    /// Opens the copy at `path`; `door` is the one it will be entered through.
     ///
     /// # Errors
-    /// Whatever the loader, the door or the plugin's table has against it. A library that was entered in vain stays
-    /// mapped when it cannot be proven that nothing refers to it.
-    pub fn open(path: &Path, identity: &Arc<ImageIdentity>, door: Door) -> Result<Self, Reason> {
-        let library = Library::open(path)?;
-        let host = host_table(Arc::clone(identity));
-        let entry = library.entry(door, false)?;
-        let table = Table::enter(entry, &host, identity, false)?;
-        Ok(Self {
+    /// What the system's loader says.
+    pub fn open(
+        path: &Path,
+        identity: &Arc<ImageIdentity>,
+        door: Door,
+    ) -> Result<Arc<Self>, Reason> {
+        Ok(Arc::new(Self {
+            library: Library::open(path)?,
             identity: Arc::clone(identity),
-            table,
             door,
-            host,
-            library,
-        })
+            host: host_table(Arc::clone(identity)),
+        }))
     }
 
-    /// Enters a library that stayed mapped once more, after its `unload`. Answers the table as it is now.
+    /// Finds the door.
     ///
     /// # Errors
-    /// As [`Loaded::open`].
-    pub fn enter_again(&self) -> Result<Table, Reason> {
-        let entry = self.library.entry(self.door, false)?;
-        Table::enter(entry, &self.host, &self.identity, false)
+    /// It is missing, or does not fit.
+    pub fn find_door(self: &Arc<Self>, mode: Mode) -> Result<FoundDoor, Reason> {
+        let entry = self.library.entry(self.door, mode == Mode::Preflight)?;
+        Ok(FoundDoor {
+            mapped: Arc::clone(self),
+            entry,
+            mode,
+        })
     }
 
     /// Who it is.
@@ -172,19 +176,13 @@ impl Loaded {
         &self.identity
     }
 
-    /// The door it was entered through.
+    /// The door it is entered through.
     #[must_use]
     pub fn door(&self) -> Door {
         self.door
     }
 
-    /// The functions of the plugin.
-    #[must_use]
-    pub fn table(&self) -> &Table {
-        &self.table
-    }
-
-    /// The host table it was given.
+    /// The host table it is given.
     #[must_use]
     pub fn host(&self) -> &SgHost {
         &self.host
@@ -196,24 +194,83 @@ impl Loaded {
         self.library.path()
     }
 
-    /// Unmaps it.
+    /// Unmaps the library, if this is the last holder; gives it back otherwise. Answers where it lay. Only for an image
+    /// whose `unload` returned and whose file proves that nothing else can refer to it.
     ///
-    /// # Safety
-    /// `unload` has returned, no instance is left, and the file proved that nothing else can refer to the library.
-    pub unsafe fn close(self) {
-        let Self { host, library, .. } = self;
-        // SAFETY: nothing may use the library any more, as the caller promises; the copied function pointers went with
-        // the table just now.
+    /// # Errors
+    /// Somebody else holds it.
+    pub fn unmap(self: Arc<Self>) -> Result<PathBuf, Arc<Self>> {
+        let Self { host, library, .. } = Arc::try_unwrap(self)?;
+        let path = library.path().to_owned();
+        // SAFETY: nothing may use the library any more. Every table, image and instance holds a count of this `Mapped`,
+        // and it was the last one; what else could refer to the library, the catalog has ruled out by the file.
         unsafe { library.close() };
-        // The plugin may hold the pointer until its destructors have run.
+        // The destructors of the plugin have run now, and with them its last look at the host table.
         drop(host);
+        Ok(path)
     }
 }
 
-impl fmt::Debug for Loaded {
+impl fmt::Debug for Mapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Loaded({}@{})", self.identity.id, self.identity.version)
+        write!(f, "Mapped({}@{})", self.identity.id, self.identity.version)
     }
+}
+
+/// The way into a mapped library.
+pub struct FoundDoor {
+    mapped: Arc<Mapped>,
+    entry: EntryFn,
+    mode: Mode,
+}
+
+impl FoundDoor {
+    /// Calls the entry function, and checks and copies the table it hands out.
+    ///
+    /// # Errors
+    /// The plugin refuses, or its table is wrong.
+    pub fn enter(self) -> Result<Arc<Loaded>, Reason> {
+        let preflight = self.mode == Mode::Preflight;
+        let mapped = self.mapped;
+        let table = Table::enter(self.entry, mapped.host(), mapped.identity(), preflight)?;
+        Ok(Arc::new(Loaded { mapped, table }))
+    }
+}
+
+/// A mapped library that was entered: the functions of the plugin, and the library that keeps them valid.
+#[derive(Debug)]
+pub struct Loaded {
+    table: Table,
+    mapped: Arc<Mapped>,
+}
+
+impl Loaded {
+    /// The functions of the plugin.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The library they stand in.
+    #[must_use]
+    pub fn mapped(&self) -> &Arc<Mapped> {
+        &self.mapped
+    }
+}
+
+/// Makes the instance around what `configure` of this image yielded.
+pub(super) fn instance(
+    image: Arc<Image>,
+    loaded: &Loaded,
+    raw: RawInstance,
+    config: ConfigHash,
+    workers: usize,
+) -> Instance {
+    // SAFETY: hooks and instance must belong together: `raw` came from `configure` of this table. The image must stay
+    // mapped: the instance holds it, and hands it on with itself when it is dropped.
+    let bound = unsafe { loaded.table().bind(raw) };
+    let priority = loaded.table().priority;
+    Instance::new(image, (raw, bound), priority, config, workers)
 }
 
 /// The loader's own words, without the path of the private copy, which nobody but us knows.

@@ -18,6 +18,8 @@
 
 #[allow(unsafe_code, reason = "every call into foreign code and back")]
 pub mod ffi;
+pub mod fit;
+pub mod foreign;
 pub mod image;
 pub mod inspect;
 pub mod instance;
@@ -28,6 +30,7 @@ pub mod instance;
 pub mod library;
 #[allow(unsafe_code, reason = "walks the list of the system's loader")]
 pub mod mapped;
+pub mod preflight;
 pub mod refusal;
 pub mod settle;
 pub mod stage;

@@ -121,3 +121,22 @@ pub(crate) fn build(folder: &Path, name: &str, source: &str, flags: &[&str]) -> 
 pub(crate) fn plugin(folder: &Path, name: &str, flags: &[&str]) -> PathBuf {
     build(folder, name, PLUGIN, flags)
 }
+
+/// A folder only we may write to, whatever the umask.
+pub(crate) fn private_folder(path: &Path) {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .expect("a folder");
+}
+
+/// Runs a future as the control thread would.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}

@@ -1,0 +1,273 @@
+//! The throw-away child: goes through a plugin's whole life once, and says before each step what comes next. It may
+//! crash or hang at any point; that is what it is for.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use rustix::process::{Resource, Rlimit, Signal};
+use swapgate_abi::{SG_CONTINUE, SG_E_PANIC, SG_RESPOND};
+use tokio::sync::mpsc;
+
+use super::protocol::{At, Line, Report, Request};
+use super::schema;
+use crate::context::{Context, Ends, Frame, Phase, ResponseHead, RouteNames};
+use crate::plugin::ffi::control::RawInstance;
+use crate::plugin::ffi::host::ImageIdentity;
+use crate::plugin::ffi::request;
+use crate::plugin::image::{Digest, Image};
+use crate::plugin::instance::{ConfigHash, Instance};
+use crate::plugin::library::{self, Loaded, Mapped, Mode};
+use crate::plugin::refusal::Reason;
+use crate::router::table::Table;
+
+/// What the hidden command `swapgate preflight` runs.
+#[must_use]
+pub fn run() -> ExitCode {
+    match prepare() {
+        Ok((mut channel, request)) => {
+            let line = match life(&mut channel, &request) {
+                Ok(report) => Line::Done(report),
+                Err(reason) => Line::Refused(reason),
+            };
+            channel.say(&line);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("the preflight cannot start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The way to the parent.
+struct Channel(File);
+
+impl Channel {
+    fn say(&mut self, line: &Line) {
+        let mut text = serde_json::to_vec(line).unwrap_or_default();
+        text.push(b'\n');
+        // A parent that is gone has nobody to tell; the child dies with it.
+        let _ = self.0.write_all(&text);
+    }
+
+    fn at(&mut self, what: &str, config: Option<usize>) {
+        self.say(&Line::At(At {
+            what: what.to_owned(),
+            config,
+        }));
+    }
+}
+
+fn prepare() -> std::io::Result<(Channel, Request)> {
+    let mut text = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut text)?;
+    let request: Request = serde_json::from_slice(&text)?;
+    // The plugin may print; its words must not end up between ours.
+    let own = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3)?;
+    rustix::stdio::dup2_stdout(std::io::stderr())?;
+    let mut channel = Channel(File::from(own));
+    channel.0.write_all(b"\n")?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Cpu, request.cpu_seconds)?;
+    limit(Resource::Data, request.data_bytes)?;
+    // Traffic goes first.
+    let _ = rustix::process::nice(10);
+    Ok((channel, request))
+}
+
+fn limit(resource: Resource, value: u64) -> std::io::Result<()> {
+    let limit = Rlimit {
+        current: Some(value),
+        maximum: Some(value),
+    };
+    Ok(rustix::process::setrlimit(resource, limit)?)
+}
+
+fn life(channel: &mut Channel, request: &Request) -> Result<Report, Reason> {
+    let identity = Arc::new(ImageIdentity {
+        id: request.id.clone(),
+        version: request.version.clone(),
+        digest: request.digest.clone(),
+    });
+    channel.at("a constructor (dlopen)", None);
+    let mapped = Mapped::open(&request.path, &identity, request.door)?;
+    channel.at("the layout check", None);
+    let door = mapped.find_door(Mode::Preflight)?;
+    channel.at("sg_plugin_entry", None);
+    let loaded = door.enter()?;
+    channel.at("load", None);
+    let table = loaded.table();
+    table
+        .load(mapped.host())
+        .map_err(|error| error.reason("load", |text| Reason::LoadFailed { text }))?;
+    let mut notes = Vec::new();
+    for (index, config) in request.configs.iter().enumerate() {
+        let refused = configuration(channel, &loaded, index, config, &mut notes).err();
+        channel.say(&Line::Config { index, refused });
+    }
+    channel.at("unload", None);
+    if let Err(error) = table.unload(5000) {
+        notes.push(format!("unload: {error:?}"));
+    }
+    let report = Report {
+        schema: table.schema.clone(),
+        priority: table.priority,
+        hooks: table
+            .hooks
+            .phases()
+            .iter()
+            .map(|phase| phase.name().to_owned())
+            .collect(),
+        door: request.door,
+        stays: table.flags.owns_threads || table.flags.resident,
+        one_image_only: table.flags.one_image_only,
+        notes,
+    };
+    // The layout check keeps references into the library, so only the C door is ever closed here.
+    if request.unmap && !report.stays && request.door == crate::plugin::Door::C {
+        channel.at("a destructor (dlclose)", None);
+        drop(loaded);
+        let _ = mapped.unmap();
+    }
+    Ok(report)
+}
+
+fn configuration(
+    channel: &mut Channel,
+    loaded: &Arc<Loaded>,
+    index: usize,
+    config: &str,
+    notes: &mut Vec<String>,
+) -> Result<(), Reason> {
+    let table = loaded.table();
+    schema::check(table.schema.as_deref(), config)?;
+    channel.at("configure", Some(index));
+    let raw = table
+        .configure(loaded.mapped().host(), config)
+        .map_err(|error| error.reason("configure", |text| Reason::ConfigRefused { text }))?;
+    let outcome = exchange(channel, loaded, raw, index, notes);
+    channel.at("destroy", Some(index));
+    table.destroy(raw);
+    outcome
+}
+
+/// A synthetic exchange through every request hook.
+fn exchange(
+    channel: &mut Channel,
+    loaded: &Arc<Loaded>,
+    raw: RawInstance,
+    index: usize,
+    notes: &mut Vec<String>,
+) -> Result<(), Reason> {
+    // Nobody listens: what is dropped here is destroyed by the caller.
+    let (retired, _) = mpsc::unbounded_channel();
+    let image = Image::new(Arc::clone(loaded), retired);
+    let hash = ConfigHash::of(Digest([0; 32]), "");
+    let instance = library::instance(image, loaded, raw, hash, 1);
+    let mut context = synthetic(index as u64 + 1);
+    let table = Table::build(&[]);
+    let mut result = Ok(());
+    for phase in [
+        Phase::Rewrite,
+        Phase::Access,
+        Phase::HeaderFilter,
+        Phase::Log,
+    ] {
+        if !instance.bound().has(phase) {
+            continue;
+        }
+        channel.at(phase.name(), Some(index));
+        if context.response.is_none() && matches!(phase, Phase::HeaderFilter | Phase::Log) {
+            context.response = Some(ResponseHead {
+                status: StatusCode::OK,
+                headers: HeaderMap::new(),
+            });
+        }
+        let code = request::call(instance.bound(), &mut frame(&mut context, &table, phase));
+        result = judge(phase, code.unwrap_or(SG_CONTINUE), &mut context, notes);
+        if result.is_err() {
+            break;
+        }
+    }
+    channel.at("request_end", Some(index));
+    end(&instance, &mut context, &table);
+    result
+}
+
+fn end(instance: &Instance, context: &mut Context, table: &Table) {
+    let mut frame = frame(context, table, Phase::RequestEnd);
+    request::end(instance.bound(), &mut frame);
+}
+
+fn frame<'a>(context: &'a mut Context, table: &'a Table, phase: Phase) -> Frame<'a> {
+    Frame {
+        context,
+        table,
+        names: (phase != Phase::Rewrite).then_some(RouteNames {
+            route: "preflight",
+            service: "preflight",
+        }),
+        phase,
+        owner: 1,
+    }
+}
+
+fn synthetic(token: u64) -> Context {
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut headers = HeaderMap::new();
+    headers.insert("user-agent", HeaderValue::from_static("swapgate-preflight"));
+    let mut context = Context::new(
+        token,
+        HeaderValue::from_static("00000000000000000000000000000000"),
+        Uri::from_static("/preflight?swapgate=1"),
+        Method::GET,
+        headers,
+        Ends {
+            peer: here,
+            local: here,
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        },
+    );
+    context.host = Box::from("preflight.invalid");
+    context
+}
+
+/// Only a panic or an unknown code refuses; a synthetic request may well deserve a refusal or an error.
+fn judge(
+    phase: Phase,
+    code: i32,
+    context: &mut Context,
+    notes: &mut Vec<String>,
+) -> Result<(), Reason> {
+    let said = context.error.take().unwrap_or_else(|| "no text".to_owned());
+    let may_respond = matches!(phase, Phase::Rewrite | Phase::Access);
+    match code {
+        SG_CONTINUE => Ok(()),
+        SG_RESPOND if may_respond => {
+            notes.push(format!(
+                "{phase} answers a request without credentials itself"
+            ));
+            Ok(())
+        }
+        SG_E_PANIC => Err(Reason::Panicked {
+            hook: phase.name().to_owned(),
+            text: said,
+        }),
+        -11..=-1 => {
+            notes.push(format!(
+                "{phase} answers the synthetic request with error {code} ({said})"
+            ));
+            Ok(())
+        }
+        code => Err(Reason::UnknownResult {
+            hook: phase.name().to_owned(),
+            code,
+        }),
+    }
+}

@@ -1,0 +1,124 @@
+//! Remembers what passed, so that a restart is quick.
+//!
+//! Only success is kept. A refusal, a crash or a time-out may have its cause in the world around the plugin (a file it
+//! reads, a slow machine), so it is tried again after a restart. What passed is keyed by the digest, the door, the hash
+//! of the configuration and the build of the gateway: another build of the gateway tries everything again.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::protocol::Report;
+use crate::plugin::fit::Fit;
+use crate::plugin::image::Door;
+use crate::plugin::instance::ConfigHash;
+
+/// The verdicts of one build of the gateway, in the state folder.
+#[derive(Debug, Clone)]
+pub struct Verdicts {
+    folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    report: Report,
+    configs: BTreeSet<String>,
+}
+
+impl Verdicts {
+    /// Opens `<state>/verdicts`, and removes the verdicts of other builds. `exe` is the gateway's own executable. Where
+    /// that fails nothing is remembered, which costs time only.
+    #[must_use]
+    pub fn open(state: &Path, exe: &Path) -> Self {
+        let folder = build_id(exe).and_then(|build| {
+            let all = state.join("verdicts");
+            let folder = all.join(&build);
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folder)
+                .ok()?;
+            for other in fs::read_dir(&all).ok()?.flatten() {
+                if other.path() != folder {
+                    let _ = fs::remove_dir_all(other.path());
+                }
+            }
+            Some(folder)
+        });
+        Self { folder }
+    }
+
+    /// Remembers nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { folder: None }
+    }
+
+    pub(super) fn find(
+        &self,
+        fit: &Fit,
+        mut configs: impl Iterator<Item = ConfigHash>,
+    ) -> Option<Report> {
+        let kept = self.read(fit)?;
+        configs
+            .all(|config| kept.configs.contains(&config.to_string()))
+            .then_some(kept.report)
+    }
+
+    pub(super) fn keep(
+        &self,
+        fit: &Fit,
+        report: &Report,
+        configs: impl Iterator<Item = ConfigHash>,
+    ) {
+        let Some(path) = self.path(fit) else {
+            return;
+        };
+        let before = self.read(fit).map(|kept| kept.configs).unwrap_or_default();
+        let kept = Kept {
+            report: report.clone(),
+            configs: configs
+                .map(|config| config.to_string())
+                .chain(before)
+                .collect(),
+        };
+        let written = serde_json::to_vec(&kept)
+            .map_err(std::io::Error::other)
+            .and_then(|text| {
+                let aside = path.with_extension("aside");
+                fs::write(&aside, text)?;
+                fs::rename(&aside, &path)
+            });
+        if let Err(error) = written {
+            tracing::warn!(%error, "cannot keep the verdict on a plugin; it is tried again after a restart");
+        }
+    }
+
+    fn read(&self, fit: &Fit) -> Option<Kept> {
+        serde_json::from_slice(&fs::read(self.path(fit)?).ok()?).ok()
+    }
+
+    fn path(&self, fit: &Fit) -> Option<PathBuf> {
+        let door = match fit.door {
+            Door::C => "c",
+            Door::Rust => "rust",
+        };
+        let folder = self.folder.as_ref()?;
+        Some(folder.join(format!("{}-{door}.json", fit.digest())))
+    }
+}
+
+/// Tells one build of the gateway from another without reading all of it.
+fn build_id(exe: &Path) -> Option<String> {
+    let file = fs::metadata(exe).ok()?;
+    Some(format!(
+        "{}-{}-{:x}-{:x}",
+        env!("CARGO_PKG_VERSION"),
+        file.len(),
+        file.mtime(),
+        file.mtime_nsec()
+    ))
+}
