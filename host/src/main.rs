@@ -1,2 +1,11 @@
-//! Swapgate.
-fn main() {}
+//! The `swapgate` command.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::Cli::parse().run()
+}

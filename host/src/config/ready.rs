@@ -10,6 +10,7 @@ use http::Method;
 use ipnet::IpNet;
 use semver::VersionReq;
 
+use super::plugin::Origin;
 use crate::router::pattern::{HostPattern, PathPattern};
 
 /// Everything one configuration file says.
@@ -49,6 +50,19 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Plugins attached globally.
     pub plugins: Vec<PluginUse>,
+    /// Where the settings stand that only a restart can change.
+    pub places: Places,
+}
+
+/// Where the settings stand that only a restart can change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// `admin`.
+    pub admin: Place,
+    /// `state_dir`.
+    pub state_dir: Place,
+    /// `workers`.
+    pub workers: Place,
 }
 
 /// One place where clients connect.
@@ -259,6 +273,8 @@ pub struct PluginUse {
     pub priority: Option<i32>,
     /// Where it stands in the file.
     pub place: Place,
+    /// Where each value of the configuration stands; the default knows only [`PluginUse::place`].
+    pub origin: Origin,
 }
 
 /// What happens when a plugin fails.

@@ -1,0 +1,78 @@
+//! The command line.
+//!
+//! Exit codes, for every subcommand:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done; for `check`, the configuration is good |
+//! | 1 | what was asked about is not fit, such as a plugin file that is refused; or the command itself failed |
+//! | 2 | the configuration is wrong, with every error on stderr; or the arguments are (clap's own code) |
+
+mod check;
+mod schema;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// An API gateway whose behaviour is native plugins.
+#[derive(Debug, Parser)]
+#[command(name = "swapgate", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a configuration file without serving it.
+    Check(check::Args),
+    /// Print the JSON Schema of the configuration file.
+    Schema,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Lines for people.
+    Text,
+    /// One JSON document on stdout.
+    Json,
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn run(self) -> ExitCode {
+        match self.command {
+            Command::Check(args) => check::run(&args),
+            Command::Schema => schema::run(),
+        }
+    }
+}
+
+/// Everything went well.
+pub(crate) const OK: u8 = 0;
+/// What was asked about is not fit, or the command failed.
+pub(crate) const FAILED: u8 = 1;
+/// The configuration is wrong.
+pub(crate) const BAD_CONFIGURATION: u8 = 2;
+
+/// Writes a line to stdout. A reader that went away, as `head` does, is no reason to panic.
+pub(crate) fn print(line: &str) -> u8 {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{line}") {
+        Ok(()) => OK,
+        Err(_) => FAILED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,164 @@
+//! Errors about the configuration of a plugin, told at their places inside the file.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jsonschema::PatternOptions;
+use serde_json::Value;
+
+use super::error::{ConfigError, sort};
+use super::node::{Data, Node};
+use super::ready::{PluginUse, Secret};
+use super::references;
+use super::structure::{MAX_ERRORS, place};
+use super::tell::{Show, tell};
+
+/// The longest schema that is read.
+const MAX_SCHEMA_BYTES: usize = 1 << 20;
+/// What one compiled pattern of a schema may take.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+/// The part of the file from which a use was made. It may hold secrets, so it never prints.
+#[derive(Clone, Default)]
+pub struct Origin(Option<Arc<Part>>);
+
+struct Part {
+    file: Arc<str>,
+    /// The key of the configuration: `routes[0].plugins[1].config`.
+    key: String,
+    node: Node,
+    /// What `${env:...}` and `${file:...}` gave.
+    hidden: Vec<Secret>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Origin(..)")
+    }
+}
+
+impl Origin {
+    pub(super) fn new(file: Arc<str>, use_key: &str, node: Option<&Node>) -> Self {
+        let Some(node) = node else {
+            return Self(None);
+        };
+        let mut hidden = Vec::new();
+        collect_hidden(node, &mut hidden);
+        Self(Some(Arc::new(Part {
+            file,
+            key: format!("{use_key}.config"),
+            node: node.clone(),
+            hidden,
+        })))
+    }
+}
+
+/// Checks the configuration of a use against the JSON Schema that its plugin ships.
+///
+/// Every error has its place in the file. A schema that cannot be used is an error that names the plugin; nothing is
+/// fetched, patterns run in linear time, and their size is bounded. Values are not shown: any of them may be a secret.
+#[must_use]
+pub fn plugin_config_errors(plugin: &PluginUse, schema_text: &str) -> Vec<ConfigError> {
+    let checked = catch_unwind(AssertUnwindSafe(|| check(plugin, schema_text)));
+    let mut errors = match checked {
+        Ok(Ok(errors)) => errors,
+        Ok(Err(why)) => vec![unusable(plugin, &why)],
+        Err(_) => vec![unusable(plugin, "the validator gave up on it")],
+    };
+    sort(&mut errors);
+    errors
+}
+
+/// The error for a use whose plugin refused it, with the text of the plugin.
+#[must_use]
+pub fn refused_by_plugin(plugin: &PluginUse, text: &str) -> ConfigError {
+    let mut text = text.trim().trim_end_matches('.').to_owned();
+    for secret in plugin.origin.0.iter().flat_map(|part| &part.hidden) {
+        text = text.replace(secret.reveal(), "(secret)");
+    }
+    let text = if text.is_empty() {
+        "it gave no reason".to_owned()
+    } else {
+        text
+    };
+    let problem = format!(
+        "the plugin {} refused this configuration, {text}",
+        plugin.name
+    );
+    ConfigError::new(plugin.place.clone(), problem)
+}
+
+fn check(plugin: &PluginUse, schema_text: &str) -> Result<Vec<ConfigError>, String> {
+    if schema_text.len() > MAX_SCHEMA_BYTES {
+        return Err(format!("it is larger than {MAX_SCHEMA_BYTES} bytes"));
+    }
+    let schema: Value =
+        serde_json::from_str(schema_text).map_err(|e| format!("it is not JSON, {e}"))?;
+    references::bounded(&schema)?;
+    let patterns = PatternOptions::regex()
+        .size_limit(MAX_PATTERN_BYTES)
+        .dfa_size_limit(MAX_PATTERN_BYTES);
+    let validator = jsonschema::options()
+        .offline()
+        .with_pattern_options(patterns)
+        .build(&schema)
+        .map_err(|e| e.to_string())?;
+    let absent;
+    let (file, key, node) = match &plugin.origin.0 {
+        Some(part) => (&part.file, part.key.clone(), &part.node),
+        None => {
+            absent = configless(plugin)?;
+            let key = format!("{}.config", plugin.place.key);
+            (&plugin.place.file, key, &absent)
+        }
+    };
+    let value = node.to_json();
+    let found = validator.iter_errors(&value).take(MAX_ERRORS);
+    Ok(found
+        .flat_map(|error| tell(&error, &schema, node, Show::Kinds))
+        .map(|told| name_plugin(place(told, node, file, &key), plugin))
+        .collect())
+}
+
+/// The configuration of a use that has no `config` in the file: all errors then stand at the use.
+fn configless(plugin: &PluginUse) -> Result<Node, String> {
+    let at = super::node::Spot {
+        line: plugin.place.line,
+        column: plugin.place.column,
+    };
+    let value: Value = serde_json::from_str(plugin.config.reveal())
+        .map_err(|_| "the configuration is not JSON".to_owned())?;
+    Ok(Node::from_json(&value, at))
+}
+
+fn name_plugin(mut error: ConfigError, plugin: &PluginUse) -> ConfigError {
+    error.problem = format!(
+        "{} (by the schema of plugin {})",
+        error.problem, plugin.name
+    );
+    error
+}
+
+fn unusable(plugin: &PluginUse, why: &str) -> ConfigError {
+    let problem = format!(
+        "the configuration schema that plugin {} ships cannot be used, {why}",
+        plugin.name
+    );
+    ConfigError::new(plugin.place.clone(), problem)
+        .advice("ask the author of the plugin for a corrected file")
+}
+
+fn collect_hidden(node: &Node, hidden: &mut Vec<Secret>) {
+    match &node.data {
+        // Replacing a very short value would garble every sentence and hide nothing.
+        Data::Text(text) if node.written.is_some() && text.len() >= 4 => {
+            hidden.push(Secret::new(text.clone()));
+        }
+        Data::List(items) => items.iter().for_each(|item| collect_hidden(item, hidden)),
+        Data::Map(entries) => entries
+            .iter()
+            .for_each(|entry| collect_hidden(&entry.value, hidden)),
+        _ => {}
+    }
+}

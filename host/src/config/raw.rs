@@ -1,0 +1,468 @@
+//! What the file says, word for word: the types from which the JSON Schema of the file is made.
+//!
+//! Their names, fields and doc comments are what editors show. Values are still texts here; [`super::validate`] makes
+//! durations, sizes and addresses of them. Choices are written without `anyOf`, so that a message can name one
+//! expectation instead of a list of alternatives that all failed.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The keyword under which a schema says in words what it expects.
+pub(super) const EXPECTS: &str = "x-expects";
+
+/// The JSON Schema of the configuration file.
+#[must_use]
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(RawConfig).to_value();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("title".to_owned(), "Swapgate configuration".into());
+    }
+    schema
+}
+
+/// One configuration file of the gateway.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfig {
+    /// Revision of this format; always 1.
+    #[schemars(range(min = 1, max = 1))]
+    #[expect(dead_code, reason = "the schema checks it; no later stage needs it")]
+    format: u64,
+    /// Where clients connect.
+    #[schemars(length(min = 1))]
+    pub(super) listeners: Vec<RawListener>,
+    /// The admin listener. A change needs a restart.
+    #[serde(default)]
+    pub(super) admin: RawAdmin,
+    /// Number of worker threads; one per core unless set. A change needs a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 1, max = 1024))]
+    pub(super) workers: Option<u64>,
+    /// The watched folder with plugin files, relative to the folder of this file.
+    #[serde(default = "plugins_dir")]
+    pub(super) plugins_dir: String,
+    /// Where the gateway keeps images and verdicts, relative to the folder of this file. A change needs a restart.
+    #[serde(default = "state_dir")]
+    pub(super) state_dir: String,
+    /// How plugin files are admitted.
+    #[serde(default)]
+    pub(super) loader: RawLoader,
+    /// What one client may use.
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+    /// How long a client may take.
+    #[serde(default)]
+    pub(super) client_timeouts: RawClientTimeouts,
+    /// Addresses and networks whose forwarding headers are believed.
+    #[serde(default)]
+    pub(super) trusted_addresses: Vec<String>,
+    /// The pseudonym for `Via`; without it no `Via` is added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) via: Option<String>,
+    /// Whether repeated slashes in a path become one before routing.
+    #[serde(default)]
+    pub(super) merge_slashes: bool,
+    /// When `/readyz` says yes: `normal` once everything could be served, `strict` only while it can.
+    #[serde(default)]
+    pub(super) readiness: RawReadiness,
+    /// How old generations and connections end.
+    #[serde(default)]
+    pub(super) drain: RawDrain,
+    /// Groups of targets.
+    #[serde(default)]
+    pub(super) upstreams: Vec<RawUpstream>,
+    /// What routes lead to.
+    #[serde(default)]
+    pub(super) services: Vec<RawService>,
+    /// Which request goes where.
+    #[serde(default)]
+    pub(super) routes: Vec<RawRoute>,
+    /// Plugins attached globally.
+    #[serde(default)]
+    pub(super) plugins: Vec<RawPluginUse>,
+}
+
+/// One place where clients connect.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Listener")]
+pub(super) struct RawListener {
+    /// Its name in logs and status.
+    pub(super) name: String,
+    /// Where it binds: IP address and port.
+    pub(super) address: String,
+}
+
+/// The admin listener.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Admin")]
+pub(super) struct RawAdmin {
+    /// Where it binds: IP address and port.
+    pub(super) address: String,
+    /// The bearer token it asks for; required unless the address is loopback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub(super) token: Option<String>,
+}
+
+/// How plugin files are admitted.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Loader")]
+pub(super) struct RawLoader {
+    /// Who may be able to write to plugin files: `strict` neither group nor world, `relaxed` the group may.
+    pub(super) permissions: RawPermissions,
+    /// How long a preflight may take.
+    pub(super) preflight_timeout: RawDuration,
+    /// How long one control call into a plugin may take before it counts as stuck.
+    pub(super) call_timeout: RawDuration,
+    /// When an image is unmapped: `auto` where the file proves that nothing pins it, or `never`.
+    pub(super) unload: RawUnload,
+    /// How many distinct images may stay mapped.
+    #[schemars(range(min = 1, max = 65536))]
+    pub(super) max_images: u64,
+}
+
+/// What one client may use.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Limits")]
+pub(super) struct RawLimits {
+    /// Bytes of a request head, 8KiB to 16MiB.
+    pub(super) header_bytes: RawSize,
+    /// Number of header fields.
+    #[schemars(range(min = 1, max = 10000))]
+    pub(super) headers: u64,
+    /// Bytes of a request body, unless the route says otherwise.
+    pub(super) body_bytes: RawSize,
+    /// Open client connections in the whole process.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(super) connections: u64,
+}
+
+/// How long a client may take.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ClientTimeouts")]
+pub(super) struct RawClientTimeouts {
+    /// From the first byte of a head to its end.
+    pub(super) header: RawDuration,
+    /// Between two pieces of a body, in either direction.
+    pub(super) body: RawDuration,
+    /// Between two requests of a connection.
+    pub(super) idle: RawDuration,
+}
+
+/// How old generations and connections end.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Drain")]
+pub(super) struct RawDrain {
+    /// How long a replaced generation may live; unless set, as long as an exchange holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawDuration")]
+    pub(super) max: Option<RawDuration>,
+    /// How long a shutdown waits for running exchanges.
+    pub(super) shutdown: RawDuration,
+}
+
+/// A group of targets.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Upstream")]
+pub(super) struct RawUpstream {
+    /// Its name; services refer to it.
+    pub(super) name: String,
+    /// How a target is chosen.
+    #[serde(default)]
+    pub(super) algorithm: RawAlgorithm,
+    /// The servers.
+    #[schemars(length(min = 1))]
+    pub(super) targets: Vec<RawTarget>,
+}
+
+/// One server.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Target")]
+pub(super) struct RawTarget {
+    /// Where it listens: IP address and port.
+    pub(super) address: String,
+    /// Its share.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) weight: u64,
+}
+
+/// What routes lead to.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Service")]
+pub(super) struct RawService {
+    /// Its name; routes refer to it.
+    pub(super) name: String,
+    /// Name of the upstream.
+    pub(super) upstream: String,
+    /// How long an upstream may take.
+    #[serde(default)]
+    pub(super) timeouts: RawServiceTimeouts,
+    /// Plugins attached to the service.
+    #[serde(default)]
+    pub(super) plugins: Vec<RawPluginUse>,
+}
+
+/// How long an upstream may take.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "ServiceTimeouts")]
+pub(super) struct RawServiceTimeouts {
+    /// To connect to one target.
+    pub(super) connect: RawDuration,
+    /// From the sent request to the head of the answer.
+    pub(super) response: RawDuration,
+    /// Between two pieces of a body, in either direction.
+    pub(super) idle: RawDuration,
+}
+
+/// Which request goes where.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Route")]
+pub(super) struct RawRoute {
+    /// Its name.
+    pub(super) name: String,
+    /// Name of the service.
+    pub(super) service: String,
+    /// Hosts it serves: exact, or `*.` and a suffix. Any host unless set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(super) hosts: Vec<String>,
+    /// Paths it serves: a prefix by whole segments, `{name}` for one segment, `=` before an exact path.
+    #[serde(default = "any_path")]
+    #[schemars(length(min = 1))]
+    pub(super) paths: Vec<String>,
+    /// Methods it serves; `HEAD` is admitted where `GET` is. Any method unless set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(super) methods: Vec<String>,
+    /// Wins over everything else.
+    #[serde(default)]
+    #[schemars(range(min = -1_000_000, max = 1_000_000))]
+    pub(super) priority: i64,
+    /// Whether the matched prefix is taken off before forwarding.
+    #[serde(default)]
+    pub(super) strip_path: bool,
+    /// Whether the upstream sees the client's `Host`, or the address of the target.
+    #[serde(default)]
+    pub(super) preserve_host: bool,
+    /// Bytes of a request body, where the route has a limit of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawSize")]
+    pub(super) body_bytes: Option<RawSize>,
+    /// Plugins attached to the route.
+    #[serde(default)]
+    pub(super) plugins: Vec<RawPluginUse>,
+}
+
+/// One attachment of a plugin.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "PluginUse")]
+pub(super) struct RawPluginUse {
+    /// Id of the plugin.
+    pub(super) name: String,
+    /// Its configuration, checked against the schema that the plugin ships.
+    #[serde(default)]
+    config: Map<String, Value>,
+    /// What happens when it fails: `closed` answers 500, `open` skips it.
+    #[serde(default)]
+    pub(super) on_error: RawOnError,
+    /// Which versions of the plugin are admitted, such as `^2` or `>=1.2, <1.5`.
+    #[serde(default = "any_version")]
+    pub(super) version: String,
+    /// Its place in every phase, highest first; unless set, what the plugin says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64", range(min = -1_000_000, max = 1_000_000))]
+    pub(super) priority: Option<i64>,
+}
+
+/// A time such as `5s`, `250ms` or `1m`.
+#[derive(Deserialize, Serialize)]
+pub(super) struct RawDuration(pub(super) String);
+
+/// A number of bytes: a number, or a text such as `64KiB` or `10MB`.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+pub(super) enum RawSize {
+    Number(u64),
+    Text(String),
+}
+
+// Variants carry no doc comments: with them the schema would become a `oneOf`, and its messages vague.
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Permissions")]
+pub(super) enum RawPermissions {
+    #[default]
+    Strict,
+    Relaxed,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Unload")]
+pub(super) enum RawUnload {
+    #[default]
+    Auto,
+    Never,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Readiness")]
+pub(super) enum RawReadiness {
+    #[default]
+    Normal,
+    Strict,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Algorithm")]
+pub(super) enum RawAlgorithm {
+    #[default]
+    RoundRobin,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "OnError")]
+pub(super) enum RawOnError {
+    #[default]
+    Closed,
+    Open,
+}
+
+impl Default for RawAdmin {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:8001".to_owned(),
+            token: None,
+        }
+    }
+}
+
+impl Default for RawLoader {
+    fn default() -> Self {
+        Self {
+            permissions: RawPermissions::Strict,
+            preflight_timeout: RawDuration::new("10s"),
+            call_timeout: RawDuration::new("10s"),
+            unload: RawUnload::Auto,
+            max_images: 1024,
+        }
+    }
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self {
+            header_bytes: RawSize::Text("64KiB".to_owned()),
+            headers: 100,
+            body_bytes: RawSize::Text("100MiB".to_owned()),
+            connections: 10_000,
+        }
+    }
+}
+
+impl Default for RawClientTimeouts {
+    fn default() -> Self {
+        Self {
+            header: RawDuration::new("10s"),
+            body: RawDuration::new("30s"),
+            idle: RawDuration::new("60s"),
+        }
+    }
+}
+
+impl Default for RawDrain {
+    fn default() -> Self {
+        Self {
+            max: None,
+            shutdown: RawDuration::new("30s"),
+        }
+    }
+}
+
+impl Default for RawServiceTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: RawDuration::new("5s"),
+            response: RawDuration::new("60s"),
+            idle: RawDuration::new("60s"),
+        }
+    }
+}
+
+impl RawDuration {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl JsonSchema for RawDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A time such as 250ms, 5s, 1m or 2h.",
+            "type": "string",
+            "examples": ["250ms", "5s", "1m"],
+            EXPECTS: super::value::DURATION,
+        })
+    }
+}
+
+impl JsonSchema for RawSize {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number of bytes, or a text with a unit such as 64KiB or 10MB.",
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "examples": ["64KiB", "10MB", 65536],
+            EXPECTS: super::value::SIZE,
+        })
+    }
+}
+
+fn plugins_dir() -> String {
+    "plugins.d".to_owned()
+}
+
+fn state_dir() -> String {
+    "state".to_owned()
+}
+
+fn any_path() -> Vec<String> {
+    vec!["/".to_owned()]
+}
+
+fn any_version() -> String {
+    "*".to_owned()
+}
+
+fn one() -> u64 {
+    1
+}
