@@ -1,0 +1,113 @@
+//! What a phase may come to.
+
+use std::fmt;
+
+use swapgate_abi as abi;
+
+use crate::context::Phase;
+
+/// What a phase came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Go on.
+    Continue,
+    /// A plugin made the answer; it lies in the context.
+    Answer,
+    /// A plugin failed and its use says `closed`.
+    Fail(PluginFault),
+}
+
+/// A plugin failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginFault {
+    /// Id and version, as `name@version`.
+    pub plugin: String,
+    /// The hook that failed.
+    pub phase: Phase,
+    /// What it answered.
+    pub code: i32,
+    /// What it said, if it said anything.
+    pub text: Option<String>,
+}
+
+impl fmt::Display for PluginFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "plugin {} failed in {}: {}",
+            self.plugin,
+            self.phase,
+            code_name(self.code)
+        )?;
+        if let Some(text) = &self.text {
+            write!(f, ": {text}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What one hook answered, sorted by what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Continue,
+    Respond,
+    /// An error the contract knows: the use's `on_error` decides.
+    Error,
+    /// A panic: the instance gets only `request_end` from here on.
+    Panic,
+    /// A value nobody knows: always closed.
+    Unknown,
+}
+
+impl Verdict {
+    pub(super) fn of(code: i32, phase: Phase) -> Self {
+        match code {
+            abi::SG_CONTINUE => Self::Continue,
+            abi::SG_RESPOND if matches!(phase, Phase::Rewrite | Phase::Access) => Self::Respond,
+            abi::SG_E_PANIC => Self::Panic,
+            abi::SG_E_FORBIDDEN..=abi::SG_E_FAILED => Self::Error,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn code_name(code: i32) -> String {
+    let known = match code {
+        abi::SG_E_FAILED => "it answered an error",
+        abi::SG_E_PANIC => "it panicked",
+        abi::SG_E_INVALID => "it answered SG_E_INVALID",
+        abi::SG_E_NOT_FOUND => "it answered SG_E_NOT_FOUND",
+        abi::SG_E_STALE => "it answered SG_E_STALE",
+        abi::SG_E_WRONG_THREAD => "it answered SG_E_WRONG_THREAD",
+        abi::SG_E_WRONG_PHASE => "it answered SG_E_WRONG_PHASE",
+        abi::SG_E_TOO_LARGE => "it answered SG_E_TOO_LARGE",
+        abi::SG_E_UNAVAILABLE => "it answered SG_E_UNAVAILABLE",
+        abi::SG_E_VERSION => "it answered SG_E_VERSION",
+        abi::SG_E_FORBIDDEN => "it answered SG_E_FORBIDDEN",
+        abi::SG_RESPOND => "it answered SG_RESPOND without having made an answer in this phase",
+        other => return format!("it answered {other}, which this gateway does not know"),
+    };
+    known.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_value_is_never_guessed() {
+        for code in [1, 3, 77, -12, i32::MIN, i32::MAX] {
+            assert_eq!(Verdict::of(code, Phase::Access), Verdict::Unknown, "{code}");
+        }
+        assert_eq!(
+            Verdict::of(abi::SG_RESPOND, Phase::Access),
+            Verdict::Respond
+        );
+        assert_eq!(
+            Verdict::of(abi::SG_RESPOND, Phase::HeaderFilter),
+            Verdict::Unknown
+        );
+        assert_eq!(Verdict::of(abi::SG_E_PANIC, Phase::Log), Verdict::Panic);
+        assert_eq!(Verdict::of(abi::SG_E_FORBIDDEN, Phase::Log), Verdict::Error);
+    }
+}

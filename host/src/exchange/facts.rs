@@ -1,0 +1,171 @@
+//! The state of one exchange, and its end.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::HeaderValue;
+
+use super::activity::Activity;
+use super::answer::AnswerError;
+use super::forwarding::PeerValues;
+use crate::chain::{Chain, Matched, Outcome, Skipped};
+use crate::context::{Context, Phase, RouteNames};
+use crate::local::{Generation, Local};
+use crate::router::table::{Match, Table};
+use crate::snapshot::{Plan, Route, Service, Snapshot};
+use crate::upstream::body::BodyWatch;
+
+/// What is the same for all exchanges of one connection.
+pub struct Peer {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// This end.
+    pub local: SocketAddr,
+    /// Header values made once.
+    pub values: PeerValues,
+    /// What the connection is doing, for its time limits.
+    pub activity: Rc<Activity>,
+}
+
+impl Peer {
+    /// Makes it when a connection is accepted.
+    #[must_use]
+    pub fn new(peer: SocketAddr, local: SocketAddr, activity: Rc<Activity>) -> Self {
+        Self {
+            peer,
+            local,
+            values: PeerValues::new(peer, local),
+            activity,
+        }
+    }
+}
+
+/// One request and its answer. Dropping it is its end, whatever happened before.
+pub struct Exchange {
+    pub(super) worker: Rc<Local>,
+    pub(super) generation: Rc<Generation>,
+    peer: Rc<Peer>,
+    /// What plugins see.
+    pub(super) context: Context,
+    pub(super) matched: Option<Match>,
+    pub(super) skipped: Skipped,
+    pub(super) started: Instant,
+    /// The request body, if there is one.
+    pub(super) body: Option<Rc<BodyWatch>>,
+    ended: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        worker: Rc<Local>,
+        generation: Rc<Generation>,
+        peer: Rc<Peer>,
+        context: Context,
+    ) -> Box<Self> {
+        peer.activity.exchange_begins();
+        Box::new(Self {
+            worker,
+            generation,
+            peer,
+            context,
+            matched: None,
+            skipped: Skipped::default(),
+            started: Instant::now(),
+            body: None,
+            ended: false,
+        })
+    }
+
+    /// The matched route with its service.
+    pub(super) fn route<'s>(&self, snapshot: &'s Snapshot) -> Option<(&'s Route, &'s Service)> {
+        let route = snapshot.routes.get(self.matched?.route)?;
+        Some((route, snapshot.services.get(route.service)?))
+    }
+
+    /// The plan of the matched route, or the global one.
+    pub(super) fn plan<'s>(&self, snapshot: &'s Snapshot) -> &'s Plan {
+        self.route(snapshot)
+            .map_or(&snapshot.global, |(route, _)| &route.plan)
+    }
+
+    /// Runs one phase of a chain.
+    pub(super) fn run(&mut self, chain: &Chain, phase: Phase, snapshot: &Snapshot) -> Outcome {
+        if chain.of(phase).is_empty() {
+            return Outcome::Continue;
+        }
+        let matched = self.against(snapshot);
+        chain.run(phase, &mut self.context, &mut self.skipped, matched)
+    }
+
+    /// Counts body bytes handed to the client's connection.
+    pub(super) fn count_sent(&mut self, bytes: usize) {
+        self.context.figures.response_bytes += bytes as u64;
+    }
+
+    /// Says that the answer could not be finished.
+    pub(super) fn broke_off(&mut self, error: &AnswerError) {
+        let id = self.context.request_id.to_str().unwrap_or_default();
+        let at = self.context.figures.target.map(tracing::field::display);
+        tracing::warn!(target: "exchange", request_id = id, upstream = at, "{error}");
+        self.finish();
+    }
+
+    /// Runs `log` and `request_end` of everything that took part; once.
+    pub(super) fn finish(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.peer.activity.exchange_ends();
+        let generation = Rc::clone(&self.generation);
+        let Some(snapshot) = generation.snapshot() else {
+            return;
+        };
+        let chain = &self.plan(snapshot).chain;
+        let global = &snapshot.global.chain;
+        if chain.links().is_empty() && global.of(Phase::Rewrite).is_empty() {
+            return;
+        }
+        self.context.figures.duration = self.started.elapsed();
+        if let Some(body) = &self.body {
+            self.context.figures.request_bytes = body.received.get();
+        }
+        let _ = self.run(chain, Phase::Log, snapshot);
+        let matched = self.against(snapshot);
+        chain.end(&mut self.context, matched);
+        if self.matched.is_some() {
+            // Global instances ran in `rewrite`; where the route has its own use of a plugin, the global one is not in
+            // its chain and still has to hear of the end.
+            for link in global.of(Phase::Rewrite) {
+                if !chain.contains(&link.instance) {
+                    link.end(&mut self.context, matched);
+                }
+            }
+        }
+    }
+
+    /// The id as a header value.
+    pub(super) fn request_id(&self) -> &HeaderValue {
+        &self.context.request_id
+    }
+
+    fn against<'s>(&self, snapshot: &'s Snapshot) -> Matched<'s> {
+        let table: &Table = &snapshot.table;
+        let names = self.route(snapshot).map(|(route, service)| RouteNames {
+            route: &route.name,
+            service: &service.name,
+        });
+        Matched {
+            table,
+            names,
+            worker: self.worker.worker,
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

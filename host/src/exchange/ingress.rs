@@ -1,0 +1,306 @@
+//! Reading a request once, strictly, before anybody acts on it.
+//!
+//! hyper has parsed the head; this is what it leaves to a proxy. Whatever two parsers could read in two ways is refused
+//! here, so that what is matched and authorised is what the upstream will read.
+
+use std::borrow::Cow;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, Method, Uri, Version};
+use smallvec::SmallVec;
+
+use crate::context::headers::is_hop_by_hop;
+use crate::respond::failure::RequestFault;
+
+/// The host a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Lower case, no port, no trailing dot; for routing.
+    pub name: Box<str>,
+    /// What an absolute-form target says instead of the `Host` field (RFC 9112, 3.2.2).
+    pub replaces: Option<http::HeaderValue>,
+}
+
+/// Whether `OPTIONS *` was asked for; it is about the server and matches no route.
+#[must_use]
+fn is_asterisk(uri: &Uri) -> bool {
+    uri.path() == "*"
+}
+
+/// Checks method, version and target.
+///
+/// # Errors
+/// What the fault says.
+pub fn target(method: &Method, uri: &Uri) -> Result<(), RequestFault> {
+    if *method == Method::CONNECT {
+        return Err(RequestFault::Connect);
+    }
+    if is_asterisk(uri) {
+        return if *method == Method::OPTIONS {
+            Ok(())
+        } else {
+            Err(RequestFault::Target)
+        };
+    }
+    match (uri.scheme_str(), uri.authority()) {
+        (None, None) if uri.path().starts_with('/') => Ok(()),
+        (Some("http"), Some(_)) => Ok(()),
+        _ => Err(RequestFault::Target),
+    }
+}
+
+/// Checks and reads the host (RFC 9112, 3.2; RFC 9110, 7.2).
+///
+/// # Errors
+/// Missing, repeated or malformed.
+pub fn host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Host, RequestFault> {
+    let mut fields = headers.get_all(HOST).iter();
+    let field = match (fields.next(), fields.next()) {
+        (Some(one), None) => Some(one.to_str().map_err(|_| RequestFault::HostSyntax)?),
+        (None, _) if version < Version::HTTP_11 => None,
+        _ => return Err(RequestFault::HostCount),
+    };
+    let from_field = field.map(host_name).transpose()?;
+    if let Some(authority) = uri.authority() {
+        let name = host_name(authority.as_str())?;
+        let replaces = http::HeaderValue::from_str(authority.as_str())
+            .map_err(|_| RequestFault::HostSyntax)?;
+        return Ok(Host {
+            name,
+            replaces: Some(replaces),
+        });
+    }
+    Ok(Host {
+        name: from_field.unwrap_or_default(),
+        replaces: None,
+    })
+}
+
+/// The host of `uri-host [ ":" port ]`, without userinfo (RFC 9110, 4.2.4), lower case.
+fn host_name(text: &str) -> Result<Box<str>, RequestFault> {
+    let (name, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (inside, after) = rest.split_once(']').ok_or(RequestFault::HostSyntax)?;
+            inside
+                .parse::<std::net::Ipv6Addr>()
+                .map_err(|_| RequestFault::HostSyntax)?;
+            (text.get(..inside.len() + 2).unwrap_or(text), after)
+        }
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let port_fits = match port.strip_prefix(':') {
+        Some(digits) => {
+            digits.is_empty()
+                || (digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok())
+        }
+        None => port.is_empty(),
+    };
+    let name_fits = name.starts_with('[') || name.bytes().all(is_reg_name);
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    if !port_fits || !name_fits || bare.is_empty() || name.len() > 255 {
+        return Err(RequestFault::HostSyntax);
+    }
+    Ok(bare.to_ascii_lowercase().into())
+}
+
+/// `reg-name` of RFC 3986, 3.2.2, without percent-encoding, which no host that resolves has.
+fn is_reg_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+}
+
+/// Checks the framing fields that hyper admits and a proxy must not (RFC 9112, 6.1 and 6.3).
+///
+/// # Errors
+/// Any Transfer-Encoding but one final `chunked`; an expectation nobody meets.
+pub fn framing(headers: &mut HeaderMap) -> Result<Framing, RequestFault> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => true,
+        _ => return Err(RequestFault::TransferEncoding),
+    };
+    if let Some(expect) = headers.get(EXPECT) {
+        if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+            return Err(RequestFault::Expectation);
+        }
+        // hyper answers it when the body is first read; upstream nobody waits for it.
+        headers.remove(EXPECT);
+    }
+    let framing = if chunked {
+        Framing::Chunked
+    } else {
+        Framing::Length
+    };
+    if chunked {
+        headers.remove(CONTENT_LENGTH);
+    }
+    Ok(framing)
+}
+
+/// How the body of a request is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// By `Content-Length`, or there is none.
+    Length,
+    /// By chunks.
+    Chunked,
+}
+
+/// Refuses a WebSocket, takes off every header that belongs to this connection (RFC 9110, 7.6.1).
+///
+/// It runs before anything of the gateway or of a plugin is set, so `Connection: x-request-id` can remove only what
+/// the client itself sent.
+///
+/// # Errors
+/// `Upgrade: websocket`.
+pub fn hop_by_hop(headers: &mut HeaderMap) -> Result<(), RequestFault> {
+    if let Some(upgrade) = headers.get(UPGRADE) {
+        let asks = connection_options(headers)
+            .iter()
+            .any(|name| name == UPGRADE);
+        if asks && contains_token(upgrade.as_bytes(), b"websocket") {
+            return Err(RequestFault::WebSocket);
+        }
+    }
+    strip_hop_by_hop(headers);
+    Ok(())
+}
+
+/// Takes off every header that belongs to one connection, in either direction.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in connection_options(headers) {
+            // These two are not options of a connection, whatever a sender claims: taking them off would change
+            // what the message means.
+            if name != HOST && name != CONTENT_LENGTH {
+                headers.remove(name);
+            }
+        }
+    }
+    let mut found: SmallVec<[HeaderName; 4]> = SmallVec::new();
+    found.extend(headers.keys().filter(|name| is_hop_by_hop(name)).cloned());
+    for name in found {
+        headers.remove(name);
+    }
+    // HTTP/2 upgrade over cleartext (RFC 7540, 3.2.1), which RFC 9113 took out again.
+    headers.remove("http2-settings");
+}
+
+fn connection_options(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+        .collect()
+}
+
+fn contains_token(value: &[u8], token: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').any(|part| {
+        let name = part.split(|byte| *byte == b'/').next().unwrap_or(part);
+        name.trim_ascii().eq_ignore_ascii_case(token)
+    })
+}
+
+/// The path in its normal form; borrowed if it already is. The asterisk of `OPTIONS *` stays.
+///
+/// # Errors
+/// What the normal form refuses.
+pub fn path(uri: &Uri, merge_slashes: bool) -> Result<Cow<'_, str>, RequestFault> {
+    if is_asterisk(uri) {
+        return Ok(Cow::Borrowed("*"));
+    }
+    Ok(crate::router::path::normalize(uri.path(), merge_slashes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                value.parse().unwrap(),
+            );
+        }
+        headers
+    }
+
+    #[track_caller]
+    fn check_host(text: &str, expected: Option<&str>) {
+        assert_eq!(host_name(text).ok().as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn hosts() {
+        check_host("Example.COM", Some("example.com"));
+        check_host("example.com.", Some("example.com"));
+        check_host("example.com:8000", Some("example.com"));
+        check_host("[::1]:80", Some("[::1]"));
+        check_host("127.0.0.1", Some("127.0.0.1"));
+        for bad in [
+            "", ".", ":80", "a b", "a@b", "a:b", "a:99999", "a:1:2", "[::1", "[x]", "a/b", "a%41",
+            "[::1]x",
+        ] {
+            check_host(bad, None);
+        }
+    }
+
+    #[test]
+    fn the_authority_of_the_target_replaces_the_field() {
+        let headers = map(&[("host", "b.example")]);
+        let host = host(
+            &"http://a.example:81/x".parse().unwrap(),
+            Version::HTTP_11,
+            &headers,
+        )
+        .unwrap();
+        assert_eq!(
+            (&*host.name, host.replaces.unwrap().to_str().unwrap()),
+            ("a.example", "a.example:81")
+        );
+    }
+
+    #[test]
+    fn connection_options_take_off_only_what_the_client_sent() {
+        let mut headers = map(&[
+            ("connection", "close, X-Secret, host, content-length"),
+            ("connection", "x-other"),
+            ("x-secret", "1"),
+            ("x-other", "1"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAA"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("x-kept", "1"),
+        ]);
+        hop_by_hop(&mut headers).unwrap();
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-kept"]);
+    }
+
+    #[test]
+    fn only_one_final_chunked() {
+        for bad in [
+            &["gzip, chunked"][..],
+            &["chunked", "chunked"],
+            &["chunked, chunked"],
+            &["identity"],
+            &["xchunked"],
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in bad {
+                headers.append(TRANSFER_ENCODING, value.parse().unwrap());
+            }
+            assert!(framing(&mut headers).is_err(), "{bad:?}");
+        }
+        let mut headers = map(&[("transfer-encoding", "Chunked"), ("content-length", "3")]);
+        assert_eq!(framing(&mut headers).unwrap(), Framing::Chunked);
+        assert!(!headers.contains_key(CONTENT_LENGTH));
+    }
+}

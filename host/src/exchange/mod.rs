@@ -1,0 +1,20 @@
+//! One request and its answer, as one straight sequence.
+//!
+//! ```text
+//! ingress -> rewrite (global) -> route -> access -> upstream -> header_filter -> sent -> log, always, exactly once
+//! ```
+//!
+//! Errors only move forward: whatever fails becomes a [`Failure`], `respond` turns it into an answer, and the answer
+//! goes through `header_filter` and `log` like any other.
+
+pub mod activity;
+mod answer;
+mod facts;
+pub mod forwarding;
+pub mod ingress;
+mod serve;
+mod upward;
+
+pub use answer::AnswerBody;
+pub use facts::{Exchange, Peer};
+pub use serve::{Aborted, serve};

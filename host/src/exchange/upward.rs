@@ -1,0 +1,80 @@
+//! The request as the upstream gets it.
+
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::uri::{Parts, PathAndQuery};
+use http::{HeaderMap, HeaderValue, Request, Uri, Version};
+
+use super::Exchange;
+use super::ingress::Framing;
+use crate::snapshot::Route;
+use crate::upstream::body::RequestBody;
+
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+
+/// Writes the request for the upstream.
+///
+/// # Errors
+/// The target is not one; a fault of this gateway, because every part of it was checked before.
+pub(super) fn request(
+    exchange: &mut Exchange,
+    route: &Route,
+    framing: Framing,
+    body: RequestBody,
+    keep_headers: bool,
+) -> Result<Request<RequestBody>, http::Error> {
+    let uri = target(exchange, route)?;
+    let context = &mut exchange.context;
+    let mut headers: HeaderMap = if keep_headers {
+        context.request_headers.clone()
+    } else {
+        std::mem::take(&mut context.request_headers)
+    };
+    if framing == Framing::Chunked {
+        // Without it hyper would take a GET with a body of unknown length for one without a body.
+        headers.insert(TRANSFER_ENCODING, CHUNKED);
+    }
+    if !headers.contains_key(HOST) {
+        // Only HTTP/1.0 gets here without one; the upstream is spoken to in HTTP/1.1, which needs it.
+        headers.insert(HOST, HeaderValue::from_static(""));
+    }
+    let mut request = Request::new(body);
+    *request.method_mut() = context.method.clone();
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// The origin form of the target: path in normal form, without the matched prefix if the route says so, and the query.
+fn target(exchange: &Exchange, route: &Route) -> Result<Uri, http::Error> {
+    let context = &exchange.context;
+    let strip = exchange.matched.map_or(0, |matched| {
+        if route.strip_path {
+            matched.prefix_len
+        } else {
+            0
+        }
+    });
+    let whole = match context.unchanged_target() {
+        // The usual case: what the client sent is already what goes out, shared and not copied.
+        Some(uri) if strip == 0 => uri.path_and_query().cloned(),
+        _ => None,
+    };
+    let path_and_query = match whole {
+        Some(whole) => whole,
+        None => joined(context.path().get(strip..).unwrap_or("/"), context.query())?,
+    };
+    let mut parts = Parts::default();
+    parts.path_and_query = Some(path_and_query);
+    Ok(Uri::from_parts(parts)?)
+}
+
+fn joined(path: &str, query: &str) -> Result<PathAndQuery, http::Error> {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let text = if query.is_empty() {
+        format!("{slash}{path}")
+    } else {
+        format!("{slash}{path}?{query}")
+    };
+    Ok(PathAndQuery::from_maybe_shared(text)?)
+}

@@ -1,0 +1,148 @@
+//! Taking connections off a socket.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+
+use super::connection;
+use crate::exchange::activity::Activity;
+use crate::local::Local;
+
+/// First and longest pause after the system could not give a connection.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+
+/// The open connections of one worker.
+#[derive(Default)]
+pub struct Connections {
+    open: RefCell<HashMap<u64, Rc<Activity>>>,
+    next: Cell<u64>,
+    draining: Cell<bool>,
+    /// One ended.
+    ended: Notify,
+}
+
+impl Connections {
+    /// How many are open.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    /// Asks all of them to end after the running exchange, and those that still come.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        self.open
+            .borrow()
+            .values()
+            .for_each(|activity| activity.drain());
+    }
+
+    /// Waits until fewer than `limit` are open.
+    pub async fn below(&self, limit: usize) {
+        while self.count() >= limit {
+            self.ended.notified().await;
+        }
+    }
+
+    fn start(self: &Rc<Self>, worker: &Rc<Local>, stream: TcpStream) {
+        let key = self.next.get();
+        self.next.set(key.wrapping_add(1));
+        let activity = Rc::new(Activity::new(Instant::now()));
+        if self.draining.get() {
+            activity.drain();
+        }
+        self.open.borrow_mut().insert(key, Rc::clone(&activity));
+        let entry = Entry {
+            connections: Rc::clone(self),
+            key,
+        };
+        let worker = Rc::clone(worker);
+        spawn_local(async move {
+            let _entry = entry;
+            connection::run(worker, stream, activity).await;
+        });
+    }
+}
+
+/// Takes a connection off the list, also when its task panics.
+struct Entry {
+    connections: Rc<Connections>,
+    key: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.connections.open.borrow_mut().remove(&self.key);
+        self.connections.ended.notify_waiters();
+        self.connections.ended.notify_one();
+    }
+}
+
+/// Accepts until told to stop, then takes what still waits in the queue, then closes the socket.
+pub async fn run(
+    name: Arc<str>,
+    socket: TcpListener,
+    worker: Rc<Local>,
+    connections: Rc<Connections>,
+    stop: Rc<Notify>,
+) {
+    let mut pause = PAUSE.0;
+    let mut stopping = false;
+    loop {
+        let limit = limit(&worker);
+        if !stopping && connections.count() >= limit {
+            tokio::select! {
+                () = connections.below(limit) => {}
+                () = stop.notified() => stopping = true,
+            }
+            continue;
+        }
+        let accepted = tokio::select! {
+            biased;
+            accepted = socket.accept() => accepted,
+            // Accepting comes first, so a queue that is not empty is emptied before this is seen.
+            () = stop.notified(), if !stopping => {
+                stopping = true;
+                continue;
+            }
+            () = std::future::ready(()), if stopping => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                pause = PAUSE.0;
+                connections.start(&worker, stream);
+            }
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(target: "listener", listener = %name, %error, "cannot accept, trying again in {pause:?}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
+            }
+        }
+    }
+}
+
+/// The client gave up, or the network did, before the connection was accepted (accept(2), "Error handling").
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// This worker's share of the connections.
+fn limit(worker: &Local) -> usize {
+    let generation = worker.generation();
+    generation.snapshot().map_or(1, |snapshot| {
+        snapshot.settings.connections_per_worker.max(1)
+    })
+}

@@ -1,0 +1,10 @@
+//! Where clients connect.
+//!
+//! - [`bind`]: sockets, one for each worker, made before anything is published;
+//! - [`accept`]: taking connections off a socket;
+//! - [`connection`]: one connection, from accept to close, on one task of one worker.
+
+pub mod accept;
+pub mod bind;
+pub mod connection;
+mod io;

@@ -1,0 +1,183 @@
+//! What one worker keeps for all its exchanges. Nothing here is shared with another thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderValue;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::snapshot::{Report, Snapshot};
+use crate::upstream::balance::RoundRobin;
+use crate::upstream::pool::Pool;
+use crate::upstream::send::Group;
+
+/// The state of one worker.
+pub struct Local {
+    /// Which worker, from 0.
+    pub worker: usize,
+    generation: RefCell<Rc<Generation>>,
+    pools: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    reports: UnboundedSender<Report>,
+    /// Exchanges so far; makes tokens and ids.
+    count: Cell<u64>,
+    /// Drawn at the start, so that two processes do not give the same ids.
+    seed: u64,
+}
+
+/// A snapshot as one worker holds it.
+pub struct Generation {
+    /// Always there until the drop.
+    snapshot: Option<Arc<Snapshot>>,
+    /// In the order of [`Snapshot::upstreams`].
+    pub groups: Vec<Group>,
+    worker: usize,
+    reports: UnboundedSender<Report>,
+}
+
+impl Generation {
+    /// The snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_deref()
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        // Taking a snapshot apart may mean a large table and the last hold on a plugin; a worker has no time for that.
+        if let Some(snapshot) = self.snapshot.take() {
+            let _ = self.reports.send(Report::Released {
+                worker: self.worker,
+                snapshot,
+            });
+        }
+    }
+}
+
+impl Local {
+    /// Starts a worker's state with its first snapshot.
+    #[must_use]
+    pub fn new(
+        worker: usize,
+        seed: u64,
+        snapshot: Arc<Snapshot>,
+        reports: UnboundedSender<Report>,
+    ) -> Rc<Self> {
+        let mut pools = HashMap::new();
+        let generation = generation(worker, &mut pools, snapshot, reports.clone());
+        Rc::new(Self {
+            worker,
+            generation: RefCell::new(Rc::new(generation)),
+            pools: RefCell::new(pools),
+            reports,
+            count: Cell::new(0),
+            seed,
+        })
+    }
+
+    /// The generation that serves now; cloned once by each exchange, which keeps it to its end.
+    #[must_use]
+    pub fn generation(&self) -> Rc<Generation> {
+        Rc::clone(&self.generation.borrow())
+    }
+
+    /// Changes over to a new snapshot. Connections to targets that stay are kept.
+    pub fn adopt(&self, snapshot: Arc<Snapshot>) {
+        let mut pools = self.pools.borrow_mut();
+        let adopted = generation(self.worker, &mut pools, snapshot, self.reports.clone());
+        drop(self.generation.replace(Rc::new(adopted)));
+    }
+
+    /// Lets go of connections to targets that are closed or grew old.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        self.pools
+            .borrow()
+            .values()
+            .for_each(|pool| pool.sweep(now));
+    }
+
+    /// A token and an id for the next exchange.
+    #[must_use]
+    pub fn next_exchange(&self) -> (u64, HeaderValue) {
+        let count = self.count.get().wrapping_add(1);
+        self.count.set(count);
+        // 16 bits of worker, 48 of count: at a million exchanges a second a worker has nine years.
+        let token = ((self.worker as u64 + 1) << 48) | (count & ((1 << 48) - 1));
+        (token, request_id(self.seed, token))
+    }
+}
+
+fn generation(
+    worker: usize,
+    pools: &mut HashMap<SocketAddr, Rc<Pool>>,
+    snapshot: Arc<Snapshot>,
+    reports: UnboundedSender<Report>,
+) -> Generation {
+    let mut kept = HashMap::new();
+    let groups = snapshot
+        .upstreams
+        .iter()
+        .map(|upstream| Group {
+            balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
+            pools: upstream
+                .targets
+                .iter()
+                .map(|target| {
+                    let pool = kept.entry(target.address).or_insert_with(|| {
+                        pools
+                            .remove(&target.address)
+                            .unwrap_or_else(|| Pool::new(target.address))
+                    });
+                    Rc::clone(pool)
+                })
+                .collect(),
+        })
+        .collect();
+    *pools = kept;
+    Generation {
+        snapshot: Some(snapshot),
+        groups,
+        worker,
+        reports,
+    }
+}
+
+/// 32 hexadecimal digits: the seed and the token, each mixed by a bijection, so that ids are unique and do not tell how
+/// many exchanges there were.
+fn request_id(seed: u64, token: u64) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0_u8; 32];
+    let id = (u128::from(mix(seed ^ token)) << 64) | u128::from(mix(token.wrapping_add(seed)));
+    for (index, digit) in text.iter_mut().enumerate() {
+        let nibble = (id >> (124 - 4 * index)) & 15;
+        *digit = *DIGITS.get(nibble as usize).unwrap_or(&b'0');
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
+}
+
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_have_their_form() {
+        let ids: HashSet<HeaderValue> = (0..1000).map(|token| request_id(7, token)).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| id.len() == 32));
+        assert_ne!(request_id(7, 1), request_id(8, 1));
+    }
+}

@@ -1,0 +1,127 @@
+//! What can go wrong with an exchange, by the side that failed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::HeaderValue;
+use thiserror::Error;
+
+use crate::chain::PluginFault;
+use crate::router::path::PathError;
+
+/// Why an exchange gets an answer of the gateway.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The client's side.
+    #[error(transparent)]
+    Request(#[from] RequestFault),
+    /// Nothing is configured for this host and path.
+    #[error("no route matches")]
+    NoRoute,
+    /// Only the method differs.
+    #[error("the route does not serve this method")]
+    MethodNotAllowed {
+        /// The methods it does serve, ready for `Allow`.
+        allow: HeaderValue,
+    },
+    /// The gateway's side: a plugin that the route names is not there.
+    #[error("the route cannot be served: {0}")]
+    Unavailable(String),
+    /// A plugin's side.
+    #[error("{0}")]
+    Plugin(PluginFault),
+    /// The upstream's side.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamFault),
+}
+
+/// What is wrong with a request, with the section that says so.
+#[derive(Debug, Error)]
+pub enum RequestFault {
+    /// RFC 9112, 3.2.
+    #[error("the request needs exactly one Host header field")]
+    HostCount,
+    /// RFC 9110, 7.2; RFC 3986, 3.2.2.
+    #[error("the host is malformed")]
+    HostSyntax,
+    /// RFC 9112, 3.2: only the origin form, the absolute form and `OPTIONS *` are served.
+    #[error("the request target is malformed")]
+    Target,
+    /// RFC 3986, 6.2.2, and what the normal form refuses.
+    #[error("the path is refused: {0}")]
+    Path(#[from] PathError),
+    /// RFC 9112, 6.1: anything but one final `chunked` is read differently by different parsers.
+    #[error("Transfer-Encoding must be chunked and nothing else")]
+    TransferEncoding,
+    /// RFC 9110, 10.1.1.
+    #[error("the only expectation this gateway meets is 100-continue")]
+    Expectation,
+    /// RFC 9110, 9.3.6.
+    #[error("CONNECT is not supported")]
+    Connect,
+    /// RFC 6455.
+    #[error("WebSocket upgrades are not supported yet")]
+    WebSocket,
+    /// The limit of the route.
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit of the route.
+        limit: u64,
+    },
+    /// RFC 9112, 7.1.
+    #[error("the request body is malformed")]
+    Body,
+    /// RFC 9110, 15.5.9.
+    #[error("the request body came too slowly")]
+    BodySlow,
+}
+
+/// What went wrong with the upstream.
+#[derive(Debug, Error)]
+pub enum UpstreamFault {
+    /// No target took the connection.
+    #[error("cannot connect to {target}, the last of {tried} targets tried: {source}")]
+    Connect {
+        /// The target tried last.
+        target: SocketAddr,
+        /// How many were tried.
+        tried: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It connected or answered too late.
+    #[error("target {target} did not {what} within {limit:?}")]
+    TimedOut {
+        /// The target.
+        target: SocketAddr,
+        /// `connect` or `answer`.
+        what: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// It closed or reset the connection before the head of its answer.
+    #[error("target {target} ended the connection before it answered: {source}")]
+    Died {
+        /// The target.
+        target: SocketAddr,
+        /// What hyper said.
+        source: hyper::Error,
+    },
+    /// Its answer is not HTTP/1.1, or could be read in more than one way.
+    #[error("target {target} gave a malformed answer: {text}")]
+    Malformed {
+        /// The target.
+        target: SocketAddr,
+        /// What is wrong with it.
+        text: String,
+    },
+    /// The request could not be written as HTTP; a fault of this gateway.
+    #[error("the request to {target} cannot be written: {text}")]
+    Unwritable {
+        /// The target.
+        target: SocketAddr,
+        /// What is wrong with it.
+        text: String,
+    },
+}

@@ -1,0 +1,104 @@
+//! The one table from failure to answer.
+//!
+//! What the client reads and what the log says are two texts: the client learns what it can mend and nothing of the
+//! inside; the log has the target, the plugin and the cause.
+
+use http::StatusCode;
+
+use super::failure::{Failure, RequestFault, UpstreamFault};
+
+/// What the client is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rescue {
+    /// The status.
+    pub status: StatusCode,
+    /// One sentence for the client.
+    pub detail: String,
+    /// Whether the connection cannot go on, because nobody knows where the next request would begin.
+    pub close: bool,
+}
+
+/// What the client is told about a failure.
+#[must_use]
+pub fn rescue(failure: &Failure) -> Rescue {
+    match failure {
+        Failure::Request(fault) => {
+            let (status, close) = request(fault);
+            Rescue {
+                status,
+                detail: fault.to_string(),
+                close,
+            }
+        }
+        Failure::NoRoute => open(StatusCode::NOT_FOUND, "no route matches this host and path"),
+        Failure::MethodNotAllowed { .. } => open(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this method is not served here; see Allow",
+        ),
+        Failure::Unavailable(_) => open(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this route cannot be served at the moment",
+        ),
+        Failure::Plugin(_) => open(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the gateway could not process the request",
+        ),
+        Failure::Upstream(fault) => match fault {
+            UpstreamFault::Connect { .. } => {
+                open(StatusCode::BAD_GATEWAY, "the upstream cannot be reached")
+            }
+            UpstreamFault::TimedOut { .. } => open(
+                StatusCode::GATEWAY_TIMEOUT,
+                "the upstream did not answer in time",
+            ),
+            UpstreamFault::Died { .. } | UpstreamFault::Malformed { .. } => {
+                open(StatusCode::BAD_GATEWAY, "the upstream gave no valid answer")
+            }
+            UpstreamFault::Unwritable { .. } => open(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the gateway could not process the request",
+            ),
+        },
+    }
+}
+
+fn request(fault: &RequestFault) -> (StatusCode, bool) {
+    match fault {
+        RequestFault::HostCount
+        | RequestFault::HostSyntax
+        | RequestFault::Target
+        | RequestFault::Path(_)
+        | RequestFault::TransferEncoding
+        | RequestFault::Body => (StatusCode::BAD_REQUEST, true),
+        RequestFault::BodySlow => (StatusCode::REQUEST_TIMEOUT, true),
+        RequestFault::Expectation => (StatusCode::EXPECTATION_FAILED, true),
+        RequestFault::Connect | RequestFault::WebSocket => (StatusCode::NOT_IMPLEMENTED, true),
+        RequestFault::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, true),
+    }
+}
+
+fn open(status: StatusCode, detail: &str) -> Rescue {
+    Rescue {
+        status,
+        detail: detail.to_owned(),
+        close: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_never_learns_of_the_inside() {
+        let failure = Failure::Upstream(UpstreamFault::Malformed {
+            target: "10.0.0.7:9001".parse().unwrap(),
+            text: "conflicting lengths".to_owned(),
+        });
+        let told = rescue(&failure);
+        assert_eq!(told.status, StatusCode::BAD_GATEWAY);
+        assert!(!told.detail.contains("10.0.0.7"));
+        assert!(failure.to_string().contains("10.0.0.7"));
+        assert!(rescue(&Failure::Request(RequestFault::TransferEncoding)).close);
+    }
+}

@@ -1,0 +1,146 @@
+//! The immutable state that serves: everything a worker needs for a request, and nothing it would have to look up.
+//!
+//! Control builds a snapshot and sends it to every worker. A worker wraps it (see `worker::state`) and keeps it in an
+//! `Rc`, an exchange clones that `Rc` and so keeps what it started with. Here both sides of the house meet.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use ipnet::IpNet;
+
+use crate::chain::Chain;
+use crate::config::ready::{Algorithm, ClientTimeouts, Limits, ServiceTimeouts, Target};
+use crate::router::table::Table;
+
+/// One generation.
+pub struct Snapshot {
+    /// Counts up with every change.
+    pub generation: u64,
+    /// What holds for every exchange.
+    pub settings: Settings,
+    /// Finds the route.
+    pub table: Table,
+    /// In the order of the table's indices.
+    pub routes: Vec<Route>,
+    /// What routes lead to.
+    pub services: Vec<Service>,
+    /// Groups of targets.
+    pub upstreams: Vec<Upstream>,
+    /// What runs before routing and where no route matched.
+    pub global: Plan,
+}
+
+/// What holds for every exchange.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What one client may use.
+    pub limits: Limits,
+    /// A worker's share of the connections the process admits.
+    pub connections_per_worker: usize,
+    /// How long a client may take.
+    pub client_timeouts: ClientTimeouts,
+    /// Addresses whose forwarding headers are believed.
+    pub trusted_addresses: Vec<IpNet>,
+    /// What is added to `Via` (RFC 9110, 7.6.3), version and pseudonym.
+    pub via: Option<HeaderValue>,
+    /// Whether repeated slashes become one.
+    pub merge_slashes: bool,
+    /// How long a shutdown waits.
+    pub shutdown: Duration,
+}
+
+/// The plugins of a route, or why it cannot be served.
+#[derive(Default)]
+pub struct Plan {
+    /// What runs.
+    pub chain: Chain,
+    /// Why nothing is forwarded: a plugin it names is not there.
+    pub unavailable: Option<String>,
+}
+
+/// One route.
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Index into [`Snapshot::services`].
+    pub service: usize,
+    /// Whether the matched prefix is taken off.
+    pub strip_path: bool,
+    /// Whether the upstream sees the client's `Host`.
+    pub preserve_host: bool,
+    /// Bytes of a request body.
+    pub body_bytes: u64,
+    /// Its plugins.
+    pub plan: Plan,
+}
+
+/// One service.
+pub struct Service {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Index into [`Snapshot::upstreams`].
+    pub upstream: usize,
+    /// How long its upstream may take.
+    pub timeouts: ServiceTimeouts,
+}
+
+/// A group of targets.
+pub struct Upstream {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How one is chosen.
+    pub algorithm: Algorithm,
+    /// Never empty.
+    pub targets: Vec<Target>,
+}
+
+/// What control says to a worker.
+pub enum Command {
+    /// Serve this from now on.
+    Publish {
+        /// The new generation.
+        snapshot: Arc<Snapshot>,
+        /// Sockets to accept from, already bound and listening.
+        listen: Vec<Socket>,
+        /// Listeners to accept from no longer, once their queue is empty.
+        unlisten: Vec<Arc<str>>,
+    },
+    /// Stop accepting, let running exchanges end, then end.
+    Drain,
+}
+
+/// A listening socket for one worker.
+#[derive(Debug)]
+pub struct Socket {
+    /// The listener it belongs to.
+    pub name: Arc<str>,
+    /// Where it is bound.
+    pub address: SocketAddr,
+    /// The socket, non-blocking.
+    pub socket: std::net::TcpListener,
+}
+
+/// What a worker says to control.
+pub enum Report {
+    /// The worker serves this generation from now on.
+    Adopted {
+        /// Which worker.
+        worker: usize,
+        /// Which generation.
+        generation: u64,
+    },
+    /// Nothing on the worker holds this generation any more.
+    Released {
+        /// Which worker.
+        worker: usize,
+        /// The generation itself, so that it is taken apart on a thread that has the time.
+        snapshot: Arc<Snapshot>,
+    },
+    /// The worker is drained and has ended.
+    Drained {
+        /// Which worker.
+        worker: usize,
+    },
+}

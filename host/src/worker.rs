@@ -1,0 +1,137 @@
+//! One worker: one thread, one runtime, its own sockets, its own upstream connections.
+//!
+//! No request ever leaves the thread it came in on. Control speaks to a worker by messages, and a worker changes over
+//! to a new snapshot between two of its tasks, so no request sees half of each.
+
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::listener::accept::{self, Connections};
+use crate::local::Local;
+use crate::snapshot::{Command, Report, Snapshot, Socket};
+
+/// How often unused upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What a worker starts with.
+pub struct Start {
+    /// Which worker, from 0.
+    pub index: usize,
+    /// What it serves first.
+    pub snapshot: Arc<Snapshot>,
+    /// Where it accepts.
+    pub listen: Vec<Socket>,
+    /// What control says.
+    pub commands: UnboundedReceiver<Command>,
+    /// What it says to control.
+    pub reports: UnboundedSender<Report>,
+}
+
+/// Starts a worker's thread.
+///
+/// # Errors
+/// The system gives no thread, no event queue or no random numbers.
+pub fn spawn(start: Start) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let seed = getrandom::u64().map_err(io::Error::other)?;
+    std::thread::Builder::new()
+        .name(format!("worker-{}", start.index))
+        .spawn(move || {
+            LocalSet::new().block_on(&runtime, run(start, seed));
+        })
+}
+
+async fn run(start: Start, seed: u64) {
+    let Start {
+        index,
+        snapshot,
+        listen,
+        mut commands,
+        reports,
+    } = start;
+    let generation = snapshot.generation;
+    let local = Local::new(index, seed, snapshot, reports.clone());
+    let connections = Rc::new(Connections::default());
+    let mut listening = Listening::default();
+    listening.start(listen, &local, &connections);
+    let _ = reports.send(Report::Adopted {
+        worker: index,
+        generation,
+    });
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Publish { snapshot, listen, unlisten }) => {
+                    let generation = snapshot.generation;
+                    local.adopt(snapshot);
+                    listening.start(listen, &local, &connections);
+                    unlisten.iter().for_each(|name| listening.stop(name));
+                    let _ = reports.send(Report::Adopted { worker: index, generation });
+                }
+                // Without control there is nobody to serve for.
+                Some(Command::Drain) | None => break,
+            },
+            _ = sweep.tick() => local.sweep(),
+        }
+    }
+    listening.stop_all().await;
+    connections.drain();
+    connections.below(1).await;
+    let _ = reports.send(Report::Drained { worker: index });
+}
+
+/// The sockets this worker accepts from.
+#[derive(Default)]
+struct Listening(HashMap<Arc<str>, (Rc<Notify>, tokio::task::JoinHandle<()>)>);
+
+impl Listening {
+    fn start(&mut self, sockets: Vec<Socket>, local: &Rc<Local>, connections: &Rc<Connections>) {
+        for Socket { name, socket, .. } in sockets {
+            let socket = match TcpListener::from_std(socket) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    tracing::error!(target: "listener", listener = %name, %error, "cannot register the socket");
+                    continue;
+                }
+            };
+            // A listener whose address changed keeps its name: the old socket stops, the new one starts.
+            self.stop(&name);
+            let stop = Rc::new(Notify::new());
+            let task = accept::run(
+                Arc::clone(&name),
+                socket,
+                Rc::clone(local),
+                Rc::clone(connections),
+                Rc::clone(&stop),
+            );
+            self.0.insert(name, (stop, spawn_local(task)));
+        }
+    }
+
+    fn stop(&mut self, name: &str) {
+        if let Some((stop, _)) = self.0.remove(name) {
+            stop.notify_one();
+        }
+    }
+
+    async fn stop_all(&mut self) {
+        for (_, (stop, task)) in self.0.drain() {
+            stop.notify_one();
+            let _ = task.await;
+        }
+    }
+}
