@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::plugin::ffi::host::ImageIdentity;
-use crate::plugin::image::{Digest, Door};
+use crate::plugin::image::{Digest, Door, ImageKey};
 use crate::plugin::inspect::{Inspected, Target, inspect};
 use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::stage::Staged;
@@ -57,6 +57,15 @@ impl Fit {
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.staged.digest
+    }
+
+    /// What makes an image of it the same as another one.
+    #[must_use]
+    pub fn key(&self) -> ImageKey {
+        ImageKey {
+            digest: self.staged.digest,
+            door: self.door,
+        }
     }
 
     /// Who an image of it is.

@@ -36,13 +36,22 @@ impl Serialize for Digest {
 }
 
 /// Which of the two doors a plugin is entered through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Door {
     /// The symbol `sg_plugin_entry`.
     C,
     /// The header of `abi_stable`.
     Rust,
+}
+
+/// What makes two images the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageKey {
+    /// The bytes.
+    pub digest: Digest,
+    /// The door they are entered through.
+    pub door: Door,
 }
 
 /// An image in use: entered and loaded. Its instances hold it; the last one to go sends it back to the catalog.

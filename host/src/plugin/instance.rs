@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use crate::context::{PHASES, Phase};
 use crate::plugin::ffi::Bound;
@@ -121,6 +122,11 @@ impl Drop for Instance {
             image,
             raw: self.raw,
             config: self.config,
+            phases: PHASES
+                .into_iter()
+                .filter(|phase| self.bound.has(*phase))
+                .collect(),
+            stats: Arc::clone(&self.stats),
         }));
     }
 }
@@ -137,6 +143,18 @@ pub struct RetiredInstance {
     pub(super) image: Arc<Image>,
     pub(super) raw: RawInstance,
     pub(super) config: ConfigHash,
+    phases: SmallVec<[Phase; 5]>,
+    stats: Arc<[WorkerStats]>,
+}
+
+impl RetiredInstance {
+    /// The accounts of all workers, added up.
+    pub(super) fn totals(&self) -> Vec<HookTotals> {
+        self.phases
+            .iter()
+            .map(|phase| HookTotals::sum(*phase, &self.stats))
+            .collect()
+    }
 }
 
 /// SHA-256 of a plugin file's digest and a configuration: names an instance without showing a secret.
@@ -262,6 +280,20 @@ pub struct HookTotals {
 }
 
 impl HookTotals {
+    /// Adds accounts hook by hook.
+    pub(super) fn add_all(sums: &mut Vec<Self>, more: &[Self]) {
+        for one in more {
+            match sums.iter_mut().find(|sum| sum.hook == one.hook) {
+                None => sums.push(*one),
+                Some(sum) => {
+                    sum.calls = sum.calls.wrapping_add(one.calls);
+                    sum.errors = sum.errors.wrapping_add(one.errors);
+                    sum.panics = sum.panics.wrapping_add(one.panics);
+                }
+            }
+        }
+    }
+
     fn sum(phase: Phase, stats: &[WorkerStats]) -> Self {
         let add = |field: fn(&HookStats) -> &AtomicU64| {
             stats

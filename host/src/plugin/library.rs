@@ -12,7 +12,7 @@ use swapgate_abi::{DOOR_REV, EntryFn, PluginRootRef, SgHost};
 
 use crate::plugin::ffi::control::{RawInstance, Table};
 use crate::plugin::ffi::host::{HostTable, ImageIdentity, host_table};
-use crate::plugin::image::{Door, Image};
+use crate::plugin::image::{Digest, Door, Image, ImageKey};
 use crate::plugin::instance::{ConfigHash, Instance};
 use crate::plugin::refusal::Reason;
 
@@ -124,6 +124,7 @@ impl fmt::Debug for Library {
 
 /// A mapped library and the host table it is given. Dropping it leaves the library mapped.
 pub struct Mapped {
+    digest: Digest,
     identity: Arc<ImageIdentity>,
     door: Door,
     host: Box<HostTable>,
@@ -146,11 +147,13 @@ impl Mapped {
     /// What the system's loader says.
     pub fn open(
         path: &Path,
+        digest: Digest,
         identity: &Arc<ImageIdentity>,
         door: Door,
     ) -> Result<Arc<Self>, Reason> {
         Ok(Arc::new(Self {
             library: Library::open(path)?,
+            digest,
             identity: Arc::clone(identity),
             door,
             host: host_table(Arc::clone(identity)),
@@ -174,6 +177,15 @@ impl Mapped {
     #[must_use]
     pub fn identity(&self) -> &Arc<ImageIdentity> {
         &self.identity
+    }
+
+    /// What makes it the same as another one.
+    #[must_use]
+    pub fn key(&self) -> ImageKey {
+        ImageKey {
+            digest: self.digest,
+            door: self.door,
+        }
     }
 
     /// The door it is entered through.

@@ -10,12 +10,16 @@
 //! - [`refusal`]: every reason for which a file is not taken, and its sentence;
 //! - [`settle`]: which files lie in the folder, and whether they have come to rest;
 //! - [`stage`]: the private copy;
-//! - [`inspect`]: the file is read, no code runs;
+//! - [`inspect`]: the file is read, no code runs; [`fit`] is a file that passed;
+//! - [`preflight`]: a throw-away child goes through its life;
 //! - [`library`], [`ffi`]: the copy is opened and called; [`mapped`] says whether it is still there. The unsafe rooms;
-//! - [`image`], [`instance`]: what the hot path holds.
+//! - [`foreign`]: the thread on which control calls plugins;
+//! - [`image`], [`instance`]: what the hot path holds;
+//! - [`catalog`]: what exists now.
 //!
 //! Nothing here knows routes, connections or exchanges, and nothing here decides which version of a plugin serves.
 
+pub mod catalog;
 #[allow(unsafe_code, reason = "every call into foreign code and back")]
 pub mod ffi;
 pub mod fit;
@@ -37,6 +41,7 @@ pub mod stage;
 #[cfg(test)]
 mod testing;
 
+pub use catalog::Catalog;
 pub use ffi::host::ImageIdentity;
 pub use image::{Digest, Door, Image};
 pub use instance::{ConfigHash, Instance, WorkerStats};

@@ -154,3 +154,33 @@ fn look(path: &Path, root: &Path, permissions: Permissions) -> Result<Option<Fol
         file: FileId::of(&metadata),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_settles_when_it_is_quiet_and_unchanged() {
+        let file = FileId {
+            device: 1,
+            inode: 2,
+            size: 3,
+            modified_ns: 1_000_000_000,
+            changed_ns: 2_000_000_000,
+        };
+        let grown = FileId { size: 4, ..file };
+        let ms = Duration::from_millis;
+        assert_eq!(wait_for(grown, file, ms(5000)), Some(QUIET));
+        assert_eq!(wait_for(file, file, ms(40)), Some(ms(60)));
+        assert_eq!(wait_for(file, file, ms(100)), None);
+        assert_eq!(wait_for(file, file, ms(5000)), None);
+
+        let at = |ns| SystemTime::UNIX_EPOCH + Duration::from_nanos(ns);
+        assert_eq!(quiet_for(file, at(2_040_000_000)), ms(40));
+        assert_eq!(
+            quiet_for(file, at(1_000_000_000)),
+            ms(0),
+            "the clock was set back"
+        );
+    }
+}

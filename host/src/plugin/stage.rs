@@ -346,3 +346,6 @@ fn is_running(pid: &str) -> bool {
         .and_then(rustix::process::Pid::from_raw)
         .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,24 @@ pub(crate) const PLUGIN: &str = r##"
 #ifndef ACCESS
 #define ACCESS return SG_CONTINUE;
 #endif
+#ifndef TABLE_SIZE
+#define TABLE_SIZE sizeof(sg_plugin)
+#endif
+#ifndef TABLE_ID
+#define TABLE_ID ID
+#endif
+#ifndef FEATURES
+#define FEATURES 0
+#endif
+#ifndef NO_CONFIGURE
+#define NO_CONFIGURE configure
+#endif
+#ifndef ANSWER_MINOR
+#define ANSWER_MINOR SG_ABI_MINOR
+#endif
+#ifndef ANSWER_TABLE
+#define ANSWER_TABLE &table
+#endif
 #ifndef EXTRA
 #define EXTRA
 #endif
@@ -64,10 +82,10 @@ static int32_t start(void *instance, sg_error_buf *error) { (void)instance; (voi
 static void destroy(void *instance) { DESTROY }
 static int32_t on_access(void *instance, sg_exchange_tok t) { (void)instance; (void)t; ACCESS }
 static const sg_plugin table = {
-    .struct_size = sizeof(sg_plugin), .flags = FLAGS,
-    .id = {(const uint8_t *)ID, sizeof(ID) - 1}, .version = {(const uint8_t *)VERSION, sizeof(VERSION) - 1},
+    .struct_size = TABLE_SIZE, .flags = FLAGS, .features_required = FEATURES,
+    .id = {(const uint8_t *)TABLE_ID, sizeof(TABLE_ID) - 1}, .version = {(const uint8_t *)VERSION, sizeof(VERSION) - 1},
     .priority = 7, .config_schema = {(const uint8_t *)SCHEMA, sizeof(SCHEMA) - 1},
-    .load = load, .unload = unload, .configure = configure, .start = start, .destroy = destroy,
+    .load = load, .unload = unload, .configure = NO_CONFIGURE, .start = start, .destroy = destroy,
     .access = on_access,
 };
 #ifndef NO_DESCRIPTOR
@@ -79,7 +97,7 @@ const sg_descriptor sg_plugin_abi = {
 #endif
 #ifndef NO_ENTRY
 int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
-    (void)args; out->abi_minor = SG_ABI_MINOR; out->plugin = &table; return SG_OK;
+    (void)args; (void)table; (void)configure; out->abi_minor = ANSWER_MINOR; out->plugin = ANSWER_TABLE; return SG_OK;
 }
 #endif
 "##;

@@ -24,6 +24,9 @@ use crate::plugin::library::{self, Loaded, Mapped, Mode};
 use crate::plugin::refusal::Reason;
 use crate::router::table::Table;
 
+/// Nothing in the child is told apart by its digest.
+const NO_DIGEST: Digest = Digest([0; 32]);
+
 /// What the hidden command `swapgate preflight` runs.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -96,7 +99,7 @@ fn life(channel: &mut Channel, request: &Request) -> Result<Report, Reason> {
         digest: request.digest.clone(),
     });
     channel.at("a constructor (dlopen)", None);
-    let mapped = Mapped::open(&request.path, &identity, request.door)?;
+    let mapped = Mapped::open(&request.path, NO_DIGEST, &identity, request.door)?;
     channel.at("the layout check", None);
     let door = mapped.find_door(Mode::Preflight)?;
     channel.at("sg_plugin_entry", None);
@@ -168,7 +171,7 @@ fn exchange(
     // Nobody listens: what is dropped here is destroyed by the caller.
     let (retired, _) = mpsc::unbounded_channel();
     let image = Image::new(Arc::clone(loaded), retired);
-    let hash = ConfigHash::of(Digest([0; 32]), "");
+    let hash = ConfigHash::of(NO_DIGEST, "");
     let instance = library::instance(image, loaded, raw, hash, 1);
     let mut context = synthetic(index as u64 + 1);
     let table = Table::build(&[]);

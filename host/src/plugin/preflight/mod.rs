@@ -333,4 +333,4 @@ async fn tail(stderr: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -42,7 +42,7 @@ pub fn check(schema: Option<&str>, config: &str) -> Result<(), Reason> {
 mod tests {
     use super::*;
 
-    const SCHEMA: &str = r#"{"type":"object","properties":{"limit":{"type":"integer"}},"required":["key"],
+    const SCHEMA: &str = r#"{"type":"object","properties":{"limit":{"type":"integer"},"key":{}},"required":["key"],
         "additionalProperties":false}"#;
 
     #[track_caller]

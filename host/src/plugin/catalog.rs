@@ -1,0 +1,431 @@
+//! What exists now: every image this process knows, its state, and its instances. Owned by the control thread.
+//!
+//! Control walks a plugin through the async steps here: [`Catalog::admit`], [`Catalog::preflight`],
+//! [`Catalog::activate`], [`Catalog::configure`], [`Catalog::start`]. The way back begins with the last drop of an
+//! instance, wherever that happens: it arrives at [`Catalog::retired`], and [`Catalog::on_retired`] sends `destroy`, then
+//! `unload`, to the thread for foreign calls. Neither ever waits for a plugin.
+
+mod report;
+mod slot;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use crate::config::ready::{Loader, Permissions};
+use crate::plugin::fit::Fit;
+use crate::plugin::foreign::Foreign;
+use crate::plugin::image::{Digest, Image, ImageKey, Retired};
+use crate::plugin::instance::{ConfigHash, Instance};
+use crate::plugin::library::{self, Loaded};
+use crate::plugin::preflight::{Preflight, Verdict, Verdicts};
+use crate::plugin::refusal::{Reason, Refusal, Step};
+use crate::plugin::settle::FolderEntry;
+use crate::plugin::stage::Stage;
+
+pub use report::{ImageReport, InstanceReport};
+use slot::Slot;
+pub use slot::State;
+
+/// From this many resident images on, every activation warns.
+const WARN_AT: usize = 64;
+
+/// What a catalog is made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The state folder.
+    pub state_dir: PathBuf,
+    /// The gateway's own executable, for preflights; `/proc/self/exe` in production.
+    pub exe: PathBuf,
+    /// How plugin files are admitted.
+    pub loader: Loader,
+    /// Number of workers, for the accounts of instances.
+    pub workers: usize,
+}
+
+/// Every image this process knows.
+pub struct Catalog {
+    stage: Arc<Stage>,
+    preflight: Preflight,
+    verdicts: Verdicts,
+    loader: Loader,
+    workers: usize,
+    foreign: Foreign,
+    slots: BTreeMap<ImageKey, Arc<Slot>>,
+    instances: HashMap<(ImageKey, ConfigHash), Weak<Instance>>,
+    queue: UnboundedSender<Retired>,
+    retired: UnboundedReceiver<Retired>,
+    /// Calls of `destroy` and `unload` on their way.
+    ending: JoinSet<()>,
+}
+
+impl Catalog {
+    /// Prepares the state folder and an empty catalog.
+    ///
+    /// # Errors
+    /// Nothing can be staged there.
+    pub fn new(settings: Settings) -> Result<Self, Refusal> {
+        let stage = Arc::new(Stage::prepare(&settings.state_dir)?);
+        let (queue, retired) = unbounded_channel();
+        Ok(Self {
+            stage,
+            verdicts: Verdicts::open(&settings.state_dir, &settings.exe),
+            preflight: Preflight::new(&settings.exe, settings.loader.preflight_timeout),
+            loader: settings.loader,
+            workers: settings.workers,
+            foreign: Foreign::new(),
+            slots: BTreeMap::new(),
+            instances: HashMap::new(),
+            queue,
+            retired,
+            ending: JoinSet::new(),
+        })
+    }
+
+    /// Takes over changed settings; they hold for what happens from now on.
+    pub fn set_loader(&mut self, loader: Loader) {
+        self.preflight.timeout = loader.preflight_timeout;
+        self.loader = loader;
+    }
+
+    /// Stages and inspects a file of the folder, away from the control thread's own work.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn admit(&mut self, entry: FolderEntry) -> Result<Arc<Fit>, Refusal> {
+        let stage = Arc::clone(&self.stage);
+        let permissions = self.loader.permissions;
+        let shown = entry.path.display().to_string();
+        let fit = blocking(move || admit(&stage, &entry, permissions))
+            .await
+            .unwrap_or_else(|error| {
+                let reason = Reason::Io {
+                    action: "start a thread to read it".to_owned(),
+                    error,
+                };
+                Err(Refusal::new(Step::Stage, shown, reason))
+            })?;
+        Ok(self.know(fit))
+    }
+
+    /// Adds a fit file by hand: for tests that force a door.
+    pub fn know(&mut self, fit: Fit) -> Arc<Fit> {
+        let key = fit.key();
+        let fit = Arc::new(fit);
+        let slot = self
+            .slots
+            .entry(key)
+            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit))));
+        slot.show_as(&fit);
+        fit
+    }
+
+    /// Tries a file with every configuration in use, in a child.
+    ///
+    /// # Errors
+    /// The file is unfit. What is wrong with a configuration stands in the verdict.
+    pub async fn preflight(&mut self, fit: &Fit, configs: &[&str]) -> Result<Verdict, Refusal> {
+        let verdict = self.preflight.run(fit, configs, &self.verdicts).await;
+        if let Some(slot) = self.slots.get(&fit.key()) {
+            match &verdict {
+                Ok(_) => slot.advance(State::Preflighted),
+                Err(refusal) => slot.refused(refusal),
+            }
+        }
+        verdict
+    }
+
+    /// The image of a file: the one in use, a resident one entered again, or a new one.
+    ///
+    /// # Errors
+    /// It cannot be loaded, or there are too many.
+    pub async fn activate(&mut self, fit: &Arc<Fit>) -> Result<Arc<Image>, Refusal> {
+        let key = fit.key();
+        let refuse = |reason| fit.refuse(Step::Load, reason);
+        let slot = Arc::clone(
+            self.slots
+                .entry(key)
+                .or_insert_with(|| Arc::new(Slot::new(Arc::clone(fit)))),
+        );
+        // While `unload` runs this waits for its end, which its deadline bounds.
+        let mut life = slot.life.lock().await;
+        if let Some(image) = life.image.upgrade() {
+            return Ok(image);
+        }
+        if let Some(loaded) = life.loaded.clone() {
+            // Its last instance has just gone and `unload` was not called yet: back into use, nothing to call.
+            let image = Image::new(loaded, self.queue.clone());
+            life.image = Arc::downgrade(&image);
+            slot.advance(State::Loaded);
+            return Ok(image);
+        }
+        if let Some(hook) = slot.stuck_in() {
+            let seconds = self.loader.call_timeout.as_secs();
+            return Err(refuse(Reason::Stuck { hook, seconds }));
+        }
+        if life.mapped.is_none() {
+            self.has_room(&key, fit).map_err(refuse)?;
+        }
+        let loaded = slot
+            .load(&mut life, &self.foreign, self.loader.call_timeout)
+            .await
+            .map_err(refuse)?;
+        if loaded.table().flags.one_image_only
+            && let Some(other) = self.only_image_beside(&key)
+        {
+            let plugin = fit.inspected.descriptor.id.clone();
+            slot.advance(State::Retired);
+            let (foreign, deadline) = (&self.foreign, self.loader.call_timeout);
+            slot.finish(&mut life, loaded, foreign, deadline, self.loader.unload)
+                .await;
+            return Err(refuse(Reason::OneImageOnly { plugin, other }));
+        }
+        let image = Image::new(Arc::clone(&loaded), self.queue.clone());
+        life.loaded = Some(loaded);
+        life.image = Arc::downgrade(&image);
+        slot.advance(State::Loaded);
+        Ok(image)
+    }
+
+    /// The instance of an image with a configuration: the one that is still alive, or a new one.
+    ///
+    /// # Errors
+    /// `configure` refuses, panics or does not return.
+    pub async fn configure(
+        &mut self,
+        image: &Arc<Image>,
+        config: &str,
+    ) -> Result<Arc<Instance>, Refusal> {
+        let (Some(slot), Some(loaded)) = (self.slot_of(image), image.loaded()) else {
+            let file = image.identity().id.clone();
+            return Err(Refusal::new(Step::Configure, file, Reason::ShuttingDown));
+        };
+        let hash = ConfigHash::of(slot.key.digest, config);
+        let key = (slot.key, hash);
+        if let Some(instance) = self.instances.get(&key).and_then(Weak::upgrade) {
+            return Ok(instance);
+        }
+        let refuse = |reason| slot.refuse(Step::Configure, reason);
+        let (call, config) = (Arc::clone(loaded), config.to_owned());
+        let raw = slot
+            .call(
+                &self.foreign,
+                "configure",
+                self.loader.call_timeout,
+                move || call.table().configure(call.mapped().host(), &config),
+            )
+            .await
+            .map_err(refuse)?
+            .map_err(|error| {
+                refuse(error.reason("configure", |text| Reason::ConfigRefused { text }))
+            })?;
+        let instance = Arc::new(library::instance(
+            Arc::clone(image),
+            loaded,
+            raw,
+            hash,
+            self.workers,
+        ));
+        self.instances
+            .retain(|_, instance| instance.strong_count() > 0);
+        self.instances.insert(key, Arc::downgrade(&instance));
+        slot.advance(State::Configured);
+        Ok(instance)
+    }
+
+    /// Tells an instance that it is about to serve; does nothing the second time.
+    ///
+    /// # Errors
+    /// `start` fails, panics or does not return.
+    pub async fn start(&mut self, instance: &Arc<Instance>) -> Result<(), Refusal> {
+        let Some(image) = instance.image().filter(|_| instance.claim_start()) else {
+            return Ok(());
+        };
+        let (Some(slot), Some(loaded)) = (self.slot_of(image), image.loaded()) else {
+            return Ok(());
+        };
+        let refuse = |reason| slot.refuse(Step::Start, reason);
+        let (call, raw) = (Arc::clone(loaded), instance.raw_instance());
+        let started = slot
+            .call(
+                &self.foreign,
+                "start",
+                self.loader.call_timeout,
+                move || call.table().start(raw),
+            )
+            .await
+            .map_err(refuse)
+            .and_then(|outcome| {
+                outcome.map_err(|error| {
+                    refuse(error.reason("start", |text| Reason::StartFailed { text }))
+                })
+            });
+        if started.is_err() {
+            // It must not be found again as one that serves: the next attempt makes a new instance.
+            self.instances.remove(&(slot.key, instance.config()));
+        }
+        started
+    }
+
+    /// Says which images the published snapshot names: they are active, others in use drain.
+    pub fn published<'a>(&mut self, images: impl Iterator<Item = &'a Arc<Image>>) {
+        let named: Vec<ImageKey> = images
+            .filter_map(|image| self.slot_of(image).map(|slot| slot.key))
+            .collect();
+        for (key, slot) in &self.slots {
+            if named.contains(key) {
+                slot.advance(State::Active);
+            } else {
+                slot.advance(State::Draining);
+            }
+        }
+    }
+
+    /// Waits for something nobody uses any more. Cancel safe.
+    pub async fn retired(&mut self) -> Option<Retired> {
+        self.retired.recv().await
+    }
+
+    /// Sends `destroy` or `unload` on its way. Does not wait for it; needs a tokio runtime around it.
+    pub fn on_retired(&mut self, event: Retired) {
+        while self.ending.try_join_next().is_some() {}
+        let (foreign, deadline) = (self.foreign.clone(), self.loader.call_timeout);
+        let policy = self.loader.unload;
+        match event {
+            Retired::Instance(instance) => {
+                let Some(slot) = self.slot_of(&instance.image) else {
+                    return;
+                };
+                self.ending
+                    .spawn(async move { slot.destroy(instance, &foreign, deadline).await });
+            }
+            Retired::Image(loaded) => {
+                let found = self.slots.get(&key_of(&loaded));
+                if let Some(slot) = found.cloned() {
+                    self.ending.spawn(async move {
+                        slot.unload(loaded, &foreign, deadline, policy).await;
+                    });
+                }
+            }
+        }
+    }
+
+    /// Brings everything that nobody uses any more to its end, for a shutdown; at most for `limit`.
+    pub async fn quiesce(&mut self, limit: Duration) -> bool {
+        let work = async {
+            loop {
+                while let Ok(event) = self.retired.try_recv() {
+                    self.on_retired(event);
+                }
+                if self.ending.join_next().await.is_none() && self.retired.is_empty() {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(limit, work).await.is_ok()
+    }
+
+    /// Forgets files that are neither in the folder nor mapped; removes their copies. `present` are the digests of the
+    /// folder as it is now.
+    pub fn forget_except(&mut self, present: &[Digest]) {
+        let stage = Arc::clone(&self.stage);
+        self.slots.retain(|key, slot| {
+            let keep = present.contains(&key.digest) || !slot.is_idle();
+            if !keep {
+                stage.forget(&slot.path());
+            }
+            keep
+        });
+    }
+
+    /// How many distinct images are mapped but serve nobody.
+    #[must_use]
+    pub fn resident(&self) -> usize {
+        self.slots
+            .values()
+            .filter(|slot| matches!(slot.state(), State::Resident(_)))
+            .count()
+    }
+
+    /// Everything there is to know, for the admin API.
+    #[must_use]
+    pub fn report(&self) -> Vec<ImageReport> {
+        let live: Vec<(ImageKey, Arc<Instance>)> = self
+            .instances
+            .iter()
+            .filter_map(|((key, _), instance)| Some((*key, instance.upgrade()?)))
+            .collect();
+        self.slots
+            .values()
+            .map(|slot| report::of(slot, &live))
+            .collect()
+    }
+
+    /// The thread for foreign calls, which knows what is stuck.
+    #[must_use]
+    pub fn foreign(&self) -> &Foreign {
+        &self.foreign
+    }
+
+    fn slot_of(&self, image: &Image) -> Option<Arc<Slot>> {
+        let key = key_of(image.loaded()?);
+        self.slots.get(&key).cloned()
+    }
+
+    /// Counts the distinct images that are mapped; one more must fit under the cap.
+    fn has_room(&self, key: &ImageKey, fit: &Fit) -> Result<(), Reason> {
+        let mapped = self
+            .slots
+            .iter()
+            .filter(|(other, slot)| *other != key && slot.is_mapped())
+            .count();
+        if mapped >= self.loader.max_images {
+            return Err(Reason::TooManyImages {
+                limit: self.loader.max_images,
+            });
+        }
+        if mapped >= WARN_AT {
+            tracing::warn!(
+                mapped,
+                max_images = self.loader.max_images,
+                plugin = %fit.inspected.descriptor.id,
+                "many images are mapped; a graceful restart would let go of those that serve nobody"
+            );
+        }
+        Ok(())
+    }
+
+    fn only_image_beside(&self, key: &ImageKey) -> Option<String> {
+        self.slots
+            .iter()
+            .filter(|(other, slot)| *other != key && slot.is_mapped())
+            .find(|(_, slot)| slot.is_only_one())
+            .map(|(_, slot)| slot.label())
+    }
+}
+
+fn admit(stage: &Stage, entry: &FolderEntry, permissions: Permissions) -> Result<Fit, Refusal> {
+    let staged = stage.stage(entry, permissions)?;
+    let path = staged.path.clone();
+    Fit::inspect(staged).inspect_err(|_| stage.forget(&path))
+}
+
+fn key_of(loaded: &Loaded) -> ImageKey {
+    loaded.mapped().key()
+}
+
+/// Runs blocking work away from the control thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

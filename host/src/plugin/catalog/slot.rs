@@ -1,0 +1,380 @@
+//! One image in the catalog: its state, and the calls that change it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use crate::config::ready::UnloadPolicy;
+use crate::plugin::fit::Fit;
+use crate::plugin::foreign::{Foreign, NoResult};
+use crate::plugin::image::{Image, ImageKey};
+use crate::plugin::inspect::{Pin, Unload};
+use crate::plugin::instance::{HookTotals, RetiredInstance};
+use crate::plugin::library::{Loaded, Mapped, Mode};
+use crate::plugin::mapped::is_mapped;
+use crate::plugin::refusal::{Reason, Refusal, Step};
+
+/// Where an image stands in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// The file was read and says that it fits.
+    Inspected,
+    /// A child went through its life.
+    Preflighted,
+    /// It is mapped and entered.
+    Loaded,
+    /// It has an instance.
+    Configured,
+    /// The published snapshot names it.
+    Active,
+    /// Only older snapshots name it.
+    Draining,
+    /// Nobody uses it; `unload` is on its way.
+    Retired,
+    /// It is not mapped any more, which was checked.
+    Unloaded,
+    /// It serves nobody and stays mapped, for these reasons.
+    Resident(Vec<Pin>),
+    /// It was not taken.
+    Refused(Refusal),
+}
+
+impl State {
+    /// Its name in logs and in the admin API.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Inspected => "inspected",
+            Self::Preflighted => "preflighted",
+            Self::Loaded => "loaded",
+            Self::Configured => "configured",
+            Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Retired => "retired",
+            Self::Unloaded => "unloaded",
+            Self::Resident(_) => "resident",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+/// One image.
+pub(super) struct Slot {
+    pub(super) key: ImageKey,
+    shown: Mutex<Shown>,
+    /// Whoever enters, loads or unloads holds it; nobody reads a report through it.
+    pub(super) life: tokio::sync::Mutex<Life>,
+    mapped: AtomicBool,
+    only_one: AtomicBool,
+}
+
+/// What reports show.
+pub(super) struct Shown {
+    pub(super) fit: Arc<Fit>,
+    pub(super) state: State,
+    pub(super) since: SystemTime,
+    /// Hooks that have not returned.
+    pub(super) stuck: Option<String>,
+    /// The accounts of instances that are gone.
+    pub(super) past: Vec<HookTotals>,
+}
+
+/// What of an image exists in this process.
+#[derive(Default)]
+pub(super) struct Life {
+    /// The library, while it is mapped.
+    pub(super) mapped: Option<Arc<Mapped>>,
+    /// The functions, between `load` and `unload`.
+    pub(super) loaded: Option<Arc<Loaded>>,
+    /// The image, while anybody uses it.
+    pub(super) image: Weak<Image>,
+}
+
+impl Slot {
+    pub(super) fn new(fit: Arc<Fit>) -> Self {
+        Self {
+            key: fit.key(),
+            shown: Mutex::new(Shown {
+                fit,
+                state: State::Inspected,
+                since: SystemTime::now(),
+                stuck: None,
+                past: Vec::new(),
+            }),
+            life: tokio::sync::Mutex::default(),
+            mapped: AtomicBool::new(false),
+            only_one: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.shown().state.clone()
+    }
+
+    /// The same bytes may lie in the folder under another name now.
+    pub(super) fn show_as(&self, fit: &Arc<Fit>) {
+        let mut shown = self.shown();
+        let path = shown.fit.staged.path.clone();
+        let mut fit = Fit::clone(fit);
+        // The copy stays where it is: the system's loader knows a mapped library by this path.
+        fit.staged.path = path;
+        shown.fit = Arc::new(fit);
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.shown().fit.staged.path.clone()
+    }
+
+    pub(super) fn label(&self) -> String {
+        let identity = self.shown().fit.identity();
+        format!("{}@{}", identity.id, identity.version)
+    }
+
+    pub(super) fn refuse(&self, step: Step, reason: Reason) -> Refusal {
+        self.shown().fit.refuse(step, reason)
+    }
+
+    pub(super) fn is_mapped(&self) -> bool {
+        self.mapped.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_only_one(&self) -> bool {
+        self.only_one.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing of it exists in this process.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.is_mapped() && self.life.try_lock().is_ok()
+    }
+
+    pub(super) fn stuck_in(&self) -> Option<String> {
+        self.shown().stuck.clone()
+    }
+
+    /// Moves on in the image's life; a step that is behind where it stands changes nothing.
+    pub(super) fn advance(&self, next: State) {
+        let mut shown = self.shown();
+        let moves = match (&shown.state, &next) {
+            (State::Inspected | State::Refused(_), State::Preflighted)
+            | (State::Loaded, State::Configured)
+            | (State::Loaded | State::Configured | State::Draining, State::Active)
+            | (State::Active, State::Draining) => true,
+            (_, State::Preflighted | State::Configured | State::Active | State::Draining) => false,
+            (now, next) => now != next,
+        };
+        if moves {
+            let plugin = shown.fit.identity();
+            tracing::debug!(plugin = %plugin.id, version = %plugin.version, from = shown.state.name(), to = next.name(), "image");
+            shown.state = next;
+            shown.since = SystemTime::now();
+        }
+    }
+
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        let waits = matches!(
+            self.state(),
+            State::Inspected | State::Preflighted | State::Refused(_)
+        );
+        if waits {
+            self.advance(State::Refused(refusal.clone()));
+        }
+    }
+
+    /// Runs `work`, which calls `hook` of this plugin, on the thread for foreign calls.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        foreign: &Foreign,
+        hook: &'static str,
+        deadline: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Reason> {
+        let result = foreign.call(self.label(), hook, deadline, work).await;
+        result.map_err(|error| match error {
+            NoResult::Stuck(after) => {
+                self.shown().stuck = Some(hook.to_owned());
+                Reason::Stuck {
+                    hook: hook.to_owned(),
+                    seconds: after.as_secs(),
+                }
+            }
+            NoResult::NoThread => Reason::Io {
+                action: format!("start a thread to call {hook}"),
+                error: "the system gives none".to_owned(),
+            },
+        })
+    }
+
+    /// Maps the library unless it still is, enters it, and calls `load`.
+    pub(super) async fn load(
+        &self,
+        life: &mut Life,
+        foreign: &Foreign,
+        deadline: Duration,
+    ) -> Result<Arc<Loaded>, Reason> {
+        let mapped = match life.mapped.clone() {
+            Some(mapped) => mapped,
+            None => {
+                let (path, key) = (self.path(), self.key);
+                let identity = Arc::new(self.shown().fit.identity());
+                // Set first: a constructor that hangs leaves the library mapped.
+                self.mapped.store(true, Ordering::Release);
+                let opened = self
+                    .call(foreign, "a constructor", deadline, move || {
+                        Mapped::open(&path, key.digest, &identity, key.door)
+                    })
+                    .await?;
+                if opened.is_err() {
+                    self.mapped.store(false, Ordering::Release);
+                }
+                opened?
+            }
+        };
+        life.mapped = Some(Arc::clone(&mapped));
+        let loaded = self
+            .call(foreign, "sg_plugin_entry", deadline, move || {
+                mapped.find_door(Mode::Serve)?.enter()
+            })
+            .await??;
+        let flags = loaded.table().flags;
+        self.only_one.store(flags.one_image_only, Ordering::Release);
+        let call = Arc::clone(&loaded);
+        self.call(foreign, "load", deadline, move || {
+            call.table().load(call.mapped().host())
+        })
+        .await?
+        .map_err(|error| error.reason("load", |text| Reason::LoadFailed { text }))?;
+        Ok(loaded)
+    }
+
+    /// Ends an instance, then lets go of its image.
+    pub(super) async fn destroy(
+        &self,
+        instance: RetiredInstance,
+        foreign: &Foreign,
+        deadline: Duration,
+    ) {
+        self.keep_account(&instance);
+        let Some(loaded) = instance.image.loaded().cloned() else {
+            return;
+        };
+        let raw = instance.raw;
+        // A call that gets stuck keeps the library mapped by itself: it holds `loaded`.
+        let ended = self
+            .call(foreign, "destroy", deadline, move || {
+                loaded.table().destroy(raw);
+            })
+            .await;
+        if let Err(reason) = ended {
+            tracing::error!(plugin = %self.label(), config = %instance.config, %reason, "an instance could not be destroyed");
+        }
+    }
+
+    /// Ends an image that nobody uses: `unload`, then unmapping, where the file allows it.
+    pub(super) async fn unload(
+        &self,
+        loaded: Arc<Loaded>,
+        foreign: &Foreign,
+        deadline: Duration,
+        policy: UnloadPolicy,
+    ) {
+        drop(loaded);
+        let mut life = self.life.lock().await;
+        if life.image.strong_count() > 0 {
+            // Back in use before the message was read.
+            return;
+        }
+        let Some(loaded) = life.loaded.take() else {
+            self.unmap(&mut life, foreign, deadline).await;
+            return;
+        };
+        self.advance(State::Retired);
+        self.finish(&mut life, loaded, foreign, deadline, policy)
+            .await;
+    }
+
+    pub(super) async fn finish(
+        &self,
+        life: &mut Life,
+        loaded: Arc<Loaded>,
+        foreign: &Foreign,
+        deadline: Duration,
+        policy: UnloadPolicy,
+    ) {
+        let mut pins = self.pins(&loaded, policy);
+        if let Some(hook) = self.stuck_in() {
+            // An instance is still being destroyed, so `unload` may not be called.
+            pins.push(Pin::Stuck(hook));
+        } else {
+            let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+            let unloaded = self
+                .call(foreign, "unload", deadline, move || {
+                    loaded.table().unload(ms)
+                })
+                .await;
+            match unloaded {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => pins.push(Pin::UnloadFailed(format!("{error:?}"))),
+                Err(_) => pins.push(Pin::Stuck("unload".to_owned())),
+            }
+        }
+        if pins.is_empty() {
+            self.unmap(life, foreign, deadline).await;
+        } else {
+            self.advance(State::Resident(pins));
+        }
+    }
+
+    /// Unmaps the library and looks whether it is gone. Only after `unload`, and only where nothing pins it.
+    async fn unmap(&self, life: &mut Life, foreign: &Foreign, deadline: Duration) {
+        if self.state() != State::Retired {
+            return;
+        }
+        let Some(mapped) = life.mapped.take() else {
+            return;
+        };
+        let path = mapped.path().to_owned();
+        // Destructors of the plugin run in there.
+        let closed = self
+            .call(foreign, "a destructor", deadline, move || mapped.unmap())
+            .await;
+        match closed {
+            Ok(Ok(_)) if !is_mapped(&path) => {
+                self.mapped.store(false, Ordering::Release);
+                self.only_one.store(false, Ordering::Release);
+                self.advance(State::Unloaded);
+            }
+            Ok(Ok(_)) => self.advance(State::Resident(vec![Pin::StillMapped])),
+            // A second message about the same image is still in the queue; it brings us here again.
+            Ok(Err(mapped)) => life.mapped = Some(mapped),
+            Err(_) => self.advance(State::Resident(vec![Pin::Stuck("a destructor".to_owned())])),
+        }
+    }
+
+    fn pins(&self, loaded: &Loaded, policy: UnloadPolicy) -> Vec<Pin> {
+        let mut pins = match &self.shown().fit.inspected.unload {
+            Unload::Allowed => Vec::new(),
+            Unload::Resident(pins) => pins.clone(),
+        };
+        let flags = loaded.table().flags;
+        if flags.owns_threads {
+            pins.push(Pin::OwnsThreads);
+        }
+        if flags.resident {
+            pins.push(Pin::Asked);
+        }
+        if policy == UnloadPolicy::Never {
+            pins.push(Pin::Setting);
+        }
+        pins
+    }
+
+    fn keep_account(&self, instance: &RetiredInstance) {
+        let mut shown = self.shown();
+        HookTotals::add_all(&mut shown.past, &instance.totals());
+    }
+}
