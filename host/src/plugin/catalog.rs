@@ -10,7 +10,7 @@ mod slot;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -61,6 +61,34 @@ pub struct Catalog {
     retired: UnboundedReceiver<Retired>,
     /// Calls of `destroy` and `unload` on their way.
     ending: JoinSet<()>,
+    view: View,
+}
+
+/// What the admin API reads, at any time, also while the catalog waits for a plugin.
+#[derive(Clone, Default)]
+pub struct View(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    slots: Vec<Arc<Slot>>,
+    instances: Vec<(ImageKey, Weak<Instance>)>,
+}
+
+impl View {
+    /// Everything there is to know about images.
+    #[must_use]
+    pub fn report(&self) -> Vec<ImageReport> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let live: Vec<(ImageKey, Arc<Instance>)> = seen
+            .instances
+            .iter()
+            .filter_map(|(key, instance)| Some((*key, instance.upgrade()?)))
+            .collect();
+        seen.slots
+            .iter()
+            .map(|slot| report::of(slot, &live))
+            .collect()
+    }
 }
 
 impl Catalog {
@@ -83,6 +111,7 @@ impl Catalog {
             queue,
             retired,
             ending: JoinSet::new(),
+            view: View::default(),
         })
     }
 
@@ -121,6 +150,7 @@ impl Catalog {
             .entry(key)
             .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit))));
         slot.show_as(&fit);
+        self.share();
         fit
     }
 
@@ -234,6 +264,7 @@ impl Catalog {
             .retain(|_, instance| instance.strong_count() > 0);
         self.instances.insert(key, Arc::downgrade(&instance));
         slot.advance(State::Configured);
+        self.share();
         Ok(instance)
     }
 
@@ -340,6 +371,7 @@ impl Catalog {
             }
             keep
         });
+        self.share();
     }
 
     /// How many distinct images are mapped but serve nobody.
@@ -354,21 +386,30 @@ impl Catalog {
     /// Everything there is to know, for the admin API.
     #[must_use]
     pub fn report(&self) -> Vec<ImageReport> {
-        let live: Vec<(ImageKey, Arc<Instance>)> = self
-            .instances
-            .iter()
-            .filter_map(|((key, _), instance)| Some((*key, instance.upgrade()?)))
-            .collect();
-        self.slots
-            .values()
-            .map(|slot| report::of(slot, &live))
-            .collect()
+        self.view.report()
+    }
+
+    /// A handle on the same that any thread may keep.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// The thread for foreign calls, which knows what is stuck.
     #[must_use]
     pub fn foreign(&self) -> &Foreign {
         &self.foreign
+    }
+
+    /// Shows what is known now.
+    fn share(&self) {
+        let mut seen = self.view.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.slots = self.slots.values().cloned().collect();
+        seen.instances = self
+            .instances
+            .iter()
+            .map(|((key, _), instance)| (*key, Weak::clone(instance)))
+            .collect();
     }
 
     fn slot_of(&self, image: &Image) -> Option<Arc<Slot>> {
