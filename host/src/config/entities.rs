@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use semver::VersionReq;
 
-use super::node::child;
+use super::error::ConfigError;
+use super::node::{Node, child};
 use super::plugin::Origin;
 use super::raw::{
     RawAlgorithm, RawOnError, RawPluginUse, RawRoute, RawService, RawTarget, RawUpstream,
@@ -15,7 +16,7 @@ use super::raw::{
 use super::ready::{
     Algorithm, OnError, PluginUse, Route, Secret, Service, ServiceTimeouts, Target, Upstream,
 };
-use super::validate::{Checker, unknown_reference};
+use super::validate::{ADDRESS_TAKEN, Checker, OTHER, unknown_reference};
 use super::value::{self, Flaw};
 use crate::router::pattern::{HostPattern, PathPattern};
 
@@ -44,7 +45,7 @@ fn targets(check: &mut Checker<'_>, list: &str, raw: &[RawTarget]) -> Vec<Target
             continue;
         };
         if let Some(first) = seen.get(&address) {
-            check.twice(&pointer, "this address", &first.clone());
+            check.twice(&pointer, ADDRESS_TAKEN, &first.clone(), OTHER);
         }
         seen.insert(address, pointer);
         out.push(Target {
@@ -117,7 +118,7 @@ pub(super) fn routes(
             body_bytes: route
                 .body_bytes
                 .as_ref()
-                .map(|size| check.size(&child(&at, "body_bytes"), size)),
+                .and_then(|size| check.size(&child(&at, "body_bytes"), size)),
             plugins: uses(check, &child(&at, "plugins"), &route.plugins),
         });
     }
@@ -139,15 +140,11 @@ fn patterns<T>(
             Err(why) => {
                 // The router quotes the text, which must not happen to a filled-in one.
                 let hidden = check.is_filled(&pointer).then(|| check.found(&pointer));
-                check.error(&pointer, |mut error| {
-                    match hidden {
-                        None => error.problem = why,
-                        Some(found) => {
-                            error.problem = "this pattern does not fit".to_owned();
-                            error.found = found;
-                        }
+                check.error(&pointer, |place| match hidden {
+                    None => ConfigError::new(place, why),
+                    Some(found) => {
+                        ConfigError::new(place, "this pattern does not fit").found_if(found)
                     }
-                    error
                 });
             }
         }
@@ -167,7 +164,7 @@ pub(super) fn uses(check: &mut Checker<'_>, list: &str, raw: &[RawPluginUse]) ->
         out.push(PluginUse {
             name: plugin.name.as_str().into(),
             version: version.unwrap_or_default(),
-            config: Secret::new(node.map_or_else(|| "{}".to_owned(), |node| node.canonical())),
+            config: Secret::new(node.map_or_else(|| "{}".to_owned(), Node::canonical)),
             on_error: match plugin.on_error {
                 RawOnError::Closed => OnError::Closed,
                 RawOnError::Open => OnError::Open,

@@ -16,13 +16,13 @@ pub struct ConfigError {
     /// Where.
     pub place: Place,
     /// What is wrong, as the beginning of a sentence.
-    pub problem: String,
+    pub problem: Box<str>,
     /// What stands there.
-    pub found: Option<String>,
+    pub found: Option<Box<str>>,
     /// What should stand there.
-    pub expected: Option<String>,
+    pub expected: Option<Box<str>>,
     /// What to do.
-    pub advice: Option<String>,
+    pub advice: Option<Box<str>>,
 }
 
 impl ConfigError {
@@ -31,7 +31,7 @@ impl ConfigError {
     pub fn new(place: Place, problem: impl Into<String>) -> Self {
         Self {
             place,
-            problem: problem.into(),
+            problem: problem.into().into(),
             found: None,
             expected: None,
             advice: None,
@@ -41,28 +41,40 @@ impl ConfigError {
     /// Adds what stands there.
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
-        self.found = Some(found.into());
+        self.found = Some(found.into().into());
         self
     }
 
     /// Adds what should stand there.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(expected.into());
+        self.expected = Some(expected.into().into());
         self
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
-        self.advice = Some(advice.into());
+        self.advice = Some(advice.into().into());
+        self
+    }
+
+    /// Adds what stands there, if anything does.
+    pub(super) fn found_if(mut self, found: Option<String>) -> Self {
+        self.found = found.map(Into::into);
+        self
+    }
+
+    /// Adds what to do, if there is anything to say.
+    pub(super) fn advice_if(mut self, advice: Option<String>) -> Self {
+        self.advice = advice.map(Into::into);
         self
     }
 
     /// The sentence without the place.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let mut sentence = self.problem.clone();
+        let mut sentence = self.problem.to_string();
         match (&self.found, &self.expected) {
             (Some(found), Some(expected)) => {
                 sentence.push_str(&format!(": found {found}, expected {expected}"));
@@ -110,6 +122,9 @@ impl Serialize for ConfigError {
         out.end()
     }
 }
+
+/// The problem of a value of the right kind that cannot be used.
+pub(super) const NOT_FITTING: &str = "this value does not fit";
 
 /// Sorts by place, so that a reader walks the file once.
 pub(super) fn sort(errors: &mut [ConfigError]) {

@@ -133,10 +133,11 @@ fn configless(plugin: &PluginUse) -> Result<Node, String> {
 }
 
 fn name_plugin(mut error: ConfigError, plugin: &PluginUse) -> ConfigError {
-    error.problem = format!(
+    let by = format!(
         "{} (by the schema of plugin {})",
         error.problem, plugin.name
     );
+    error.problem = by.into();
     error
 }
 

@@ -107,10 +107,10 @@ pub(super) fn place(told: Told, tree: &Node, file: &Arc<str>, base: &str) -> Con
     };
     ConfigError {
         place,
-        problem: told.problem,
-        found: told.found,
-        expected: told.expected,
-        advice: told.advice,
+        problem: told.problem.into(),
+        found: told.found.map(Into::into),
+        expected: told.expected.map(Into::into),
+        advice: told.advice.map(Into::into),
     }
 }
 
@@ -123,6 +123,7 @@ fn repair(value: &mut Value, error: &ValidationError<'_>, schema: &Value) {
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
             if let Some(map) = wrong.as_object_mut() {
+                let unexpected: HashSet<&String> = unexpected.iter().collect();
                 map.retain(|key, _| !unexpected.contains(key));
             }
         }

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use jsonschema::error::{TypeKind, ValidationError, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::error::{listed, nearest, quoted};
+use super::error::{NOT_FITTING, listed, nearest, quoted};
 use super::node::Node;
 use super::raw::EXPECTS;
+use super::structure::MAX_ERRORS;
 
 /// What a message may show.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub(super) fn tell(
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
             unexpected
                 .iter()
+                .take(MAX_ERRORS)
                 .map(|key| unknown_key(pointer, key, around))
                 .collect()
         }
@@ -67,7 +69,7 @@ pub(super) fn tell(
             vec![told]
         }
         kind => {
-            let mut told = Told::new(pointer, "this value does not fit");
+            let mut told = Told::new(pointer, NOT_FITTING);
             told.found = tree.find(pointer).map(|node| match show {
                 Show::Values => node.describe(),
                 Show::Kinds => node.describe_kind(),

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entities;
-use super::error::{ConfigError, quoted};
+use super::error::{ConfigError, NOT_FITTING, listed, nearest, quoted};
 use super::node::{Node, child};
 use super::raw::{
     RawAdmin, RawClientTimeouts, RawConfig, RawDrain, RawDuration, RawLimits, RawListener,
     RawLoader, RawPermissions, RawReadiness, RawSize, RawUnload,
 };
 use super::ready::{
-    Admin, ClientTimeouts, Config, Drain, Limits, Listener, Loader, Permissions, Places, Readiness,
-    Secret, UnloadPolicy,
+    Admin, ClientTimeouts, Config, Drain, Limits, Listener, Loader, Permissions, Place, Places,
+    Readiness, Secret, UnloadPolicy,
 };
 use super::structure::Broken;
 use super::value::{self, Flaw};
@@ -78,11 +78,10 @@ pub(super) fn config(
 
 impl Checker<'_> {
     /// Notes an error unless it follows from one that has been told.
-    pub(super) fn error(&mut self, pointer: &str, build: impl FnOnce(ConfigError) -> ConfigError) {
+    pub(super) fn error(&mut self, pointer: &str, build: impl FnOnce(Place) -> ConfigError) {
         if !self.broken.covers(pointer) {
-            let place = self.tree.place(self.file, "", pointer);
             self.errors
-                .push(build(ConfigError::new(place, String::new())));
+                .push(build(self.tree.place(self.file, "", pointer)));
         }
     }
 
@@ -93,12 +92,11 @@ impl Checker<'_> {
             Err(flaw) => flaw,
         };
         let found = self.found(pointer);
-        self.error(pointer, |mut error| {
-            error.problem = "this value does not fit".to_owned();
-            error.found = found;
-            error.expected = Some(flaw.expected);
-            error.advice = flaw.advice;
-            error
+        self.error(pointer, |place| {
+            ConfigError::new(place, NOT_FITTING)
+                .found_if(found)
+                .expected(flaw.expected)
+                .advice_if(flaw.advice)
         });
         None
     }
@@ -139,19 +137,24 @@ impl Checker<'_> {
                 None => {
                     seen.insert(name, pointer);
                 }
-                Some(first) => self.twice(&pointer, "this name", &first.clone()),
+                Some(first) if list.ends_with("/plugins") => {
+                    let what = "this plugin is attached here already by";
+                    self.twice(&pointer, what, &first.clone(), "keep one of the two");
+                }
+                Some(first) => self.twice(&pointer, NAME_TAKEN, &first.clone(), OTHER),
             }
         }
     }
 
     /// Notes a value that another place has already.
-    pub(super) fn twice(&mut self, pointer: &str, what: &str, first: &str) {
+    pub(super) fn twice(&mut self, pointer: &str, what: &str, first: &str, advice: &str) {
         let first = self.tree.place(self.file, "", first);
         let found = self.found(pointer);
-        self.error(pointer, |mut error| {
-            error.problem = format!("{what} is taken by {} in line {}", first.key, first.line);
-            error.found = found;
-            error.advice("choose another one")
+        self.error(pointer, |place| {
+            let problem = format!("{what} {} in line {}", first.key, first.line);
+            ConfigError::new(place, problem)
+                .found_if(found)
+                .advice(advice)
         });
     }
 
@@ -160,10 +163,10 @@ impl Checker<'_> {
             .unwrap_or(Duration::from_secs(1))
     }
 
-    pub(super) fn size(&mut self, pointer: &str, raw: &RawSize) -> u64 {
+    pub(super) fn size(&mut self, pointer: &str, raw: &RawSize) -> Option<u64> {
         match raw {
-            RawSize::Number(bytes) => *bytes,
-            RawSize::Text(text) => self.value(pointer, value::size(text)).unwrap_or(0),
+            RawSize::Number(bytes) => Some(*bytes),
+            RawSize::Text(text) => self.value(pointer, value::size(text)),
         }
     }
 }
@@ -175,9 +178,9 @@ fn admin(check: &mut Checker<'_>, raw: &RawAdmin) -> Admin {
     }
     let loopback = address.is_none_or(|address| address.ip().is_loopback());
     if !loopback && raw.token.is_none() {
-        check.error("/admin/token", |mut error| {
-            error.problem = "an admin address that is not loopback needs a token".to_owned();
-            error.advice("write token: \"${env:NAME}\", or bind to 127.0.0.1")
+        check.error("/admin/token", |place| {
+            ConfigError::new(place, "an admin address that is not loopback needs a token")
+                .advice("write token: \"${env:NAME}\", or bind to 127.0.0.1")
         });
     }
     Admin {
@@ -185,6 +188,10 @@ fn admin(check: &mut Checker<'_>, raw: &RawAdmin) -> Admin {
         token: raw.token.clone().map(Secret::new),
     }
 }
+
+const NAME_TAKEN: &str = "this name is taken by";
+pub(super) const ADDRESS_TAKEN: &str = "this address is taken by";
+pub(super) const OTHER: &str = "choose another one";
 
 /// Stands for an address that was refused; no configuration with it is returned.
 pub(super) const NOWHERE: SocketAddr =
@@ -204,7 +211,7 @@ fn listeners(check: &mut Checker<'_>, raw: &[RawListener], admin: SocketAddr) ->
             continue;
         };
         if let Some(first) = seen.get(&address).filter(|_| address.port() != 0) {
-            check.twice(&pointer, "this address", &first.clone());
+            check.twice(&pointer, ADDRESS_TAKEN, &first.clone(), OTHER);
         }
         seen.insert(address, pointer);
         out.push(Listener {
@@ -216,14 +223,9 @@ fn listeners(check: &mut Checker<'_>, raw: &[RawListener], admin: SocketAddr) ->
 }
 
 fn folder(check: &mut Checker<'_>, pointer: &str, text: &str, base: &Path) -> PathBuf {
-    if text.is_empty() || text.contains('\0') {
-        let found = check.found(pointer);
-        check.error(pointer, |mut error| {
-            error.problem = "this value does not fit".to_owned();
-            error.found = found;
-            error.expected("the path of a folder")
-        });
-    }
+    let is_path = !text.is_empty() && !text.contains('\0');
+    let flaw = || Flaw::new("the path of a folder");
+    check.value(pointer, is_path.then_some(()).ok_or_else(flaw));
     base.join(text)
 }
 
@@ -246,23 +248,18 @@ fn loader(check: &mut Checker<'_>, raw: &RawLoader) -> Loader {
 fn limits(check: &mut Checker<'_>, raw: &RawLimits) -> Limits {
     // hyper asks for a buffer of 8 KiB at least; a head above 16 MiB is an attack, not a request.
     const HEADS: std::ops::RangeInclusive<u64> = 8 << 10..=16 << 20;
-    let header_bytes = check.size("/limits/header_bytes", &raw.header_bytes);
-    if !HEADS.contains(&header_bytes) {
-        let found = check.found("/limits/header_bytes");
-        let told_already =
-            matches!(&raw.header_bytes, RawSize::Text(text) if value::size(text).is_err());
-        if !told_already {
-            check.error("/limits/header_bytes", |mut error| {
-                error.problem = "this value does not fit".to_owned();
-                error.found = found;
-                error.expected("a size from 8KiB to 16MiB")
-            });
-        }
-    }
+    let within = |bytes: &u64| HEADS.contains(bytes);
+    let flaw = || Flaw::new("a size from 8KiB to 16MiB");
+    let header_bytes = check
+        .size("/limits/header_bytes", &raw.header_bytes)
+        .map(|bytes| Some(bytes).filter(within).ok_or_else(flaw))
+        .and_then(|result| check.value("/limits/header_bytes", result));
     Limits {
-        header_bytes: within_schema(header_bytes),
+        header_bytes: within_schema(header_bytes.unwrap_or_default()),
         headers: within_schema(raw.headers),
-        body_bytes: check.size("/limits/body_bytes", &raw.body_bytes),
+        body_bytes: check
+            .size("/limits/body_bytes", &raw.body_bytes)
+            .unwrap_or_default(),
         connections: within_schema(raw.connections),
     }
 }
@@ -299,16 +296,16 @@ pub(super) fn unknown_reference(
     known: &[&str],
 ) {
     let found = check.found(pointer);
-    let near = super::error::nearest(name, known.iter().copied());
-    check.error(pointer, |mut error| {
-        error.problem = format!("there is no {what} of this name");
-        error.found = found;
-        error.expected = Some(if known.is_empty() {
-            format!("the name of an entry of {what}s, which is empty")
-        } else {
-            format!("one of {}", super::error::listed(known.iter().copied()))
-        });
-        error.advice = near.map(|near| format!("did you mean {}?", quoted(near)));
-        error
+    let near = nearest(name, known.iter().copied());
+    let expected = if known.is_empty() {
+        format!("the name of an entry of {what}s, which is empty")
+    } else {
+        format!("one of {}", listed(known.iter().copied()))
+    };
+    check.error(pointer, |place| {
+        ConfigError::new(place, format!("there is no {what} of this name"))
+            .found_if(found)
+            .expected(expected)
+            .advice_if(near.map(|near| format!("did you mean {}?", quoted(near))))
     });
 }

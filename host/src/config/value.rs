@@ -23,7 +23,7 @@ pub(super) struct Flaw {
 }
 
 impl Flaw {
-    fn new(expected: impl Into<String>) -> Self {
+    pub(super) fn new(expected: impl Into<String>) -> Self {
         Self {
             expected: expected.into(),
             advice: None,

@@ -105,7 +105,6 @@ impl<'a> Reader<'a> {
 
     fn event(&mut self, event: Event<'_>, at: Spot) -> Result<(), ConfigError> {
         match event {
-            Event::Nothing | Event::StreamStart | Event::DocumentEnd => Ok(()),
             Event::StreamEnd => {
                 self.ended = true;
                 Ok(())
@@ -113,7 +112,9 @@ impl<'a> Reader<'a> {
             Event::DocumentStart(_) if self.root.is_some() => Err(self
                 .error(at, "a second document begins here")
                 .advice("keep one document in a file")),
-            Event::DocumentStart(_) => Ok(()),
+            Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing | Event::StreamStart => {
+                Ok(())
+            }
             Event::Alias(anchor) => self.alias(anchor, at),
             Event::Scalar(text, style, anchor, tag) => {
                 if self.key_is_due() {
@@ -179,8 +180,10 @@ impl<'a> Reader<'a> {
             self.pay(measure(&node).0, node.at)?;
             self.anchors.insert(anchor, node.clone());
         }
-        if let Data::Text(text) = &node.data {
-            self.pay(text.len() + NODE_COST, node.at)?;
+        match &node.data {
+            Data::Text(text) => self.pay(text.len() + NODE_COST, node.at)?,
+            Data::List(_) | Data::Map(_) => {}
+            _ => self.pay(NODE_COST, node.at)?,
         }
         match self.frames.last_mut() {
             None => self.root = Some(node),
@@ -281,7 +284,11 @@ impl<'a> Reader<'a> {
 
     fn foreign_tag(&self, tag: &Tag, at: Spot) -> ConfigError {
         self.error(at, "tags are not supported")
-            .found(quoted(&tag.to_string()))
+            .found(quoted(&if tag.is_yaml_core_schema() {
+                format!("!!{}", tag.suffix)
+            } else {
+                format!("{}{}", tag.handle, tag.suffix)
+            }))
             .advice("remove the tag")
     }
 

@@ -1,0 +1,389 @@
+//! The room from outside: a text goes in, a configuration or every error comes out.
+
+mod diff;
+mod plugin;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::ready::{Algorithm, Config, OnError};
+use super::*;
+
+const REFERENCE: &str = include_str!("../../../../config/swapgate.yaml");
+
+/// An environment of a few values.
+struct Fake;
+
+impl Environment for Fake {
+    fn variable(&self, name: &str) -> Result<String, String> {
+        let known = HashMap::from([
+            ("KEY", "hunter2-hunter2"),
+            ("PORT", "80x80"),
+            ("TOKEN", "s3cr3t-t0ken"),
+        ]);
+        known
+            .get(name)
+            .map(|v| (*v).to_owned())
+            .ok_or_else(|| "it is not set".to_owned())
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        match path.to_str() {
+            Some("/etc/gate/keys/one") => Ok("of-a-file\n".to_owned()),
+            _ => Err("no such file".to_owned()),
+        }
+    }
+
+    fn cores(&self) -> usize {
+        3
+    }
+}
+
+fn read(text: &str) -> Result<Config, Vec<ConfigError>> {
+    let source = Source {
+        file: "gate.yaml".into(),
+        text: text.to_owned(),
+        base: PathBuf::from("/etc/gate"),
+    };
+    load(&source, &Fake)
+}
+
+fn listing(errors: &[ConfigError]) -> String {
+    let mut out = String::new();
+    for error in errors {
+        let _ = writeln!(out, "{error}");
+    }
+    out
+}
+
+/// `expected` lists every error, one a line; nothing means that the text is good.
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    let found = match read(text) {
+        Ok(_) => String::new(),
+        Err(errors) => listing(&errors),
+    };
+    let expected: String = expected.trim().lines().fold(String::new(), |out, line| {
+        out + "gate.yaml:" + line.trim_start() + "\n"
+    });
+    assert_eq!(found, expected, "for the text\n{text}");
+}
+
+/// Checks lines that are put behind a smallest good file of two lines.
+#[track_caller]
+fn check_more(more: &str, expected: &str) {
+    check(&format!("{MINIMAL}{more}"), expected);
+}
+
+#[track_caller]
+fn good(text: &str) -> Config {
+    read(text).unwrap_or_else(|errors| panic!("{}", listing(&errors)))
+}
+
+const MINIMAL: &str = "format: 1\nlisteners: [{name: a, address: '127.0.0.1:0'}]\n";
+
+#[test]
+fn the_smallest_file_gets_every_default() {
+    let config = good(MINIMAL);
+    assert_eq!(config.workers, 3);
+    assert_eq!(config.admin.address, "127.0.0.1:8001".parse().unwrap());
+    assert_eq!(config.plugins_dir, Path::new("/etc/gate/plugins.d"));
+    assert_eq!(config.state_dir, Path::new("/etc/gate/state"));
+    assert_eq!(config.limits.header_bytes, 65536);
+    assert_eq!(config.limits.body_bytes, 100 << 20);
+    assert_eq!(config.client_timeouts.header, Duration::from_secs(10));
+    assert_eq!(config.drain.max, None);
+    assert!(config.routes.is_empty() && config.plugins.is_empty() && config.via.is_none());
+}
+
+#[test]
+fn the_reference_shows_the_defaults() {
+    let reference = good(REFERENCE);
+    let defaults = good(MINIMAL);
+    assert_eq!(reference.admin, defaults.admin);
+    assert_eq!(reference.loader, defaults.loader);
+    assert_eq!(reference.limits, defaults.limits);
+    assert_eq!(reference.client_timeouts, defaults.client_timeouts);
+    assert_eq!(reference.drain, defaults.drain);
+    assert_eq!(reference.plugins_dir, defaults.plugins_dir);
+    assert_eq!(reference.state_dir, defaults.state_dir);
+    assert_eq!(reference.upstreams[0].algorithm, Algorithm::RoundRobin);
+    assert_eq!(reference.upstreams[0].targets[0].weight, 2);
+    let service = "services: [{name: s, upstream: u}]";
+    let upstream = "upstreams: [{name: u, targets: [{address: '127.0.0.1:1'}]}]";
+    let smallest = good(&format!("{MINIMAL}{service}\n{upstream}\n"));
+    assert_eq!(
+        reference.services[0].timeouts,
+        smallest.services[0].timeouts
+    );
+}
+
+#[test]
+fn the_reference_names_every_key_of_the_schema() {
+    let schema = schema();
+    let mut objects = vec![&schema];
+    objects.extend(schema["$defs"].as_object().unwrap().values());
+    for object in objects {
+        for key in object["properties"]
+            .as_object()
+            .into_iter()
+            .flat_map(|p| p.keys())
+        {
+            assert!(
+                REFERENCE.contains(&format!("{key}:")),
+                "the reference lacks {key}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_committed_schema_is_the_generated_one() {
+    let committed = include_str!("../../../../config/swapgate.schema.json");
+    let generated = format!("{:#}\n", schema());
+    assert!(
+        committed == generated,
+        "write it again with: swapgate schema > config/swapgate.schema.json"
+    );
+}
+
+#[test]
+fn every_file_in_config_loads() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let mut files = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "yaml") {
+            good(&Source::read(&path).unwrap().text);
+            files += 1;
+        }
+    }
+    assert!(files >= 2);
+}
+
+#[test]
+fn json_is_read_with_its_places() {
+    let text =
+        "{\n  \"format\": 1,\n  \"listeners\": [\n    {\"name\": \"a\", \"address\": 5}\n  ]\n}";
+    check(
+        text,
+        "4:30: listeners[0].address: this value does not fit: found the number 5, expected a text",
+    );
+    good("{\"format\":1,\"listeners\":[{\"name\":\"a\",\"address\":\"[::1]:80\"}]}");
+}
+
+#[test]
+fn text_that_is_no_tree_is_one_error() {
+    check(
+        "",
+        "1:1: the file is empty: expected a map that begins with \"format: 1\"",
+    );
+    check(
+        "# nothing\n",
+        "1:1: the file is empty: expected a map that begins with \"format: 1\"",
+    );
+    check(
+        "hello",
+        "1:1: this value does not fit: found \"hello\", expected a map",
+    );
+    check(
+        "a: 1\n---\nb: 2\n",
+        "2:1: a second document begins here; keep one document in a file",
+    );
+    check(
+        "format: !!binary 1",
+        "1:9: format: tags are not supported: found \"!!binary\"; remove the tag",
+    );
+    check("? [a]\n: 1", "1:3: a list or map cannot be a key");
+    assert!(listing(&read("a: [1, 2").unwrap_err()).contains("not YAML or JSON"));
+    let deep = "[".repeat(100) + &"]".repeat(100);
+    assert!(listing(&read(&deep).unwrap_err()).contains("nested deeper than 64 levels"));
+    assert_eq!(read(&"[".repeat(100_000)).unwrap_err().len(), 1);
+    let long = format!("format: 1 #{}", "x".repeat(9 << 20));
+    assert!(listing(&read(&long).unwrap_err()).contains("too large"));
+}
+
+#[test]
+fn aliases_are_copied_within_bounds() {
+    good(
+        "format: 1\nlisteners: [&x {name: a, address: &y '127.0.0.1:80'}]\nadmin: {address: '127.0.0.1:81'}",
+    );
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..12 {
+        let below = format!("*a{}, ", i - 1).repeat(10);
+        let _ = writeln!(bomb, "a{i}: &a{i} [{below}]");
+    }
+    let told = listing(&read(&bomb).unwrap_err());
+    assert!(
+        told.contains("the values of the file grow too large; use fewer aliases"),
+        "{told}"
+    );
+    let told = listing(&read("a: &a [*a]").unwrap_err());
+    assert!(told.contains("gate.yaml:1:8"), "{told}");
+}
+
+#[test]
+fn unknown_and_repeated_keys_are_told_where_they_stand() {
+    check_more("routs: []\nvia: x\nvia: y\n", "
+        3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, limits, client_timeouts, trusted_addresses, via, merge_slashes, readiness, drain, upstreams, services, routes, plugins; did you mean \"routes\"?
+        5:1: via: the key stands here twice; remove one of the two");
+    check_more("drain: {maxx: 5s, \"a b\": 1}", "
+        3:9: drain.maxx: this key is not known: found \"maxx\", expected one of max, shutdown; did you mean \"max\"?
+        3:19: drain[\"a b\"]: this key is not known: found \"a b\", expected one of max, shutdown; remove it");
+    check_more(
+        "limits: {<<: {headers: 5}}",
+        "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, headers, body_bytes, connections; merge keys are not supported, write the keys out",
+    );
+}
+
+#[test]
+fn what_comes_later_is_refused_with_what_is_known() {
+    check_more("upstreams:\n- name: u\n  algorithm: random\n  health: {}\n  targets: [{address: '1.2.3.4:5'}]", "
+        5:14: upstreams[0].algorithm: this value does not fit: found \"random\", expected \"round-robin\"
+        6:3: upstreams[0].health: this key is not known: found \"health\", expected one of name, algorithm, targets; remove it");
+}
+
+#[test]
+fn structure_and_meaning_are_told_in_one_run() {
+    check_more(
+        "workers: many\ndrain: {shutdown: 5}\nclient_timeouts: {idle: 5 parsecs}\nmerge_slashes: ~\nservices: [{upstream: nowhere}, 7]\n",
+        "
+        3:10: workers: this value does not fit: found \"many\", expected a whole number
+        4:19: drain.shutdown: this value does not fit: found the number 5, expected a time with a unit such as 250ms, 5s or 1m
+        5:25: client_timeouts.idle: this value does not fit: found \"5 parsecs\", expected a time with a unit such as 250ms, 5s or 1m; use one of the units ms, s, m and h
+        6:16: merge_slashes: this value does not fit: found nothing, expected true or false
+        7:12: services[0].name: the key \"name\" is missing: expected a text
+        7:23: services[0].upstream: there is no upstream of this name: found \"nowhere\", expected the name of an entry of upstreams, which is empty
+        7:33: services[1]: this value does not fit: found the number 7, expected a map",
+    );
+}
+
+#[test]
+fn no_error_follows_from_another_one() {
+    // The name of the upstream is wrong, so nobody can say that the service refers to nothing.
+    check_more(
+        "upstreams: [{name: 5, targets: [{address: '1.2.3.4:5'}]}]\nservices: [{name: s, upstream: five}]",
+        "
+        3:20: upstreams[0].name: this value does not fit: found the number 5, expected a text",
+    );
+    check_more(
+        "admin: {address: '0.0.0.0:1', token: 5}",
+        "
+        3:38: admin.token: this value does not fit: found the number 5, expected a text",
+    );
+    check_more(
+        "services: what\nroutes: [{name: r, service: s}]",
+        "
+        3:11: services: this value does not fit: found \"what\", expected a list",
+    );
+}
+
+#[test]
+fn names_addresses_and_references_fit_together() {
+    check("format: 1\nlisteners: [{name: a, address: '127.0.0.1:8001'}, {name: a, address: '127.0.0.1:9'}, {name: 'b c', address: '127.0.0.1:9'}]", "
+        2:32: listeners[0].address: this address is taken by admin.address in line 1: found \"127.0.0.1:8001\"; choose another one
+        2:58: listeners[1].name: this name is taken by listeners[0].name in line 2: found \"a\"; choose another one
+        2:93: listeners[2].name: this value does not fit: found \"b c\", expected 1 to 128 letters, digits, \"-\", \"_\", \".\" or \"~\"
+        2:109: listeners[2].address: this address is taken by listeners[1].address in line 2: found \"127.0.0.1:9\"; choose another one");
+    check_more("services: [{name: s, upstream: usres}]\nupstreams: [{name: users, targets: [{address: '1.2.3.4:5'}]}]", "
+        3:32: services[0].upstream: there is no upstream of this name: found \"usres\", expected one of users; did you mean \"users\"?");
+    check_more("plugins: [{name: p}, {name: q}, {name: p}]", "
+        3:40: plugins[2].name: this plugin is attached here already by plugins[0].name in line 3: found \"p\"; keep one of the two");
+}
+
+#[test]
+fn a_token_is_needed_where_others_can_connect() {
+    check_more(
+        "admin: {address: '0.0.0.0:1'}",
+        "3:8: admin.token: an admin address that is not loopback needs a token; write token: \"${env:NAME}\", or bind to 127.0.0.1",
+    );
+    let config = good(&format!(
+        "{MINIMAL}admin: {{address: '0.0.0.0:1', token: '${{env:TOKEN}}'}}"
+    ));
+    assert_eq!(
+        config.admin.token.as_ref().unwrap().reveal(),
+        "s3cr3t-t0ken"
+    );
+    assert!(!format!("{config:?}").contains("s3cr3t"));
+}
+
+#[test]
+fn values_from_outside_are_filled_in_and_never_shown() {
+    check_more("via: '${env:NOPE} ${file:nope} ${env:} ${x} ${env:KEY'", "
+        3:6: via: a \"${\" without its \"}\": found \"${env:KEY\"; close it with \"}\"
+        3:6: via: the environment variable NOPE cannot be used, it is not set: found \"${env:NOPE}\"; set it for the gateway
+        3:6: via: the file /etc/gate/nope cannot be used, no such file: found \"${file:nope}\"; relative paths start at the folder of gate.yaml
+        3:6: via: this form is not known here: found \"${x}\"; use ${env:NAME} or ${file:PATH}
+        3:6: via: this is not a name of an environment variable: found \"${env:}\"; use letters, digits and \"_\"");
+    check_more("admin: {address: '127.0.0.1:${env:PORT}'}\nroutes: [{name: r, service: '${env:KEY}', paths: ['/${env:PORT}/{']}]", "
+        3:18: admin.address: this value does not fit: found \"127.0.0.1:${env:PORT}\", expected an IP address and a port such as 127.0.0.1:8000 or [::1]:8000
+        4:29: routes[0].service: there is no service of this name: found \"${env:KEY}\", expected the name of an entry of services, which is empty
+        4:51: routes[0].paths[0]: this pattern does not fit: found \"/${env:PORT}/{\"");
+    check_more(
+        "workers: '${env:KEY}'",
+        "3:10: workers: this value does not fit: found \"${env:KEY}\", expected a whole number; what ${env:...} and ${file:...} give is always a text",
+    );
+}
+
+#[test]
+fn other_forms_belong_to_the_plugin() {
+    let config = good(&format!(
+        "{MINIMAL}plugins:\n- name: p\n  on_error: open\n  config: {{z: '${{consumer}} ${{env:KEY}} ${{open', a: '${{file:keys/one}}', n: 1.0}}\n"
+    ));
+    let plugin = &config.plugins[0];
+    assert_eq!(
+        plugin.config.reveal(),
+        r#"{"a":"of-a-file","n":1,"z":"${consumer} hunter2-hunter2 ${open"}"#
+    );
+    assert_eq!(plugin.on_error, OnError::Open);
+    assert_eq!(plugin.place.to_string(), "gate.yaml:4:3: plugins[0]");
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_thousand_errors_are_enough() {
+    let many = "1, ".repeat(5000);
+    let errors = read(&format!("{MINIMAL}routes: [{many}]")).unwrap_err();
+    assert_eq!(errors.len(), 1000);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_panics(edits in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..6, any::<prop::sample::Index>()), 1..8)) {
+        const PIECES: [&str; 24] = ["{", "}", "[", "]", ":", ": ", "- ", "\n", "\n  ", "&a ", "*a", "!!str ", "${env:", "${", "'", "\"", "|\n", "\u{0}", "é", "~", "-9223372036854775809", "1e999", "? ", "<<: *a\n"];
+        let mut text: Vec<char> = REFERENCE.chars().collect();
+        for (at, kind, other) in edits {
+            if text.is_empty() {
+                break;
+            }
+            let (i, j) = (at.index(text.len()), other.index(text.len()));
+            match kind {
+                0 => { text.remove(i); }
+                1 => { text.truncate(i); }
+                2 => { text.drain(i.min(j)..i.max(j)); }
+                3 => { text.swap(i, j); }
+                4 => { let copy: Vec<char> = text[i.min(j)..i.max(j)].to_vec(); text.splice(i..i, copy); }
+                _ => { text.splice(i..i, PIECES[other.index(PIECES.len())].chars()); }
+            }
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(errors) = read(&text) {
+            prop_assert!(!errors.is_empty());
+            for error in errors {
+                let line = error.to_string();
+                prop_assert!(!line.contains('\n') && error.place.line >= 1 && error.place.column >= 1, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_noise_panics(text in "[\\PC\\n\\t]{0,200}") {
+        let _ = read(&text);
+    }
+}
