@@ -13,6 +13,9 @@ use super::node::child;
 /// How many schemas may apply to one value at once, references followed.
 const MAX_APPLIED: usize = 10_000;
 
+/// How many references a schema may hold. Compiling follows them one inside the other, on the stack.
+const MAX_REFERENCES: usize = 500;
+
 /// Keywords whose value is data, not a schema.
 const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
 /// Keywords that apply one schema to the same value.
@@ -31,14 +34,20 @@ pub(super) fn bounded(schema: &Value) -> Result<(), String> {
     let mut walk = Walk {
         root: schema,
         weights: HashMap::new(),
+        references: 0,
     };
-    walk.everything(schema, "")
+    walk.everything(schema, "")?;
+    if walk.references > MAX_REFERENCES {
+        return Err(format!("it holds more than {MAX_REFERENCES} references"));
+    }
+    walk.weigh(schema, "")
 }
 
 struct Walk<'a> {
     root: &'a Value,
     /// How many schemas a schema applies; nothing while it is being walked.
     weights: HashMap<String, Option<usize>>,
+    references: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -48,7 +57,9 @@ impl<'a> Walk<'a> {
                 if map.get("$id").is_some_and(Value::is_string) && !pointer.is_empty() {
                     return Err("it holds another schema with its own $id".to_owned());
                 }
-                self.weight(part, pointer)?;
+                if map.get("$ref").is_some_and(Value::is_string) {
+                    self.references += 1;
+                }
                 for (key, value) in map {
                     if !DATA.contains(&key.as_str()) || value.is_object() {
                         self.everything(value, &child(pointer, key))?;
@@ -60,6 +71,22 @@ impl<'a> Walk<'a> {
                 .iter()
                 .enumerate()
                 .try_for_each(|(i, item)| self.everything(item, &child(pointer, &i.to_string()))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Weighs every part; only after references were counted, for this follows them on the stack.
+    fn weigh(&mut self, part: &'a Value, pointer: &str) -> Result<(), String> {
+        match part {
+            Value::Object(map) => {
+                self.weight(part, pointer)?;
+                map.iter()
+                    .try_for_each(|(key, value)| self.weigh(value, &child(pointer, key)))
+            }
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(i, item)| self.weigh(item, &child(pointer, &i.to_string()))),
             _ => Ok(()),
         }
     }

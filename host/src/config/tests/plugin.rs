@@ -91,3 +91,24 @@ fn a_refusal_of_the_plugin_stands_at_its_use_without_secrets() {
         "gate.yaml:4:3: plugins[0]: the plugin p refused this configuration, k \"(secret)\" is too short"
     );
 }
+
+/// A chain of references, each inside the part before: as a property, or for the same value.
+fn chain(length: usize, link: &str) -> String {
+    let parts: Vec<String> = (0..length)
+        .map(|i| format!(r#""d{i}": {}"#, link.replace('N', &(i + 1).to_string())))
+        .collect();
+    format!(
+        r##"{{"$ref": "#/$defs/d0", "$defs": {{{}, "d{length}": {{}}}}}}"##,
+        parts.join(",")
+    )
+}
+
+#[test]
+fn long_chains_of_references_do_not_exhaust_the_stack() {
+    let same = r##"{"allOf": [{"$ref": "#/$defs/dN"}]}"##;
+    let deeper = r##"{"properties": {"list": {"$ref": "#/$defs/dN"}}}"##;
+    for link in [same, deeper] {
+        assert!(against(&chain(5000, link)).contains("it holds more than 500 references"));
+        assert_eq!(against(&chain(480, link)), "");
+    }
+}
