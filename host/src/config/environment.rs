@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{ConfigError, quoted};
-use super::node::{Data, Node, child};
+use super::node::{Data, Node, Written, child};
 use super::structure::Broken;
 
 /// The largest file behind a `${file:...}`.
@@ -123,8 +123,10 @@ impl Filler<'_> {
     fn walk(&mut self, node: &mut Node, pointer: &str, foreign: bool) {
         match &mut node.data {
             Data::Text(text) if text.contains("${") => {
-                if let Some(filled) = self.text(text, pointer, foreign) {
-                    node.written = Some(std::mem::replace(text, filled));
+                let (filled, values) = self.text(text, pointer, foreign);
+                if !values.is_empty() {
+                    let text = std::mem::replace(text, filled);
+                    node.written = Some(Box::new(Written { text, values }));
                 }
             }
             Data::List(items) => {
@@ -144,11 +146,11 @@ impl Filler<'_> {
         }
     }
 
-    /// The text with every form of ours filled in; nothing if there was none.
-    fn text(&mut self, text: &str, pointer: &str, foreign: bool) -> Option<String> {
+    /// The text with every form of ours filled in, and what was filled in.
+    fn text(&mut self, text: &str, pointer: &str, foreign: bool) -> (String, Vec<String>) {
         let mut out = String::new();
         let mut rest = text;
-        let mut filled = false;
+        let mut values = Vec::new();
         while let Some(start) = rest.find("${") {
             let (before, form) = rest.split_at(start);
             out.push_str(before);
@@ -158,13 +160,13 @@ impl Filler<'_> {
             match self.form(form, pointer, foreign) {
                 Some(value) => {
                     out.push_str(&value);
-                    filled = true;
+                    values.push(value);
                 }
                 None => out.push_str(form),
             }
         }
         out.push_str(rest);
-        filled.then_some(out)
+        (out, values)
     }
 
     /// The value of one `${...}`; nothing if it is not ours or has none.

@@ -20,8 +20,17 @@ pub(crate) struct Spot {
 pub(crate) struct Node {
     pub(crate) at: Spot,
     pub(crate) data: Data,
-    /// What the file says, where `${env:...}` or `${file:...}` was filled in. Messages show this one.
-    pub(crate) written: Option<String>,
+    /// Set where `${env:...}` or `${file:...}` was filled in.
+    pub(crate) written: Option<Box<Written>>,
+}
+
+/// What was there before secrets were filled in.
+#[derive(Clone)]
+pub(crate) struct Written {
+    /// What the file says. Messages show this one.
+    pub(crate) text: String,
+    /// What was filled in. No message may hold any of them.
+    pub(crate) values: Vec<String>,
 }
 
 /// What a value is.
@@ -127,7 +136,7 @@ impl Node {
     /// The value for a sentence, secrets as the file writes them.
     pub(crate) fn describe(&self) -> String {
         if let Some(written) = &self.written {
-            return quoted(written);
+            return quoted(&written.text);
         }
         match &self.data {
             Data::Text(text) => quoted(text),

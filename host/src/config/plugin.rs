@@ -152,9 +152,11 @@ fn unusable(plugin: &PluginUse, why: &str) -> ConfigError {
 
 fn collect_hidden(node: &Node, hidden: &mut Vec<Secret>) {
     match &node.data {
-        // Replacing a very short value would garble every sentence and hide nothing.
-        Data::Text(text) if node.written.is_some() && text.len() >= 4 => {
-            hidden.push(Secret::new(text.clone()));
+        Data::Text(_) => {
+            let values = node.written.iter().flat_map(|written| &written.values);
+            // Replacing a very short value would garble every sentence and hide nothing.
+            let telling = values.filter(|value| value.len() >= 4);
+            hidden.extend(telling.map(|value| Secret::new(value.clone())));
         }
         Data::List(items) => items.iter().for_each(|item| collect_hidden(item, hidden)),
         Data::Map(entries) => entries

@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput, Tag};
-use serde_json::Number;
 
 use super::error::{ConfigError, quoted};
 use super::node::{Data, Entry, Node, Spot, place_at, push_step};
+use super::scalar::plain;
 
 /// The longest text that is read.
 pub(super) const MAX_TEXT_BYTES: usize = 8 << 20;
@@ -342,68 +342,4 @@ fn measure(node: &Node) -> (usize, usize) {
         Data::Text(text) => (NODE_COST + text.len(), 1),
         _ => (NODE_COST, 1),
     }
-}
-
-/// A scalar without quotes by the core schema of YAML 1.2: `yes` and `on` are texts.
-fn plain(text: String) -> Result<Data, String> {
-    match text.as_str() {
-        "" | "~" | "null" | "Null" | "NULL" => return Ok(Data::Null),
-        "true" | "True" | "TRUE" => return Ok(Data::Bool(true)),
-        "false" | "False" | "FALSE" => return Ok(Data::Bool(false)),
-        _ => {}
-    }
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
-    if let Some(number) = radix(&text) {
-        return number.map(Data::Number).ok_or(text);
-    }
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') || !is_number(digits) {
-        return Ok(Data::Text(text));
-    }
-    let number = text.strip_prefix('+').unwrap_or(&text);
-    if digits.bytes().all(|b| b.is_ascii_digit()) {
-        let unsigned = number.parse::<u64>().map(Number::from);
-        let signed = || number.parse::<i64>().map(Number::from);
-        return unsigned
-            .or_else(|_| signed())
-            .map(Data::Number)
-            .map_err(|_| text);
-    }
-    let float = number.parse::<f64>().ok().and_then(whole);
-    float.map(Data::Number).ok_or(text)
-}
-
-/// `0x1F` and `0o17`; the inner nothing is a number that is too large.
-fn radix(text: &str) -> Option<Option<Number>> {
-    let (digits, base) = match text.get(..2)? {
-        "0x" => (&text[2..], 16),
-        "0o" => (&text[2..], 8),
-        _ => return None,
-    };
-    let fits = !digits.is_empty() && digits.chars().all(|c| c.is_digit(base));
-    fits.then(|| u64::from_str_radix(digits, base).ok().map(Number::from))
-}
-
-/// `1.0` counts as `1`, as JSON Schema has it.
-fn whole(float: f64) -> Option<Number> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if float.fract() == 0.0 && float.abs() < EXACT {
-        #[expect(clippy::cast_possible_truncation, reason = "whole and within 53 bits")]
-        return Some(Number::from(float as i64));
-    }
-    Number::from_f64(float)
-}
-
-/// `[0-9]* (. [0-9]*)? ([eE] [-+]? [0-9]+)?` with a digit somewhere.
-fn is_number(digits: &str) -> bool {
-    let (mantissa, exponent) = match digits.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (digits, None),
-    };
-    let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent_fits = exponent.is_none_or(|e| {
-        let e = e.strip_prefix(['-', '+']).unwrap_or(e);
-        !e.is_empty() && all_digits(e)
-    });
-    before.len() + after.len() > 0 && all_digits(before) && all_digits(after) && exponent_fits
 }

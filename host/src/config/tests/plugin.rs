@@ -83,7 +83,7 @@ fn a_hostile_schema_is_an_error_that_names_the_plugin() {
 #[test]
 fn a_refusal_of_the_plugin_stands_at_its_use_without_secrets() {
     let config = good(&format!(
-        "{MINIMAL}plugins:\n- name: p\n  config: {{k: '${{env:KEY}}'}}\n"
+        "{MINIMAL}plugins:\n- name: p\n  config: {{k: 'x ${{env:KEY}}'}}\n"
     ));
     let error = refused_by_plugin(&config.plugins[0], "k \"hunter2-hunter2\" is too short.\n");
     assert_eq!(
