@@ -1,2 +1,72 @@
-//! Everyday commands.
-fn main() {}
+//! The everyday commands. `cargo xtask` alone lists them.
+//!
+//! - [`run`]: the gateway with a demo upstream, to try with curl
+//! - [`test`]: everything CI runs; [`tools`], [`header`] and [`licences`] are its smaller steps
+//! - [`soak`]: swaps and reloads under load, for as long as one likes
+//! - [`bench`]: CPU per request against a bare hyper proxy
+//! - [`sanitize`]: AddressSanitizer and Miri over the plugin SDK
+//!
+//! Below them: [`cargo`] builds, [`process`] starts and ends programs, [`http`] asks the admin listener,
+//! [`account`] reads what a process uses, [`folder`] lays out working folders.
+#![forbid(unsafe_code)]
+
+mod account;
+mod arguments;
+mod bench;
+mod cargo;
+mod failure;
+mod folder;
+mod header;
+mod http;
+mod licences;
+mod load;
+mod process;
+mod run;
+mod sanitize;
+mod soak;
+mod swap;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use failure::Failure;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  run   [--port N]                          build gateway and plugins, start them with a demo upstream, say what to try
+                                            (N: gateway on N, admin on N+1, upstream on N+2; otherwise 8000, 8001, 9001)
+  test  [--quick]                           everything CI runs; --quick leaves out format, lints and documentation
+  soak  [--swaps N] [--reloads N] [--digests N] [--connections N]
+                                            swap a plugin and reload the configuration under load; fails on any failed request
+  bench [--rounds N] [--seconds S] [--connections N] [--floor-only]
+                                            CPU per request, ours against a bare hyper proxy
+  asan                                      the tests of the plugin SDK under AddressSanitizer (nightly)
+  miri                                      the tests of the plugin SDK under Miri (nightly with its component)
+";
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::of_process();
+    let command = arguments.command();
+    let outcome = match command.as_deref() {
+        Some("run") => run::run(arguments),
+        Some("test") => test::test(arguments),
+        Some("soak") => soak::soak(arguments),
+        Some("bench") => bench::bench(arguments),
+        Some("asan") => sanitize::asan(arguments),
+        Some("miri") => sanitize::miri(arguments),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(other) => Err(Failure::new(format!(
+            "there is no command {other:?}; `cargo xtask` lists them"
+        ))),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("xtask: {failure}");
+        ExitCode::FAILURE
+    })
+}

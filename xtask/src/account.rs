@@ -1,0 +1,86 @@
+//! What a process uses: private memory, resident memory, images of plugins that are mapped.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use crate::failure::{Context, Outcome};
+
+/// One look at a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    /// Memory that belongs to this process alone and was written to.
+    pub(crate) private_kb: u64,
+    /// Memory in use, shared files included.
+    pub(crate) resident_kb: u64,
+    /// Distinct files mapped from the state folder.
+    pub(crate) images: usize,
+}
+
+impl Usage {
+    /// Looks at process `pid`, whose images lie below `state`.
+    pub(crate) fn of(pid: u32, state: &Path) -> Outcome<Self> {
+        let rollup = read(pid, "smaps_rollup")?;
+        let state = state
+            .canonicalize()
+            .context(format_args!("{} cannot be found", state.display()))?;
+        Ok(Self {
+            private_kb: kilobytes(&rollup, "Private_Dirty:"),
+            resident_kb: kilobytes(&rollup, "Rss:"),
+            images: images(&read(pid, "maps")?, &state.to_string_lossy()),
+        })
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>9} KB private {:>9} KB resident {:>4} images",
+            self.private_kb, self.resident_kb, self.images
+        )
+    }
+}
+
+fn read(pid: u32, file: &str) -> Outcome<String> {
+    let path = format!("/proc/{pid}/{file}");
+    fs::read_to_string(&path).context(format_args!("{path} cannot be read"))
+}
+
+fn kilobytes(rollup: &str, key: &str) -> u64 {
+    let line = rollup.lines().find_map(|line| line.strip_prefix(key));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn images(maps: &str, state: &str) -> usize {
+    let paths = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| &line[at..]));
+    paths
+        .filter(|path| path.starts_with(state))
+        .collect::<HashSet<_>>()
+        .len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{images, kilobytes};
+
+    #[test]
+    fn the_files_of_the_kernel_are_read() {
+        let rollup = "5580-7ffd ---p 00000000 00:00 0 [rollup]\nRss:     1720 kB\nPrivate_Dirty:       96 kB\n";
+        assert_eq!(
+            (
+                kilobytes(rollup, "Rss:"),
+                kilobytes(rollup, "Private_Dirty:")
+            ),
+            (1720, 96)
+        );
+        let maps = "7f01-7f02 r-xp 0 08:01 1    /s/images/ab/1/libstamp.so\n7f02-7f03 rw-p 0 08:01 1    /s/images/ab/1/libstamp.so\n\
+                    7f04-7f05 r-xp 0 08:01 2    /s/images/cd/1/libstamp.so (deleted)\n7f06-7f07 r-xp 0 08:01 3    /lib/libc.so\n\
+                    7f08-7f09 rw-p 0 00:00 0\n";
+        assert_eq!(images(maps, "/s/"), 2);
+    }
+}

@@ -1,0 +1,94 @@
+//! The load generator as seen from here: how it is started, and what its report says.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::failure::{Context, Outcome};
+use crate::process::Program;
+
+/// A running load.
+#[derive(Debug)]
+pub(crate) struct Load(Program);
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Report(Value);
+
+impl Load {
+    /// Starts a load on `target`; `prefix` may pin it to a core.
+    pub(crate) fn start(
+        prefix: &[&str],
+        built: &Path,
+        target: &str,
+        arguments: &[String],
+    ) -> Outcome<Self> {
+        let mut command = pinned(prefix, &built.join("bench-load"));
+        command
+            .args(["--target", target])
+            .args(arguments)
+            .stdout(Stdio::piped());
+        Program::start("the load generator", &mut command).map(Self)
+    }
+
+    /// Fails when the load has ended early.
+    pub(crate) fn must_run(&mut self) -> Outcome<()> {
+        self.0.must_run()
+    }
+
+    /// Ends the load and reads the report.
+    pub(crate) fn finish(self) -> Outcome<Report> {
+        Report::read(&self.0.finish()?)
+    }
+
+    /// Waits for the end of a load that measures for a fixed time, and reads the report.
+    pub(crate) fn wait(self) -> Outcome<Report> {
+        Report::read(&self.0.wait()?)
+    }
+}
+
+impl Report {
+    fn read(text: &str) -> Outcome<Self> {
+        serde_json::from_str(text)
+            .map(Self)
+            .context("the report of the load generator cannot be read")
+    }
+
+    /// A count of the report.
+    pub(crate) fn count(&self, key: &str) -> u64 {
+        self.0[key].as_u64().unwrap_or(0)
+    }
+
+    /// A measure of the report.
+    pub(crate) fn measure(&self, key: &str) -> f64 {
+        self.0[key].as_f64().unwrap_or(0.0)
+    }
+
+    /// The first failures in words.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.0["reasons"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+    }
+
+    /// The versions that answered, and how often each.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (&str, u64)> {
+        let versions = self.0["versions"].as_object().into_iter().flatten();
+        versions.map(|(version, count)| (version.as_str(), count.as_u64().unwrap_or(0)))
+    }
+}
+
+/// `program`, behind the words of `prefix`.
+pub(crate) fn pinned(prefix: &[&str], program: &Path) -> Command {
+    match prefix {
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+        [] => Command::new(program),
+    }
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask test`: everything CI runs, the quick refusals first, the tests and their summary last.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crate::arguments::Arguments;
+use crate::cargo::{call, cargo, root};
+use crate::failure::{Failure, Outcome};
+use crate::{header, licences, sanitize, tools};
+
+/// Runs the steps and stops at the first that fails.
+pub(crate) fn test(mut arguments: Arguments) -> Outcome<ExitCode> {
+    let quick = arguments.flag("--quick");
+    arguments.finish()?;
+    let mut steps = Steps::default();
+    steps.run("tools", || tools::check(!quick))?;
+    if !quick {
+        steps.run("format", || call_cargo(&["fmt", "--all", "--check"]))?;
+        steps.run("licences", licences::check)?;
+    }
+    steps.run("C header", header::check)?;
+    steps.run("C plugins", || {
+        call(
+            "make",
+            Command::new("make").arg("-C").arg(root().join("sdk-c")),
+        )
+    })?;
+    if !quick {
+        steps.run("lints", || {
+            call_cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ])
+        })?;
+        steps.run("documentation", || {
+            let mut command = cargo();
+            command.env("RUSTDOCFLAGS", "-D warnings");
+            call(
+                "cargo doc",
+                command.args(["doc", "--workspace", "--no-deps", "--quiet"]),
+            )
+        })?;
+    }
+    // The end-to-end tests load plugin files, which `cargo test` alone would not build.
+    steps.run("build", || call_cargo(&["build", "--workspace"]))?;
+    Steps::say_what_is_left_out();
+    steps.say_times();
+    // Last, and nothing is printed after it: its summary is what a reader and a machine look for.
+    steps.run_last("tests", || call_cargo(&["test", "--workspace"]))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn call_cargo(arguments: &[&str]) -> Outcome<()> {
+    call(
+        &format!("cargo {}", arguments.join(" ")),
+        cargo().args(arguments),
+    )
+}
+
+/// What has been done, and how long each step took.
+#[derive(Default)]
+struct Steps(Vec<(&'static str, Duration)>);
+
+impl Steps {
+    fn run(&mut self, name: &'static str, step: impl FnOnce() -> Outcome<()>) -> Outcome<()> {
+        let started = Instant::now();
+        self.run_last(name, step)?;
+        let taken = started.elapsed();
+        println!("== {name}: {:.1} s", taken.as_secs_f64());
+        self.0.push((name, taken));
+        Ok(())
+    }
+
+    fn run_last(&self, name: &str, step: impl FnOnce() -> Outcome<()>) -> Outcome<()> {
+        println!("== {name}");
+        step().map_err(|failure| {
+            Failure::new(format!(
+                "step `{name}`, number {}: {failure}",
+                self.0.len() + 1
+            ))
+        })
+    }
+
+    fn say_what_is_left_out() {
+        let asan = if sanitize::has_nightly() {
+            "`cargo xtask asan` runs it"
+        } else {
+            "no nightly toolchain"
+        };
+        let miri = if sanitize::has_miri() {
+            "`cargo xtask miri` runs it"
+        } else {
+            "component not installed"
+        };
+        println!("== not part of this run: AddressSanitizer ({asan}), Miri ({miri})");
+    }
+
+    fn say_times(&self) {
+        let times: Vec<String> = self
+            .0
+            .iter()
+            .map(|(name, taken)| format!("{name} {:.1} s", taken.as_secs_f64()))
+            .collect();
+        println!("== so far: {}", times.join(", "));
+    }
+}

@@ -1,0 +1,96 @@
+//! The tools a test run needs besides cargo: found, installed where that is possible, or named.
+
+use std::process::{Command, Stdio};
+
+use crate::cargo;
+use crate::failure::{Failure, Outcome};
+
+/// A program, the package of Debian that has it, and what it is for.
+const TOOLS: [(&str, &str, &str); 4] = [
+    ("cc", "gcc", "plugins in C"),
+    ("c++", "g++", "the C header in C++"),
+    ("make", "make", "plugins in C"),
+    ("readelf", "binutils", "looking into plugin files"),
+];
+
+/// Makes sure that everything is there; `lints` asks for the formatter and the linter as well.
+pub(crate) fn check(lints: bool) -> Outcome<()> {
+    let missing: Vec<_> = TOOLS
+        .iter()
+        .filter(|(program, _, _)| !answers(program, &["--version"]))
+        .collect();
+    if !missing.is_empty() {
+        let packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
+        let purposes: Vec<String> = missing
+            .iter()
+            .map(|(program, _, purpose)| format!("{program} (for {purpose})"))
+            .collect();
+        install(&packages, &purposes.join(", "))?;
+    }
+    if lints {
+        component("fmt", "rustfmt")?;
+        component("clippy", "clippy")?;
+    }
+    Ok(())
+}
+
+/// Whether a program can be started and says yes.
+pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+fn install(packages: &[&str], missing: &str) -> Outcome<()> {
+    let line = format!("apt-get install {}", packages.join(" "));
+    if !rustix::process::geteuid().is_root() || !answers("apt-get", &["--version"]) {
+        return Err(Failure::new(format!(
+            "missing: {missing}; on Debian, `{line}` as root brings it"
+        )));
+    }
+    println!("missing: {missing}; installing");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        cargo::call(&line, &mut command)
+    };
+    apt(&["update", "--quiet"])?;
+    apt(&[
+        &[
+            "install",
+            "--yes",
+            "--quiet",
+            "--no-install-recommends",
+            "libc6-dev",
+        ],
+        packages,
+    ]
+    .concat())
+}
+
+fn component(command: &str, name: &str) -> Outcome<()> {
+    let mut cargo = cargo::cargo();
+    cargo
+        .args([command, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if cargo.status().is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    let line = format!("rustup component add {name}");
+    cargo::call(
+        &line,
+        Command::new("rustup").args(["component", "add", name]),
+    )
+    .map_err(|failure| {
+        Failure::new(format!(
+            "cargo {command} is missing and cannot be installed: {failure}; `--quick` does without"
+        ))
+    })
+}
