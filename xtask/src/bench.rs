@@ -37,11 +37,7 @@ pub(crate) fn bench(mut arguments: Arguments) -> Outcome<ExitCode> {
 
     let (_upstream, upstream) = start(pins.load, &built, &folder, "upstream", &["bench-upstream"])?;
     let floor = ["bench-floor", "--workers", "1", "--upstream", &upstream];
-    let mut proxies = vec![Proxy::new(
-        "floor",
-        start(pins.proxy, &built, &folder, "floor", &floor)?,
-    )];
-    proxies.push(if floor_only {
+    let other = if floor_only {
         Proxy::new(
             "floor again",
             start(pins.proxy, &built, &folder, "again", &floor)?,
@@ -51,12 +47,22 @@ pub(crate) fn bench(mut arguments: Arguments) -> Outcome<ExitCode> {
             "swapgate",
             start_ours(pins.proxy, &built, &folder, &upstream)?,
         )
-    });
-    for round in 0..rounds {
-        for turn in 0..proxies.len() {
-            // Who comes first changes every round, so that neither always runs on a warmer machine.
-            let at = (round + turn) % proxies.len();
-            proxies[at].measure(&built, pins.load, seconds, connections)?;
+    };
+    let mut proxies = [
+        Proxy::new(
+            "floor",
+            start(pins.proxy, &built, &folder, "floor", &floor)?,
+        ),
+        other,
+    ];
+    for _ in 0..rounds {
+        // First, second, second, first: a machine that grows warmer or busier during a round burdens both alike.
+        let mut parts = [Vec::new(), Vec::new()];
+        for at in [0, 1, 1, 0] {
+            parts[at].push(proxies[at].ask(&built, pins.load, seconds / 2.0, connections)?);
+        }
+        for (proxy, parts) in proxies.iter_mut().zip(&parts) {
+            proxy.note(parts);
         }
     }
     print!("{}", table(&proxies[0], &proxies[1]));
@@ -164,16 +170,10 @@ impl Proxy {
         }
     }
 
-    fn measure(
-        &mut self,
-        built: &Path,
-        pin: &[&str],
-        seconds: f64,
-        connections: u32,
-    ) -> Outcome<()> {
+    fn ask(&self, built: &Path, pin: &[&str], seconds: f64, connections: u32) -> Outcome<Report> {
         let arguments = [
             ("--seconds", seconds.to_string()),
-            ("--warmup", String::from("0.5")),
+            ("--warmup", String::from("0.3")),
             ("--connections", connections.to_string()),
             ("--cpu-of", self.process.pid().to_string()),
             ("--path", String::from("/users/42")),
@@ -182,24 +182,30 @@ impl Proxy {
             .map(|(name, value)| [String::from(name), value])
             .concat();
         let report = Load::start(pin, built, &self.address, &arguments)?.wait()?;
-        self.note(&report)
-    }
-
-    fn note(&mut self, report: &Report) -> Outcome<()> {
-        let requests = report.measure("requests");
-        if report.count("failures") > 0 || requests == 0.0 {
+        if report.count("failures") > 0 || report.count("requests") == 0 {
             let reason = report.reasons().next().unwrap_or("nothing was answered");
             return Err(Failure::new(format!(
                 "a round against {} had failures, so it says nothing: {reason}",
                 self.name
             )));
         }
-        self.cpu_us
-            .push(report.measure("cpu_seconds") * 1e6 / requests);
-        self.rate.push(requests / report.measure("seconds"));
-        self.p50.push(report.measure("p50_us"));
-        self.p99.push(report.measure("p99_us"));
-        Ok(())
+        Ok(report)
+    }
+
+    fn note(&mut self, parts: &[Report]) {
+        let sum = |key| parts.iter().map(|part| part.measure(key)).sum::<f64>();
+        let mean = |key| {
+            median(
+                &parts
+                    .iter()
+                    .map(|part| part.measure(key))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        self.cpu_us.push(sum("cpu_seconds") * 1e6 / sum("requests"));
+        self.rate.push(sum("requests") / sum("seconds"));
+        self.p50.push(mean("p50_us"));
+        self.p99.push(mean("p99_us"));
     }
 
     fn row(&self) -> String {
