@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use crate::arguments::Arguments;
 use crate::cargo;
@@ -13,6 +14,10 @@ use crate::folder::Folder;
 use crate::load::{Load, Report, pinned};
 use crate::process::Program;
 use crate::run::start_gateway;
+use crate::signals;
+
+/// How much longer than planned a round may take: an answer that never comes is counted after a minute.
+const LATE: Duration = Duration::from_secs(120);
 
 /// Runs the rounds and prints the table.
 pub(crate) fn bench(mut arguments: Arguments) -> Outcome<ExitCode> {
@@ -28,6 +33,7 @@ pub(crate) fn bench(mut arguments: Arguments) -> Outcome<ExitCode> {
     } else {
         cargo::build_release(&programs)
     }?;
+    signals::catch()?;
     let folder = Folder::create("bench")?;
     let pins = Pins::of_machine();
     println!(
@@ -181,7 +187,8 @@ impl Proxy {
         let arguments = arguments
             .map(|(name, value)| [String::from(name), value])
             .concat();
-        let report = Load::start(pin, built, &self.address, &arguments)?.wait()?;
+        let report = Load::start(pin, built, &self.address, &arguments)?
+            .wait(Duration::from_secs_f64(seconds) + LATE)?;
         if report.count("failures") > 0 || report.count("requests") == 0 {
             let reason = report.reasons().next().unwrap_or("nothing was answered");
             return Err(Failure::new(format!(

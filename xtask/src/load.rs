@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -38,13 +39,13 @@ impl Load {
     }
 
     /// Ends the load and reads the report.
-    pub(crate) fn finish(self) -> Outcome<Report> {
-        Report::read(&self.0.finish()?)
+    pub(crate) fn finish(self, limit: Duration) -> Outcome<Report> {
+        Report::read(&self.0.finish(limit)?)
     }
 
     /// Waits for the end of a load that measures for a fixed time, and reads the report.
-    pub(crate) fn wait(self) -> Outcome<Report> {
-        Report::read(&self.0.wait()?)
+    pub(crate) fn wait(self, limit: Duration) -> Outcome<Report> {
+        Report::read(&self.0.wait(limit)?)
     }
 }
 

@@ -1,13 +1,14 @@
 //! The everyday commands. `cargo xtask` alone lists them.
 //!
 //! - [`run`]: the gateway with a demo upstream, to try with curl
-//! - [`test`]: everything CI runs; [`tools`], [`header`] and [`licences`] are its smaller steps
+//! - [`mod@test`]: everything CI runs; [`tools`], [`header`] and [`licences`] are its smaller steps
 //! - [`soak`]: swaps and reloads under load, for as long as one likes
-//! - [`bench`]: CPU per request against a bare hyper proxy
+//! - [`mod@bench`]: CPU per request against a bare hyper proxy
 //! - [`sanitize`]: AddressSanitizer and Miri over the plugin SDK
 //!
 //! Below them: [`cargo`] builds, [`process`] starts and ends programs, [`http`] asks the admin listener,
-//! [`account`] reads what a process uses, [`folder`] lays out working folders.
+//! [`account`] reads what a process uses, [`folder`] lays out working folders,
+//! [`signals`] notes Ctrl-C, [`load`] and [`swap`] are parts of the soaks and the comparison.
 #![forbid(unsafe_code)]
 
 mod account;
@@ -23,6 +24,7 @@ mod load;
 mod process;
 mod run;
 mod sanitize;
+mod signals;
 mod soak;
 mod swap;
 mod test;

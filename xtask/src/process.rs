@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::failure::{Context, Failure, Outcome};
+use crate::signals;
 
 /// How long a program may take until it announces itself.
 const READY: Duration = Duration::from_secs(60);
@@ -110,29 +111,27 @@ impl Program {
         wait_for(&what, limit, || self.ended())
     }
 
-    /// Waits until the program has ended by itself and collects what it has written.
-    pub(crate) fn wait(mut self) -> Outcome<String> {
+    /// Waits until the program has ended by itself and collects what it has written, which must be a few lines:
+    /// more than a pipe holds would never be read.
+    pub(crate) fn wait(mut self, limit: Duration) -> Outcome<String> {
+        let what = format!("{} to end", self.name);
+        let status = wait_for(&what, limit, || self.ended())?;
+        if !status.success() {
+            return Err(Failure::new(format!("{} failed ({status})", self.name)));
+        }
         let mut text = String::new();
         if let Some(mut output) = self.child.stdout.take() {
             output
                 .read_to_string(&mut text)
                 .context(format_args!("the output of {} cannot be read", self.name))?;
         }
-        let status = self
-            .child
-            .wait()
-            .context(format_args!("{} cannot be waited for", self.name))?;
-        if status.success() {
-            Ok(text)
-        } else {
-            Err(Failure::new(format!("{} failed ({status})", self.name)))
-        }
+        Ok(text)
     }
 
     /// Closes the program's standard input, which ends it, and collects what it has written.
-    pub(crate) fn finish(mut self) -> Outcome<String> {
+    pub(crate) fn finish(mut self, limit: Duration) -> Outcome<String> {
         drop(self.child.stdin.take());
-        self.wait()
+        self.wait(limit)
     }
 }
 
@@ -144,7 +143,7 @@ impl Drop for Program {
     }
 }
 
-/// Looks again and again until `look` finds something.
+/// Looks again and again until `look` finds something, time is up, or a signal arrives.
 pub(crate) fn wait_for<T>(
     what: &str,
     limit: Duration,
@@ -152,6 +151,7 @@ pub(crate) fn wait_for<T>(
 ) -> Outcome<T> {
     let deadline = Instant::now() + limit;
     loop {
+        signals::must_be_quiet()?;
         if let Some(found) = look()? {
             return Ok(found);
         }

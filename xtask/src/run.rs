@@ -4,11 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::arguments::Arguments;
 use crate::cargo;
@@ -16,6 +12,7 @@ use crate::failure::{Context, Failure, Outcome};
 use crate::folder::Folder;
 use crate::load::pinned;
 use crate::process::Program;
+use crate::signals;
 
 /// The addresses `config/demo.yaml` names: gateway, admin, upstream.
 const PORTS: [u16; 3] = [8000, 8001, 9001];
@@ -44,7 +41,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Outcome<ExitCode> {
     for plugin in PLUGINS {
         folder.install(&built, plugin)?;
     }
-    let signals = Signals::catch()?;
+    signals::catch()?;
     let mut upstream = start_upstream(&built, &folder, ports[2])?;
     let mut gateway = start_gateway(&[], &built, &folder, &config)?;
     let announced = gateway.announced(&folder.file("gateway.json"))?;
@@ -56,7 +53,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Outcome<ExitCode> {
             announced.admin.as_deref().unwrap_or("no admin listener")
         )
     );
-    let status = wait_for_end(&mut gateway, &mut upstream, &signals)?;
+    let status = wait_for_end(&mut gateway, &mut upstream)?;
     Ok(status)
 }
 
@@ -118,11 +115,7 @@ pub(crate) fn start_gateway(
     Program::start("the gateway", &mut command)
 }
 
-fn wait_for_end(
-    gateway: &mut Program,
-    upstream: &mut Program,
-    signals: &Signals,
-) -> Outcome<ExitCode> {
+fn wait_for_end(gateway: &mut Program, upstream: &mut Program) -> Outcome<ExitCode> {
     let mut draining = false;
     loop {
         if let Some(status) = gateway.ended()? {
@@ -131,7 +124,7 @@ fn wait_for_end(
             return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
         }
         upstream.must_run()?;
-        if signals.take() {
+        if signals::take() {
             if draining {
                 return Err(Failure::new(
                     "ended without waiting for the gateway to drain",
@@ -145,34 +138,19 @@ fn wait_for_end(
     }
 }
 
-/// Ctrl-C and SIGTERM, noted instead of ending this process.
-struct Signals(Arc<AtomicBool>);
-
-impl Signals {
-    fn catch() -> Outcome<Self> {
-        let noted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&noted))
-                .context("signals cannot be caught")?;
-        }
-        Ok(Self(noted))
-    }
-
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
-    }
-}
-
 fn what_to_try(folder: &Folder, public: &str, admin: &str) -> String {
     let plugins = folder.plugins();
+    let config = folder.file("swapgate.yaml");
+    // Short where it can be: what is printed is meant to be copied into another shell at the same place.
     let here = std::env::current_dir().unwrap_or_default();
     let plugins = plugins.strip_prefix(&here).unwrap_or(&plugins).display();
+    let config = config.strip_prefix(&here).unwrap_or(&config).display();
     format!(
         "
 The gateway listens on {public}, its admin listener on {admin}. Try in another shell:
 
-  curl -i http://{public}/users/42                             # 401: no key
-  curl -i http://{public}/users/42 -H 'x-api-key: demo-key'    # 200: what the upstream saw, headers edited
+  curl -i http://{public}/users/42                                      # 401: no key
+  curl -i http://{public}/users/42 -H 'x-api-key: demo-key-of-alice'    # 200: the upstream saw x-consumer and x-user-id
   curl http://{admin}/status
   curl http://{admin}/plugins
 
@@ -180,7 +158,7 @@ Change a plugin while it serves: edit plugins/headers/src/lib.rs, then
 
   cargo build --release -p swapgate-headers && cp target/release/libheaders.so {plugins}/
 
-The next answers carry the new behaviour. Ctrl-C drains the gateway and ends.
+The next answers carry the new behaviour. The configuration {config} is watched as well. Ctrl-C drains the gateway and ends.
 
 "
     )

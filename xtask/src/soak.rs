@@ -12,18 +12,19 @@ use serde_json::Value;
 use crate::account::Usage;
 use crate::arguments::Arguments;
 use crate::cargo;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Context, Failure, Outcome};
 use crate::folder::Folder;
 use crate::http::get_json;
 use crate::load::{Load, Report};
 use crate::process::{Program, wait_for};
 use crate::run::start_gateway;
+use crate::signals;
 use crate::swap::{Version, Way};
 
 /// How long one change may take until the gateway shows it.
 const CHANGE: Duration = Duration::from_secs(60);
-/// How long the gateway may drain at the end.
-const DRAIN: Duration = Duration::from_secs(60);
+/// How long the load and the gateway may take to end; an answer that never comes is counted after a minute.
+const DRAIN: Duration = Duration::from_secs(120);
 
 /// Builds, starts, changes under load, and judges.
 pub(crate) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
@@ -35,9 +36,11 @@ pub(crate) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
     let swaps = swaps.unwrap_or(if reloads.is_some() { 0 } else { 200_usize });
 
     let built = cargo::build_release(&["bench-upstream", "bench-load"])?;
-    let mut bed = Bed::make(&built, connections)?;
+    signals::catch()?;
+    let library = read(&built.join("libstamp.so"))?;
+    let mut bed = Bed::make(&built, &library, connections)?;
     println!("{:<22}{}", "at the start", bed.usage()?);
-    bed.swap(&built.join("libstamp.so"), swaps, digests)?;
+    bed.swap(&library, swaps, digests)?;
     bed.reload(reloads.unwrap_or(0_usize))?;
     bed.end()
 }
@@ -54,9 +57,9 @@ struct Bed {
 }
 
 impl Bed {
-    fn make(built: &Path, connections: u32) -> Outcome<Self> {
+    fn make(built: &Path, library: &[u8], connections: u32) -> Outcome<Self> {
         let folder = Folder::create("soak")?;
-        let plugin = folder.install(built, "libstamp.so")?;
+        let plugin = folder.write("plugins.d/libstamp.so", Version::patched(library, 1)?.bytes)?;
         let announce = folder.file("upstream.json");
         let mut command = Command::new(built.join("bench-upstream"));
         let mut upstream = Program::start(
@@ -85,12 +88,9 @@ impl Bed {
     }
 
     /// Swaps between versions, each in another way than the one before.
-    fn swap(&mut self, library: &Path, swaps: usize, digests: usize) -> Outcome<()> {
-        let bytes = std::fs::read(library).map_err(|cause| {
-            Failure::new(format!("{} cannot be read: {cause}", library.display()))
-        })?;
+    fn swap(&mut self, library: &[u8], swaps: usize, digests: usize) -> Outcome<()> {
         for turn in 0..swaps {
-            let version = Version::patched(&bytes, turn % digests + 1)?;
+            let version = Version::patched(library, (turn + 1) % digests + 1)?;
             Way::of_turn(turn).put(&self.folder, &self.plugin, &version.bytes)?;
             let what = format!(
                 "swap {} ({:?}) to become active",
@@ -152,7 +152,7 @@ impl Bed {
     }
 
     fn end(self) -> Outcome<ExitCode> {
-        let report = self.load.finish()?;
+        let report = self.load.finish(DRAIN)?;
         println!(
             "{:<22}{}",
             "at the end",
@@ -176,6 +176,10 @@ impl Bed {
             ExitCode::FAILURE
         })
     }
+}
+
+fn read(library: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(library).context(format_args!("{} cannot be read", library.display()))
 }
 
 fn print_report(report: &Report) {

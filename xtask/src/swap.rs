@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use crate::failure::{Context, Failure, Outcome};
 use crate::folder::Folder;
 
-/// What the library carries in place of a version; its digits are what a test writes over.
-const MARK: &[u8] = b"swapgate-stamp-version:";
-/// Digits behind the mark.
-const DIGITS: usize = 8;
+/// What stands in the library before the text it stamps.
+const MARK: &[u8] = b"SWAPGATE-STAMP:";
+/// Bytes of text behind the mark, padded with zeros.
+const FIELD: usize = 48;
 
 /// One build of the plugin, told from the others by the value it stamps.
 #[derive(Debug)]
@@ -24,26 +24,26 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// The library `bytes` with `number` written over its version.
+    /// The library `bytes` with version `number` as its text.
     pub(crate) fn patched(bytes: &[u8], number: usize) -> Outcome<Self> {
         let mut bytes = bytes.to_vec();
-        let places: Vec<usize> = (0..bytes.len())
-            .filter(|at| bytes[*at..].starts_with(MARK))
-            .map(|at| at + MARK.len())
-            .collect();
-        if places.is_empty() {
+        let mut places = bytes
+            .windows(MARK.len())
+            .enumerate()
+            .filter(|(_, window)| *window == MARK);
+        let (Some((mark, _)), None) = (places.next(), places.next()) else {
             let mark = String::from_utf8_lossy(MARK);
             return Err(Failure::new(format!(
-                "the stamp plugin holds no {mark:?}, so no versions can be made of it"
+                "the stamp plugin must hold {mark:?} exactly once, to make versions of it"
             )));
-        }
-        let digits = format!("{number:0DIGITS$}");
-        for at in places {
-            let place = bytes
-                .get_mut(at..at + DIGITS)
-                .ok_or_else(|| Failure::new("the stamp plugin is cut off"))?;
-            place.copy_from_slice(digits.as_bytes());
-        }
+        };
+        let start = mark + MARK.len();
+        let field = bytes
+            .get_mut(start..start + FIELD)
+            .ok_or_else(|| Failure::new("the stamp plugin is cut off"))?;
+        let text = format!("version-{number}");
+        field.fill(0);
+        field[..text.len()].copy_from_slice(text.as_bytes());
         let digest = Sha256::digest(&bytes)
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -99,15 +99,26 @@ mod tests {
     use super::Version;
 
     #[test]
-    fn every_mark_is_written_over() {
-        let library = b"..swapgate-stamp-version:00000000..swapgate-stamp-version:00000000.";
-        let version = Version::patched(library, 42).unwrap();
+    fn the_field_is_written_over() {
+        let mut library = b"..SWAPGATE-STAMP:unset and longer than it should be".to_vec();
+        library.resize(100, b'.');
+        let version = Version::patched(&library, 42).unwrap();
+        assert_eq!(&version.bytes[..29], b"..SWAPGATE-STAMP:version-42\0\0");
         assert_eq!(
-            version.bytes,
-            b"..swapgate-stamp-version:00000042..swapgate-stamp-version:00000042."
+            (version.bytes[64], version.bytes[65], version.bytes.len()),
+            (0, b'.', 100)
         );
         assert_eq!(version.digest.len(), 64);
-        assert!(Version::patched(b"something else", 1).is_err());
-        assert!(Version::patched(b"swapgate-stamp-version:0", 1).is_err());
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        for file in [
+            &b"something else"[..],
+            b"SWAPGATE-STAMP:short",
+            b"SWAPGATE-STAMP:SWAPGATE-STAMP:",
+        ] {
+            assert!(Version::patched(file, 1).is_err());
+        }
     }
 }
