@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::cargo;
 use crate::failure::{Context, Failure, Outcome};
 
-/// Licences that ask for no more than a notice.
-const ALLOWED: [&str; 12] = [
+/// Licences that ask for no more than a notice; `MPL-2.0` also for changes to the files under it, and there are none.
+const ALLOWED: [&str; 14] = [
     "MIT",
     "MIT-0",
     "Apache-2.0",
@@ -17,6 +17,8 @@ const ALLOWED: [&str; 12] = [
     "Zlib",
     "0BSD",
     "BSL-1.0",
+    "CC0-1.0",
+    "MPL-2.0",
     "Unicode-3.0",
     "Unlicense",
 ];
