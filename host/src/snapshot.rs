@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -47,8 +46,6 @@ pub struct Settings {
     pub via: Option<HeaderValue>,
     /// Whether repeated slashes become one.
     pub merge_slashes: bool,
-    /// How long a shutdown waits.
-    pub shutdown: Duration,
 }
 
 /// The plugins of a route, or why it cannot be served.
@@ -104,8 +101,8 @@ pub enum Command {
         snapshot: Arc<Snapshot>,
         /// Sockets to accept from, already bound and listening.
         listen: Vec<Socket>,
-        /// Listeners to accept from no longer, once their queue is empty.
-        unlisten: Vec<Arc<str>>,
+        /// Listeners to accept from no longer, once their queue is empty; by the address they were configured with.
+        unlisten: Vec<SocketAddr>,
     },
     /// Stop accepting, let running exchanges end, then end.
     Drain,
@@ -116,7 +113,7 @@ pub enum Command {
 pub struct Socket {
     /// The listener it belongs to.
     pub name: Arc<str>,
-    /// Where it is bound.
+    /// The address it was configured with, which is what tells it from others.
     pub address: SocketAddr,
     /// The socket, non-blocking.
     pub socket: std::net::TcpListener,

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -79,7 +80,7 @@ async fn run(start: Start, seed: u64) {
                     let generation = snapshot.generation;
                     local.adopt(snapshot);
                     listening.start(listen, &local, &connections);
-                    unlisten.iter().for_each(|name| listening.stop(name));
+                    unlisten.iter().for_each(|address| listening.stop(address));
                     let _ = reports.send(Report::Adopted { worker: index, generation });
                 }
                 // Without control there is nobody to serve for.
@@ -96,11 +97,16 @@ async fn run(start: Start, seed: u64) {
 
 /// The sockets this worker accepts from.
 #[derive(Default)]
-struct Listening(HashMap<Arc<str>, (Rc<Notify>, tokio::task::JoinHandle<()>)>);
+struct Listening(HashMap<SocketAddr, (Rc<Notify>, tokio::task::JoinHandle<()>)>);
 
 impl Listening {
     fn start(&mut self, sockets: Vec<Socket>, local: &Rc<Local>, connections: &Rc<Connections>) {
-        for Socket { name, socket, .. } in sockets {
+        for Socket {
+            name,
+            address,
+            socket,
+        } in sockets
+        {
             let socket = match TcpListener::from_std(socket) {
                 Ok(socket) => socket,
                 Err(error) => {
@@ -108,8 +114,6 @@ impl Listening {
                     continue;
                 }
             };
-            // A listener whose address changed keeps its name: the old socket stops, the new one starts.
-            self.stop(&name);
             let stop = Rc::new(Notify::new());
             let task = accept::run(
                 Arc::clone(&name),
@@ -118,12 +122,12 @@ impl Listening {
                 Rc::clone(connections),
                 Rc::clone(&stop),
             );
-            self.0.insert(name, (stop, spawn_local(task)));
+            self.0.insert(address, (stop, spawn_local(task)));
         }
     }
 
-    fn stop(&mut self, name: &str) {
-        if let Some((stop, _)) = self.0.remove(name) {
+    fn stop(&mut self, address: &SocketAddr) {
+        if let Some((stop, _)) = self.0.remove(address) {
             stop.notify_one();
         }
     }

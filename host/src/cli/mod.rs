@@ -9,6 +9,7 @@
 //! | 2 | the configuration is wrong, with every error on stderr; or the arguments are (clap's own code) |
 
 mod check;
+mod run;
 mod schema;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve a configuration file until SIGTERM or SIGINT, then drain.
+    Run(run::Args),
     /// Check a configuration file without serving it.
     Check(check::Args),
     /// Print the JSON Schema of the configuration file.
@@ -44,6 +47,7 @@ impl Cli {
     /// Does what was asked.
     pub(crate) fn run(self) -> ExitCode {
         match self.command {
+            Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Schema => schema::run(),
         }

@@ -97,7 +97,9 @@ impl Instance {
             .collect()
     }
 
-    pub(super) fn image(&self) -> Option<&Arc<Image>> {
+    /// Its image.
+    #[must_use]
+    pub fn image(&self) -> Option<&Arc<Image>> {
         self.image.as_ref()
     }
 

@@ -1,0 +1,85 @@
+//! The admin listener: read-only, on the control thread, so that it answers while workers are busy.
+//!
+//! | path | answers |
+//! |---|---|
+//! | `/healthz` | 200 while the process is alive |
+//! | `/readyz` | 200 once everything configured could be served, else 503; see `readiness` in docs/configuration.md |
+//! | `/status` | version, generation, last change and its outcome, what is degraded and why |
+//! | `/plugins` | every image: state, reasons, instances, calls and errors per hook |
+//! | `/routes` | every route with its plugins in their order |
+
+mod answer;
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_local;
+
+use crate::config::ready::Secret;
+use crate::control::status::Board;
+use crate::plugin::catalog::View;
+
+/// How many connections are served at a time; the others wait in the queue of the socket.
+const CONNECTIONS: usize = 64;
+/// How long a client may take for a head, and how long a connection may live in all.
+const HEAD: Duration = Duration::from_secs(10);
+const LIFE: Duration = Duration::from_secs(300);
+/// Pause after the system could not give a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the admin listener reads.
+pub struct Admin {
+    /// The state of the process.
+    pub board: Board,
+    /// The images.
+    pub images: View,
+    /// What callers must show; none on loopback.
+    pub token: Option<Secret>,
+}
+
+/// Serves until the future is dropped.
+pub async fn serve(socket: TcpListener, admin: Admin) {
+    let admin = Rc::new(admin);
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
+        let stream = match socket.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(target: "admin", %error, "cannot accept");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let admin = Rc::clone(&admin);
+        spawn_local(async move {
+            let _permit = permit;
+            let service = service_fn(move |request| handle(Rc::clone(&admin), request));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(TokioIo::new(stream), service);
+            let _ = tokio::time::timeout(LIFE, connection).await;
+        });
+    }
+}
+
+#[allow(clippy::unused_async, reason = "hyper's service is a future")]
+async fn handle(
+    admin: Rc<Admin>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(answer::to(&admin, &request))
+}

@@ -1,0 +1,133 @@
+//! From a configuration and its instances to a snapshot: a pure function.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::resolve::{Resolved, uses};
+use crate::chain::{Chain, Link};
+use crate::config::ready::{Config, PluginUse};
+use crate::router::table::{RouteRule, Table};
+use crate::snapshot::{Plan, Route, Service, Settings, Snapshot, Upstream};
+
+/// Builds a generation. `resolved` has one entry for each use, in the order of [`uses`].
+#[must_use]
+pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snapshot {
+    let mut left = resolved.iter();
+    let global = attached(&config.plugins, &mut left);
+    let services: Vec<_> = config
+        .services
+        .iter()
+        .map(|service| attached(&service.plugins, &mut left))
+        .collect();
+    let routes = config.routes.iter().map(|route| {
+        let own = attached(&route.plugins, &mut left);
+        let service = services.get(route.service).map_or(&[][..], Vec::as_slice);
+        Route {
+            name: Arc::clone(&route.name),
+            service: route.service,
+            strip_path: route.strip_path,
+            preserve_host: route.preserve_host,
+            body_bytes: route.body_bytes.unwrap_or(config.limits.body_bytes),
+            // Where a plugin is attached in several ways, the narrower one wins (Kong's order of precedence).
+            plan: plan(&[&own, service, &global]),
+        }
+    });
+    Snapshot {
+        generation,
+        settings: settings(config),
+        table: Table::build(&rules(config)),
+        routes: routes.collect(),
+        services: config.services.iter().map(service).collect(),
+        upstreams: config.upstreams.iter().map(upstream).collect(),
+        global: plan(&[&global]),
+    }
+}
+
+/// A use and what it got.
+type Attached<'a> = (&'a PluginUse, &'a Resolved);
+
+fn attached<'a>(
+    list: &'a [PluginUse],
+    left: &mut impl Iterator<Item = &'a Resolved>,
+) -> Vec<Attached<'a>> {
+    list.iter().zip(left).collect()
+}
+
+/// Merges attachments, the narrowest first, into one chain.
+fn plan(ways: &[&[Attached<'_>]]) -> Plan {
+    let mut links: Vec<Link> = Vec::new();
+    let mut taken: Vec<&str> = Vec::new();
+    let mut unavailable = None;
+    for (use_, resolved) in ways.iter().copied().flatten() {
+        if taken.contains(&&*use_.name) {
+            continue;
+        }
+        taken.push(&use_.name);
+        match resolved {
+            Ok(instance) => links.push(Link {
+                instance: Arc::clone(instance),
+                on_error: use_.on_error,
+                priority: use_.priority.unwrap_or_else(|| instance.priority()),
+            }),
+            // Not even `on_error: open` serves without it: the plugin never had its say.
+            Err(reason) => {
+                unavailable.get_or_insert_with(|| reason.clone());
+            }
+        }
+    }
+    Plan {
+        chain: Chain::compile(links),
+        unavailable,
+    }
+}
+
+fn rules(config: &Config) -> Vec<RouteRule> {
+    let rule = |route: &crate::config::ready::Route| RouteRule {
+        name: Arc::clone(&route.name),
+        hosts: route.hosts.clone(),
+        paths: route.paths.clone(),
+        methods: route.methods.clone(),
+        priority: route.priority,
+    };
+    config.routes.iter().map(rule).collect()
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        limits: config.limits,
+        connections_per_worker: config.limits.connections.div_ceil(config.workers.max(1)),
+        client_timeouts: config.client_timeouts,
+        trusted_addresses: config.trusted_addresses.clone(),
+        via: config
+            .via
+            .as_ref()
+            .and_then(|name| HeaderValue::from_str(&format!("1.1 {name}")).ok()),
+        merge_slashes: config.merge_slashes,
+    }
+}
+
+fn service(service: &crate::config::ready::Service) -> Service {
+    Service {
+        name: Arc::clone(&service.name),
+        upstream: service.upstream,
+        timeouts: service.timeouts,
+    }
+}
+
+fn upstream(upstream: &crate::config::ready::Upstream) -> Upstream {
+    Upstream {
+        name: Arc::clone(&upstream.name),
+        algorithm: upstream.algorithm,
+        targets: upstream.targets.clone(),
+    }
+}
+
+/// The uses that got nothing, each with its reason; what `degraded` shows.
+#[must_use]
+pub fn degraded(config: &Config, resolved: &[Resolved]) -> Vec<String> {
+    let pairs = uses(config).zip(resolved);
+    pairs
+        .filter_map(|(_, one)| one.as_ref().err().cloned())
+        .collect()
+}

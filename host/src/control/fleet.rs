@@ -1,0 +1,219 @@
+//! The workers: what they are sent, what they say, and who still holds which generation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::spawn_local;
+
+use crate::config::ready::Listener;
+use crate::listener::bind::bind;
+use crate::snapshot::{Command, Report, Snapshot, Socket};
+use crate::worker;
+
+/// The workers of this process.
+pub struct Fleet {
+    commands: Vec<UnboundedSender<Command>>,
+    threads: Vec<JoinHandle<()>>,
+    heard: Rc<Heard>,
+    /// By configured address: where it is really bound.
+    bound: HashMap<SocketAddr, SocketAddr>,
+}
+
+/// What the workers have said.
+#[derive(Default)]
+struct Heard {
+    adopted: RefCell<HashMap<usize, u64>>,
+    holders: RefCell<BTreeMap<u64, BTreeSet<usize>>>,
+    drained: Cell<usize>,
+    changed: Notify,
+}
+
+/// Sockets that are bound and not yet handed over; dropping them closes them.
+#[derive(Default)]
+pub struct Bound {
+    /// For each worker.
+    sockets: Vec<Vec<Socket>>,
+    addresses: Vec<(SocketAddr, SocketAddr)>,
+}
+
+/// Binds listeners for a number of workers.
+///
+/// # Errors
+/// The listener that cannot be bound, and what the system said.
+pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Bound, (Listener, io::Error)> {
+    let mut bound = Bound {
+        sockets: (0..workers).map(|_| Vec::new()).collect(),
+        addresses: Vec::new(),
+    };
+    for listener in listeners {
+        let sockets = bind(listener.address, workers).map_err(|error| (listener.clone(), error))?;
+        let real = sockets
+            .first()
+            .and_then(|socket| socket.local_addr().ok())
+            .unwrap_or(listener.address);
+        bound.addresses.push((listener.address, real));
+        for (list, socket) in bound.sockets.iter_mut().zip(sockets) {
+            list.push(Socket {
+                name: Arc::clone(&listener.name),
+                address: listener.address,
+                socket,
+            });
+        }
+    }
+    Ok(bound)
+}
+
+impl Fleet {
+    /// Starts the workers with their first snapshot.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn start(snapshot: &Arc<Snapshot>, mut bound: Bound) -> io::Result<Self> {
+        let (reports, heard) = unbounded_channel();
+        let mut fleet = Self {
+            commands: Vec::new(),
+            threads: Vec::new(),
+            heard: listen_to(heard),
+            bound: bound.addresses.drain(..).collect(),
+        };
+        fleet.expect(snapshot.generation, bound.sockets.len());
+        for (index, listen) in bound.sockets.into_iter().enumerate() {
+            let (sender, commands) = unbounded_channel();
+            let snapshot = Arc::clone(snapshot);
+            let reports = reports.clone();
+            fleet.threads.push(worker::spawn(worker::Start {
+                index,
+                snapshot,
+                listen,
+                commands,
+                reports,
+            })?);
+            fleet.commands.push(sender);
+        }
+        Ok(fleet)
+    }
+
+    /// Sends a snapshot to every worker and waits until all of them serve it.
+    pub async fn publish(&mut self, snapshot: &Arc<Snapshot>, bound: Bound, removed: &[Listener]) {
+        let unlisten: Vec<SocketAddr> = removed.iter().map(|listener| listener.address).collect();
+        unlisten.iter().for_each(|address| {
+            self.bound.remove(address);
+        });
+        self.bound.extend(bound.addresses);
+        let mut sockets = bound.sockets.into_iter();
+        self.expect(snapshot.generation, self.commands.len());
+        for commands in &self.commands {
+            let command = Command::Publish {
+                snapshot: Arc::clone(snapshot),
+                listen: sockets.next().unwrap_or_default(),
+                unlisten: unlisten.clone(),
+            };
+            let _ = commands.send(command);
+        }
+        self.adopted(snapshot.generation).await;
+    }
+
+    /// Waits until every worker serves a generation.
+    pub async fn adopted(&self, generation: u64) {
+        let workers = self.commands.len();
+        self.heard
+            .until(|heard| {
+                let adopted = heard.adopted.borrow();
+                adopted.len() == workers && adopted.values().all(|own| *own >= generation)
+            })
+            .await;
+    }
+
+    /// Asks every worker to drain and waits until all have.
+    pub async fn drain(&self) {
+        for commands in &self.commands {
+            let _ = commands.send(Command::Drain);
+        }
+        let workers = self.commands.len();
+        self.heard
+            .until(|heard| heard.drained.get() >= workers)
+            .await;
+    }
+
+    /// Joins threads that have ended.
+    pub fn join(&mut self) {
+        for thread in self.threads.drain(..).filter(JoinHandle::is_finished) {
+            let _ = thread.join();
+        }
+    }
+
+    /// Where a configured address is really bound; they differ where port 0 was asked for.
+    #[must_use]
+    pub fn address(&self, configured: SocketAddr) -> SocketAddr {
+        self.bound.get(&configured).copied().unwrap_or(configured)
+    }
+
+    /// Older generations that workers still hold, each with how many.
+    #[must_use]
+    pub fn held(&self) -> Vec<(u64, usize)> {
+        self.heard
+            .holders
+            .borrow()
+            .iter()
+            .map(|(generation, workers)| (*generation, workers.len()))
+            .collect()
+    }
+
+    fn expect(&self, generation: u64, workers: usize) {
+        self.heard
+            .holders
+            .borrow_mut()
+            .insert(generation, (0..workers).collect());
+    }
+}
+
+impl Heard {
+    async fn until(&self, reached: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if reached(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn take(&self, report: Report) {
+        match report {
+            Report::Adopted { worker, generation } => {
+                self.adopted.borrow_mut().insert(worker, generation);
+            }
+            Report::Released { worker, snapshot } => {
+                let mut holders = self.holders.borrow_mut();
+                if let Some(workers) = holders.get_mut(&snapshot.generation) {
+                    workers.remove(&worker);
+                    if workers.is_empty() {
+                        holders.remove(&snapshot.generation);
+                    }
+                }
+                // Here, on a thread that has the time, the last hold on a generation ends.
+                drop(snapshot);
+            }
+            Report::Drained { .. } => self.drained.set(self.drained.get() + 1),
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+fn listen_to(mut reports: UnboundedReceiver<Report>) -> Rc<Heard> {
+    let heard = Rc::new(Heard::default());
+    let ear = Rc::clone(&heard);
+    spawn_local(async move {
+        while let Some(report) = reports.recv().await {
+            ear.take(report);
+        }
+    });
+    heard
+}

@@ -1,0 +1,195 @@
+//! Which plugin files lie in the folder, settled and fit.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::config::ready::Permissions;
+use crate::plugin::catalog::Catalog;
+use crate::plugin::fit::Fit;
+use crate::plugin::image::Digest;
+use crate::plugin::refusal::{Reason, Refusal};
+use crate::plugin::settle::{self, FileId, FolderEntry};
+
+/// How long to wait before a file is looked at again that changed while it was copied.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The plugins folder as it was last looked at.
+pub struct Folder {
+    path: PathBuf,
+    known: BTreeMap<PathBuf, Known>,
+    /// Files that have not come to rest, and since when they look as they do.
+    moving: BTreeMap<PathBuf, (FileId, Instant)>,
+    /// Refused from outside, without being opened.
+    outside: Vec<Refusal>,
+    settled: u64,
+}
+
+struct Known {
+    file: FileId,
+    /// Counts up: of two files with the same version the one settled last wins.
+    order: u64,
+    seen: Seen,
+}
+
+enum Seen {
+    Fit(Arc<Fit>),
+    Refused(Refusal),
+}
+
+/// A file that may be chosen.
+#[derive(Clone)]
+pub struct Candidate {
+    /// The file.
+    pub fit: Arc<Fit>,
+    /// When it settled, as a count.
+    pub order: u64,
+}
+
+impl Folder {
+    /// A folder that was not looked at yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            known: BTreeMap::new(),
+            moving: BTreeMap::new(),
+            outside: Vec::new(),
+            settled: 0,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// Looks at the folder: files that are new or changed and have come to rest are staged and inspected. Gives back
+    /// how long to wait before looking again, if a file has not come to rest.
+    pub async fn refresh(
+        &mut self,
+        catalog: &mut Catalog,
+        permissions: Permissions,
+    ) -> Option<Duration> {
+        let scan = match settle::scan(&self.path, permissions) {
+            Ok(scan) => scan,
+            Err(error) => {
+                tracing::warn!(target: "control", folder = %self.path.display(), %error, "cannot read the plugins folder");
+                return None;
+            }
+        };
+        self.say_outside(scan.refused);
+        let paths: Vec<&PathBuf> = scan.entries.iter().map(|entry| &entry.path).collect();
+        self.known.retain(|path, _| paths.contains(&path));
+        self.moving.retain(|path, _| paths.contains(&path));
+        let mut entries = scan.entries;
+        // Files that settle in one look, at a start for example, settled in the order of their last change.
+        entries.sort_by_key(|entry| entry.file.changed_ns);
+        let mut wait: Option<Duration> = None;
+        for entry in entries {
+            if let Some(left) = self.look(entry, catalog).await {
+                wait = Some(wait.map_or(left, |known| known.min(left)));
+            }
+        }
+        let present: Vec<Digest> = self.candidates_of_all().map(|fit| fit.digest()).collect();
+        catalog.forget_except(&present);
+        wait
+    }
+
+    /// The files of a plugin.
+    #[must_use]
+    pub fn candidates(&self, plugin: &str) -> Vec<Candidate> {
+        let fits = self.known.values().filter_map(|known| match &known.seen {
+            Seen::Fit(fit) if fit.inspected.descriptor.id == plugin => Some(Candidate {
+                fit: Arc::clone(fit),
+                order: known.order,
+            }),
+            _ => None,
+        });
+        fits.collect()
+    }
+
+    /// Takes a file out of the choice, until it changes.
+    pub fn refuse(&mut self, digest: Digest, refusal: &Refusal) {
+        for known in self.known.values_mut() {
+            if matches!(&known.seen, Seen::Fit(fit) if fit.digest() == digest) {
+                known.seen = Seen::Refused(refusal.clone());
+            }
+        }
+    }
+
+    /// Lets files be tried again whose refusal may pass.
+    pub fn forget_passing(&mut self) {
+        self.known.retain(|_, known| !matches!(&known.seen, Seen::Refused(refusal) if refusal.reason.is_passing()));
+    }
+
+    /// Every file that is not taken, and why.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        let seen = self.known.values().filter_map(|known| match &known.seen {
+            Seen::Refused(refusal) => Some(refusal),
+            Seen::Fit(_) => None,
+        });
+        self.outside.iter().chain(seen)
+    }
+
+    fn candidates_of_all(&self) -> impl Iterator<Item = &Arc<Fit>> {
+        self.known.values().filter_map(|known| match &known.seen {
+            Seen::Fit(fit) => Some(fit),
+            Seen::Refused(_) => None,
+        })
+    }
+
+    /// Looks at one file; how long it still needs to come to rest.
+    async fn look(&mut self, entry: FolderEntry, catalog: &mut Catalog) -> Option<Duration> {
+        if self
+            .known
+            .get(&entry.path)
+            .is_some_and(|known| known.file == entry.file)
+        {
+            return None;
+        }
+        let now = Instant::now();
+        let (before, since) = *self
+            .moving
+            .entry(entry.path.clone())
+            .or_insert((entry.file, now));
+        let quiet = settle::quiet_for(entry.file, SystemTime::now()).max(now.duration_since(since));
+        if let Some(left) = settle::wait_for(entry.file, before, quiet) {
+            if before != entry.file {
+                self.moving.insert(entry.path, (entry.file, now));
+            }
+            return Some(left);
+        }
+        self.moving.remove(&entry.path);
+        let (path, file) = (entry.path.clone(), entry.file);
+        let seen = match catalog.admit(entry).await {
+            Ok(fit) => Seen::Fit(fit),
+            Err(refusal) if refusal.reason == Reason::Changing => return Some(AGAIN),
+            Err(refusal) => {
+                tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
+                Seen::Refused(refusal)
+            }
+        };
+        self.settled += 1;
+        self.known.insert(
+            path,
+            Known {
+                file,
+                order: self.settled,
+                seen,
+            },
+        );
+        None
+    }
+
+    fn say_outside(&mut self, refused: Vec<Refusal>) {
+        for refusal in &refused {
+            if !self.outside.contains(refusal) {
+                tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
+            }
+        }
+        self.outside = refused;
+    }
+}

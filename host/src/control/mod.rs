@@ -1,0 +1,28 @@
+//! Everything that changes what serves, one change at a time, on a thread of its own.
+//!
+//! ```text
+//! events (file, folder, signal, worker) -> apply: read, validate, resolve plugins, build -> publish to every worker
+//!                                                            any failure: nothing changes, and it is said
+//! ```
+//!
+//! - [`events`]: the one enum of everything that can happen;
+//! - [`watch`]: files and signals become events;
+//! - [`folder`]: which plugin files lie in the folder, settled and fit;
+//! - [`select`]: which of them a use admits;
+//! - [`resolve`]: from uses to instances;
+//! - [`assemble`]: from configuration and instances to a snapshot;
+//! - [`fleet`]: the workers, their sockets, and who still holds which generation;
+//! - [`apply`]: one change from its beginning to its end;
+//! - [`status`]: what the admin listener shows.
+//!
+//! Nothing here touches a live request.
+
+pub mod apply;
+pub mod assemble;
+pub mod events;
+pub mod fleet;
+pub mod folder;
+pub mod resolve;
+pub mod select;
+pub mod status;
+pub mod watch;

@@ -1,0 +1,206 @@
+//! What the admin listener shows, kept by control and read at any time.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::resolve::Resolved;
+use crate::config::ready::{Config, PluginUse, Readiness};
+use crate::snapshot::Snapshot;
+
+/// A handle that any thread may keep.
+#[derive(Clone)]
+pub struct Board(Arc<RwLock<Status>>);
+
+/// What is known of the process.
+pub struct Status {
+    started: Instant,
+    workers: usize,
+    /// The generation that serves; 0 before the first.
+    pub generation: u64,
+    /// Older generations that are still held: generation and number of workers.
+    pub draining: Vec<(u64, usize)>,
+    /// The last change and what became of it.
+    pub last_change: Option<Change>,
+    /// A configuration that waits for a plugin.
+    pub pending: Option<Vec<String>>,
+    /// Uses without an instance, each with its reason.
+    pub degraded: Vec<String>,
+    /// Whether a global plugin is among them.
+    pub global_missing: bool,
+    /// What an operator should know and need not act on.
+    pub notes: Vec<String>,
+    /// Plugin files that are not taken.
+    pub refused: Vec<Value>,
+    /// Calls into plugins that have not returned.
+    pub stuck: Vec<String>,
+    /// Names and real addresses.
+    pub listeners: Vec<Value>,
+    /// As `/routes` shows them.
+    pub routes: Value,
+    /// When `/readyz` says yes.
+    pub readiness: Readiness,
+    /// Whether everything configured could once be served.
+    pub once_complete: bool,
+    /// Whether the process is on its way out.
+    pub stopping: bool,
+}
+
+/// A change, and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Change {
+    /// Counts attempts, so that two refusals of the same thing can be told apart.
+    pub number: u64,
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: u64,
+    /// `start`, `reload` or `folder`.
+    pub trigger: &'static str,
+    /// `published`, `unchanged` or `refused`.
+    pub outcome: &'static str,
+    /// What changed, in words.
+    pub changes: Vec<String>,
+    /// Why it was refused.
+    pub errors: Vec<String>,
+}
+
+impl Change {
+    /// A change that was made or refused now.
+    #[must_use]
+    pub fn now(
+        number: u64,
+        trigger: &'static str,
+        outcome: &'static str,
+        changes: Vec<String>,
+        errors: Vec<String>,
+    ) -> Self {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let at_unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            number,
+            at_unix_ms,
+            trigger,
+            outcome,
+            changes,
+            errors,
+        }
+    }
+}
+
+impl Board {
+    /// A process that has just started.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self(Arc::new(RwLock::new(Status {
+            started: Instant::now(),
+            workers,
+            generation: 0,
+            draining: Vec::new(),
+            last_change: None,
+            pending: None,
+            degraded: Vec::new(),
+            global_missing: false,
+            notes: Vec::new(),
+            refused: Vec::new(),
+            stuck: Vec::new(),
+            listeners: Vec::new(),
+            routes: Value::Array(Vec::new()),
+            readiness: Readiness::Normal,
+            once_complete: false,
+            stopping: false,
+        })))
+    }
+
+    /// Changes what is known.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Reads what is known.
+    pub fn read<T>(&self, read: impl FnOnce(&Status) -> T) -> T {
+        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Status {
+    /// `/status`
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let draining: Vec<Value> = self
+            .draining
+            .iter()
+            .map(|(generation, workers)| json!({ "generation": generation, "workers": workers }))
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "abi": format!("{}.{}", swapgate_abi::ABI_MAJOR, swapgate_abi::ABI_MINOR),
+            "uptime_s": self.started.elapsed().as_secs(),
+            "workers": self.workers,
+            "generation": self.generation,
+            "draining": draining,
+            "listeners": self.listeners,
+            "last_change": self.last_change,
+            "pending": self.pending,
+            "ready": self.ready(),
+            "degraded": self.degraded,
+            "notes": self.notes,
+            "refused": self.refused,
+            "stuck": self.stuck,
+        })
+    }
+
+    /// Whether `/readyz` says yes.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        let complete = self.degraded.is_empty();
+        let serves =
+            self.generation > 0 && self.once_complete && !self.global_missing && !self.stopping;
+        match self.readiness {
+            Readiness::Normal => serves,
+            Readiness::Strict => serves && complete,
+        }
+    }
+}
+
+/// `/routes`: every route with the plugins that run on it, in their order.
+#[must_use]
+pub fn routes(config: &Config, snapshot: &Snapshot) -> Value {
+    let one = |(route, built): (&crate::config::ready::Route, &crate::snapshot::Route)| {
+        let plugins: Vec<Value> = built
+            .plan
+            .chain
+            .links()
+            .iter()
+            .map(|link| {
+                let identity = link.instance.identity();
+                json!({ "id": identity.id, "version": identity.version, "digest": identity.digest, "priority": link.priority })
+            })
+            .collect();
+        json!({
+            "name": &*route.name,
+            "service": config.services.get(route.service).map(|service| &*service.name),
+            "hosts": route.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "paths": route.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "methods": route.methods.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "priority": route.priority,
+            "plugins": plugins,
+            "unavailable": built.plan.unavailable,
+        })
+    };
+    config
+        .routes
+        .iter()
+        .zip(&snapshot.routes)
+        .map(one)
+        .collect()
+}
+
+/// Whether a global use has no instance.
+#[must_use]
+pub fn global_missing(config: &Config, resolved: &[Resolved]) -> bool {
+    let global: &[PluginUse] = &config.plugins;
+    resolved.iter().take(global.len()).any(Result::is_err)
+}

@@ -1,0 +1,237 @@
+//! Joins the rooms: everything from a configuration file to a drained process.
+//!
+//! `main` and the tests start exactly this.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::admin::{self, Admin};
+use crate::config::{self, ConfigError, Source, System};
+use crate::control::apply::{Control, Start, StartError, cannot_bind};
+use crate::control::events::Event;
+use crate::control::folder::Folder;
+use crate::control::status::Board;
+use crate::control::watch::{Watch, signals};
+use crate::listener::bind::bind_one;
+use crate::plugin::Refusal;
+use crate::plugin::catalog::{Catalog, Settings};
+
+/// How often the folder is looked at without an event: the system may lose some.
+const RESCAN: Duration = Duration::from_secs(10);
+/// Events that come in this time count as one: an editor's save is several.
+const MERGE: Duration = Duration::from_millis(20);
+
+/// What to serve.
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Where to write the bound addresses once everything serves.
+    pub announce: Option<PathBuf>,
+    /// The gateway's own executable, which preflights start.
+    pub exe: PathBuf,
+}
+
+/// Why the gateway does not serve.
+#[derive(Debug)]
+pub enum Error {
+    /// The configuration is wrong: all of it.
+    Config(Vec<ConfigError>),
+    /// The state folder cannot be used.
+    State(Refusal),
+    /// Anything else, in one sentence.
+    Other(String),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// What keeps it from serving.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let source = Source::read(&options.config).map_err(|error| Error::Config(vec![error]))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("control")
+        .build()
+        .map_err(|error| Error::Other(format!("cannot start the control thread: {error}")))?;
+    LocalSet::new().block_on(&runtime, serve(options, source))
+}
+
+async fn serve(options: &Options, source: Source) -> Result<(), Error> {
+    let config = config::load(&source, &System).map_err(Error::Config)?;
+    let (events, mut seen) = unbounded_channel();
+    // Before anything that takes time, so that a signal at a bad moment is never the default one.
+    let stop = signals(events.clone())
+        .map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
+    let stop = std::pin::pin!(stop);
+    let admin_socket = bind_one(config.admin.address).and_then(tokio::net::TcpListener::from_std).map_err(|error| {
+        Error::Other(format!("the admin listener cannot bind {}: {error}; end what listens there, or choose another address", config.admin.address))
+    })?;
+    let admin_address = admin_socket.local_addr().unwrap_or(config.admin.address);
+    make_folder(&config.plugins_dir)?;
+    let catalog = Catalog::new(Settings {
+        state_dir: config.state_dir.clone(),
+        exe: options.exe.clone(),
+        loader: config.loader.clone(),
+        workers: config.workers,
+    })
+    .map_err(Error::State)?;
+    let board = Board::new(config.workers);
+    let admin = Admin {
+        board: board.clone(),
+        images: catalog.view(),
+        token: config.admin.token.clone(),
+    };
+    let admin = spawn_local(admin::serve(admin_socket, admin));
+    let folder = Folder::new(config.plugins_dir.clone());
+    // Watching begins before the first look, so that nothing falls between the two.
+    let watch = Watch::start(&config.plugins_dir, &options.config, &events);
+    let start = Start {
+        file: options.config.clone(),
+        text: source.text,
+        config,
+        catalog,
+        folder,
+        board,
+    };
+    let mut stop = stop;
+    let control = tokio::select! {
+        biased;
+        signal = &mut stop => {
+            tracing::info!(target: "control", signal, "ended before it served");
+            return Ok(());
+        }
+        control = Control::start(start) => control.map_err(explain)?,
+    };
+    let mut control = control;
+    if let Some(path) = &options.announce {
+        announce(path, &control, admin_address)?;
+    }
+    let signal = tokio::select! {
+        biased;
+        signal = &mut stop => signal,
+        () = change(&mut control, &mut seen) => "the end of control",
+    };
+    drop(watch);
+    tracing::info!(target: "control", signal, "draining");
+    drain(control, stop).await;
+    admin.abort();
+    Ok(())
+}
+
+/// One change at a time; what happens meanwhile is merged into the next.
+async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>) {
+    let mut rescan = interval(RESCAN);
+    rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut again: Option<Instant> = None;
+    loop {
+        let mut due = Due::default();
+        tokio::select! {
+            event = seen.recv() => match event {
+                Some(event) => due.add(event),
+                None => return,
+            },
+            retired = control.catalog.retired() => {
+                if let Some(retired) = retired {
+                    control.catalog.on_retired(retired);
+                }
+                control.show();
+                continue;
+            }
+            _ = rescan.tick() => due.add(Event::Folder),
+            () = until(again), if again.is_some() => due.add(Event::Folder),
+        }
+        tokio::time::sleep(MERGE).await;
+        while let Ok(event) = seen.try_recv() {
+            due.add(event);
+        }
+        if let Some(asked) = due.config {
+            control.reload(asked).await;
+        }
+        if due.folder {
+            again = control.rescan().await.map(|wait| Instant::now() + wait);
+        }
+        control.show();
+    }
+}
+
+/// What is to be looked at.
+#[derive(Default)]
+struct Due {
+    folder: bool,
+    config: Option<bool>,
+}
+
+impl Due {
+    fn add(&mut self, event: Event) {
+        match event {
+            Event::Folder => self.folder = true,
+            Event::Config { asked } => self.config = Some(asked || self.config == Some(true)),
+        }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lets running exchanges end, up to the limit; another signal ends the wait.
+async fn drain(control: Control, again: impl Future<Output = &'static str>) {
+    control.board.update(|status| status.stopping = true);
+    let limit = control.shutdown_limit();
+    let calls = control.call_timeout();
+    let finished = tokio::select! {
+        () = control.drained() => true,
+        () = tokio::time::sleep(limit) => false,
+        _ = again => false,
+    };
+    if finished {
+        // Every exchange is over; now the instances may be.
+        control.end(calls).await;
+        tracing::info!(target: "control", "drained");
+    } else {
+        tracing::warn!(target: "control", "exchanges were still running after {limit:?}, ending them");
+    }
+}
+
+fn explain(error: StartError) -> Error {
+    match error {
+        StartError::Config(errors) => Error::Config(errors),
+        StartError::Bind(listener, error) => Error::Other(cannot_bind(&listener, &error)),
+        StartError::System(error) => Error::Other(format!("cannot start the workers: {error}")),
+    }
+}
+
+/// Makes the plugins folder where there is none, so that it can be watched; nobody else may write to it.
+fn make_folder(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    if path.exists() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path);
+    made.map_err(|error| {
+        let path = path.display();
+        Error::Other(format!("cannot make the plugins folder {path}: {error}; make it, or name another as plugins_dir"))
+    })
+}
+
+/// Writes where everything listens: written aside and renamed, so that a reader sees all of it or nothing.
+fn announce(path: &Path, control: &Control, admin: std::net::SocketAddr) -> Result<(), Error> {
+    let listeners = control.board.read(|status| status.listeners.clone());
+    let document = json!({ "pid": std::process::id(), "listeners": listeners, "admin": admin });
+    let aside = path.with_extension("part");
+    let written: io::Result<()> = std::fs::write(&aside, format!("{document}\n"))
+        .and_then(|()| std::fs::rename(&aside, path));
+    written.map_err(|error| Error::Other(format!("cannot write {}: {error}", path.display())))
+}
