@@ -9,6 +9,8 @@
 //! | 2 | the configuration is wrong, with every error on stderr; or the arguments are (clap's own code) |
 
 mod check;
+mod plugin;
+mod preflight;
 mod run;
 mod schema;
 
@@ -30,6 +32,11 @@ enum Command {
     Run(run::Args),
     /// Check a configuration file without serving it.
     Check(check::Args),
+    /// Look after plugin files.
+    Plugin(plugin::Args),
+    /// Try a plugin in a child process; the gateway calls this itself.
+    #[command(hide = true)]
+    Preflight,
     /// Print the JSON Schema of the configuration file.
     Schema,
 }
@@ -49,6 +56,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Plugin(args) => plugin::run(&args),
+            Command::Preflight => preflight::run(),
             Command::Schema => schema::run(),
         }
     }

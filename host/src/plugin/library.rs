@@ -299,11 +299,10 @@ fn dlopen_text(error: &libloading::Error, path: &Path) -> String {
 fn one_line(text: &str) -> String {
     const LIMIT: usize = 600;
     let words: Vec<&str> = text.split_whitespace().collect();
-    let mut line = words.join(" ");
-    if line.len() > LIMIT {
-        let cut = line.floor_char_boundary(LIMIT);
-        line.truncate(cut);
-        line.push_str("...");
+    let line = words.join(" ");
+    if line.chars().count() <= LIMIT {
+        return line;
     }
-    line
+    let start: String = line.chars().take(LIMIT).collect();
+    format!("{start}...")
 }

@@ -15,8 +15,8 @@ pub struct Refusal {
     pub step: Step,
     /// The file as the operator knows it, never the private copy.
     pub file: Arc<str>,
-    /// What is wrong.
-    pub reason: Reason,
+    /// What is wrong. Boxed, so that carrying it up costs the good case nothing.
+    pub reason: Box<Reason>,
 }
 
 impl Refusal {
@@ -26,7 +26,7 @@ impl Refusal {
         Self {
             step,
             file: file.into(),
-            reason,
+            reason: Box::new(reason),
         }
     }
 

@@ -91,6 +91,27 @@ pub fn scan(folder: &Path, permissions: Permissions) -> io::Result<Scan> {
     Ok(scan)
 }
 
+/// One file by itself, wherever it lies: for the command line.
+///
+/// # Errors
+/// It is not there, or is no regular file.
+pub fn entry(path: &Path) -> Result<FolderEntry, Reason> {
+    let broken = |error: io::Error| Reason::Io {
+        action: "open it".to_owned(),
+        error: error.to_string(),
+    };
+    let resolved = path.canonicalize().map_err(broken)?;
+    let metadata = resolved.symlink_metadata().map_err(broken)?;
+    if !metadata.is_file() {
+        return Err(Reason::NotRegular);
+    }
+    Ok(FolderEntry {
+        path: path.to_owned(),
+        resolved,
+        file: FileId::of(&metadata),
+    })
+}
+
 /// How much longer to wait for a file in state `now`, which had state `before` when it was last looked at, at `since`.
 /// None: it is settled.
 #[must_use]

@@ -323,7 +323,7 @@ fn copy_table(theirs: *const SgPlugin) -> Result<SgPlugin, Reason> {
     }
     // SAFETY: the pointer must lead to at least four readable bytes. It is not null and aligned, and the contract says
     // that the table begins with its size and is kept until `unload` returned.
-    let size = unsafe { (&raw const (*theirs).struct_size).read() };
+    let size = unsafe { theirs.cast::<u32>().read() };
     // Until 1.0 minors are equal, so a shorter table is a mistake and not an older plugin.
     if (size as usize) < size_of::<SgPlugin>() {
         return Err(wrong(&format!(

@@ -252,7 +252,7 @@ impl<'a> File<'a> {
             "an object file"
         } else if kind == elf::ET_CORE {
             "a core dump"
-        } else if kind == elf::ET_EXEC || flags & u64::from(elf::DF_1_PIE.0) != 0 {
+        } else if kind == elf::ET_EXEC || flags & elf::DF_1_PIE.0 != 0 {
             "an executable"
         } else if kind != elf::ET_DYN {
             "an ELF file of an unknown kind"
@@ -361,7 +361,7 @@ impl<'a> File<'a> {
             pins.push(Pin::ThreadLocals);
         }
         let flags = self.value(elf::DT_FLAGS_1).unwrap_or(0);
-        if flags & u64::from(elf::DF_1_NODELETE.0) != 0 {
+        if flags & elf::DF_1_NODELETE.0 != 0 {
             pins.push(Pin::NoDelete);
         }
         if self

@@ -185,7 +185,7 @@ fn a_file_that_changes_is_not_taken() {
         .stage
         .stage(&entry, Permissions::Strict)
         .expect_err("refused");
-    assert_eq!(refusal.reason, Reason::Changing);
+    assert_eq!(*refusal.reason, Reason::Changing);
 
     // Overwritten while it is read: a pipe lets the test write at the right moment.
     let (mut reader, mut writer) = (File::open("/dev/zero").expect("zeros"), Vec::new());

@@ -1,0 +1,181 @@
+//! `swapgate plugin check FILE`: would the gateway take this file?
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde::Serialize;
+use swapgate::config::ready::Permissions;
+use swapgate::plugin::fit::Fit;
+use swapgate::plugin::inspect::Unload;
+use swapgate::plugin::preflight::{Preflight, Report, Verdicts};
+use swapgate::plugin::refusal::{Reason, Refusal, Step};
+use swapgate::plugin::settle;
+use swapgate::plugin::stage::Stage;
+
+use super::{FAILED, Format, print};
+
+/// How long one step of the preflight may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Inspect a plugin file, then try it in a child process. Exit code 0: fit, 1: refused.
+    Check {
+        /// The plugin file.
+        file: PathBuf,
+        /// How the result is printed.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+}
+
+/// Does what was asked.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let Command::Check { file, format } = &args.command;
+    let outcome = Scratch::new(file).and_then(|scratch| check(file, &scratch));
+    let code = match (format, &outcome) {
+        (Format::Text, Ok(checked)) => print(&text(file, checked)),
+        (Format::Text, Err(refusal)) => {
+            eprintln!("refused ({}): {refusal}", refusal.step);
+            FAILED
+        }
+        (Format::Json, Ok(checked)) => print(&json(checked)),
+        (Format::Json, Err(refusal)) => print(&json(&Refused {
+            fit: false,
+            refusal,
+        }))
+        .max(FAILED),
+    };
+    ExitCode::from(code)
+}
+
+/// What is known about a file that is fit.
+#[derive(Serialize)]
+struct Checked {
+    fit: bool,
+    id: String,
+    version: String,
+    digest: String,
+    abi: String,
+    sdk: String,
+    toolchain: String,
+    unload: Unload,
+    #[serde(flatten)]
+    report: Report,
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    fit: bool,
+    #[serde(flatten)]
+    refusal: &'a Refusal,
+}
+
+/// A private folder for the copy, gone when the check is over.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(file: &Path) -> Result<Self, Refusal> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = std::env::temp_dir().join(format!("swapgate-check-{}", std::process::id()));
+        // Not recursive: it must not have been there, for somebody else may have made it.
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => Ok(Self(path)),
+            Err(error) => {
+                let action = format!("make the folder {} for a copy", path.display());
+                let error = error.to_string();
+                let reason = Reason::Io { action, error };
+                Err(Refusal::new(Step::Stage, shown(file), reason))
+            }
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn check(file: &Path, scratch: &Scratch) -> Result<Checked, Refusal> {
+    let stage = Stage::prepare(&scratch.0)?;
+    let entry =
+        settle::entry(file).map_err(|reason| Refusal::new(Step::Stage, shown(file), reason))?;
+    // A file on its way from a build may well be writable by a group; the folder it will lie in is not known here.
+    let fit = Fit::inspect(stage.stage(&entry, Permissions::Relaxed)?)?;
+    let broken = |error: std::io::Error| {
+        let error = error.to_string();
+        fit.refuse(Step::Preflight, Reason::PreflightBroken { error })
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(broken)?;
+    let exe = std::env::current_exe().map_err(broken)?;
+    let preflight = Preflight::new(&exe, TIMEOUT);
+    let verdict = runtime.block_on(preflight.run(&fit, &[], &Verdicts::none()))?;
+    let identity = fit.identity();
+    let descriptor = fit.inspected.descriptor;
+    Ok(Checked {
+        fit: true,
+        id: identity.id,
+        version: identity.version,
+        digest: identity.digest,
+        abi: format!("{}.{}", descriptor.abi_major, descriptor.abi_max_minor),
+        sdk: descriptor.sdk,
+        toolchain: descriptor.toolchain,
+        unload: fit.inspected.unload,
+        report: verdict.report,
+    })
+}
+
+fn shown(file: &Path) -> String {
+    file.display().to_string()
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value)
+        .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
+}
+
+fn text(file: &Path, checked: &Checked) -> String {
+    let hooks = match checked.report.hooks.as_slice() {
+        [] => "none".to_owned(),
+        hooks => hooks.join(", "),
+    };
+    let unload = match &checked.unload {
+        Unload::Allowed if !checked.report.stays => "when nobody uses it any more".to_owned(),
+        Unload::Allowed => "never: the plugin asks to stay".to_owned(),
+        Unload::Resident(pins) => {
+            let pins: Vec<String> = pins.iter().map(ToString::to_string).collect();
+            format!("never: {}", pins.join("; "))
+        }
+    };
+    let schema = match checked.report.schema {
+        Some(_) => "shipped",
+        None => "none, anything goes",
+    };
+    let mut lines = vec![
+        format!("{}: fit", file.display()),
+        format!("  plugin    {} {}", checked.id, checked.version),
+        format!("  digest    {}", checked.digest),
+        format!(
+            "  contract  {} ({}, {})",
+            checked.abi, checked.sdk, checked.toolchain
+        ),
+        format!("  hooks     {hooks}, priority {}", checked.report.priority),
+        format!("  schema    {schema}"),
+        format!("  unmapped  {unload}"),
+    ];
+    let notes = checked.report.notes.iter();
+    lines.extend(notes.map(|note| format!("  note      {note}")));
+    lines.join("\n")
+}
