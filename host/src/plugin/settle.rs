@@ -122,14 +122,15 @@ pub fn wait_for(now: FileId, before: FileId, quiet_for: Duration) -> Option<Dura
     QUIET.checked_sub(quiet_for).filter(|left| !left.is_zero())
 }
 
-/// For how long a file has been quiet at `now`, by its own times. A clock that was set back counts as not at all.
+/// For how long a file has been quiet at `now`. The time of change counts, not that of modification, which a copy may
+/// bring along from elsewhere. A clock that was set back counts as not at all.
 #[must_use]
 pub fn quiet_for(file: FileId, now: SystemTime) -> Duration {
     let now = now
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     let now = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
-    let age = now.saturating_sub(file.modified_ns.max(file.changed_ns));
+    let age = now.saturating_sub(file.changed_ns);
     Duration::from_nanos(u64::try_from(age.max(0)).unwrap_or(u64::MAX))
 }
 

@@ -7,11 +7,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::config::ready::Permissions;
 use crate::plugin::image::Digest;
 use crate::plugin::refusal::{Reason, Refusal, Step, Who};
-use crate::plugin::settle::{FileId, FolderEntry};
+use crate::plugin::settle::{self, FileId, FolderEntry};
 
 /// Bytes a plugin file may have.
 pub const SIZE_LIMIT: u64 = 512 << 20;
@@ -106,6 +107,7 @@ impl Stage {
                 limit: SIZE_LIMIT,
             });
         }
+        come_to_rest(&source, FileId::of(&before))?;
         let aside = self.images.join(format!("aside-{}-{}", self.run, unique()));
         let written = Aside::write(aside, &mut source, before.size())?;
         // Both the open file and whatever the name leads to now must be what they were: a file written to while it was
@@ -229,6 +231,21 @@ fn open(path: &Path) -> Result<File, Reason> {
             Some(libc::ELOOP) => Reason::Changing,
             _ => broken("open it", &error),
         })
+}
+
+/// Waits until the file has been quiet for long enough. File times advance in steps of milliseconds, so of a file that
+/// was just written to they cannot tell whether it was written to again while it was read.
+fn come_to_rest(file: &File, before: FileId) -> Result<(), Reason> {
+    let quiet = settle::quiet_for(before, SystemTime::now());
+    let Some(left) = settle::wait_for(before, before, quiet) else {
+        return Ok(());
+    };
+    std::thread::sleep(left);
+    if FileId::of(&metadata(file)?) == before {
+        Ok(())
+    } else {
+        Err(Reason::Changing)
+    }
 }
 
 fn metadata(file: &File) -> Result<Metadata, Reason> {
