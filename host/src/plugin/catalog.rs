@@ -5,12 +5,15 @@
 //! instance, wherever that happens: it arrives at [`Catalog::retired`], and [`Catalog::on_retired`] sends `destroy`, then
 //! `unload`, to the thread for foreign calls. Neither ever waits for a plugin.
 
+mod activate;
+mod configure;
 mod report;
 mod slot;
+mod view;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -21,7 +24,7 @@ use crate::plugin::fit::Fit;
 use crate::plugin::foreign::Foreign;
 use crate::plugin::image::{Digest, Image, ImageKey, Retired};
 use crate::plugin::instance::{ConfigHash, Instance};
-use crate::plugin::library::{self, Loaded};
+use crate::plugin::library::Loaded;
 use crate::plugin::preflight::{Preflight, Verdict, Verdicts};
 use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::settle::FolderEntry;
@@ -30,9 +33,7 @@ use crate::plugin::stage::Stage;
 pub use report::{ImageReport, InstanceReport};
 use slot::Slot;
 pub use slot::State;
-
-/// From this many resident images on, every activation warns.
-const WARN_AT: usize = 64;
+pub use view::View;
 
 /// What a catalog is made with.
 #[derive(Debug, Clone)]
@@ -62,33 +63,6 @@ pub struct Catalog {
     /// Calls of `destroy` and `unload` on their way.
     ending: JoinSet<()>,
     view: View,
-}
-
-/// What the admin API reads, at any time, also while the catalog waits for a plugin.
-#[derive(Clone, Default)]
-pub struct View(Arc<Mutex<Seen>>);
-
-#[derive(Default)]
-struct Seen {
-    slots: Vec<Arc<Slot>>,
-    instances: Vec<(ImageKey, Weak<Instance>)>,
-}
-
-impl View {
-    /// Everything there is to know about images.
-    #[must_use]
-    pub fn report(&self) -> Vec<ImageReport> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let live: Vec<(ImageKey, Arc<Instance>)> = seen
-            .instances
-            .iter()
-            .filter_map(|(key, instance)| Some((*key, instance.upgrade()?)))
-            .collect();
-        seen.slots
-            .iter()
-            .map(|slot| report::of(slot, &live))
-            .collect()
-    }
 }
 
 impl Catalog {
@@ -167,139 +141,6 @@ impl Catalog {
             }
         }
         verdict
-    }
-
-    /// The image of a file: the one in use, a resident one entered again, or a new one.
-    ///
-    /// # Errors
-    /// It cannot be loaded, or there are too many.
-    pub async fn activate(&mut self, fit: &Arc<Fit>) -> Result<Arc<Image>, Refusal> {
-        let key = fit.key();
-        let refuse = |reason| fit.refuse(Step::Load, reason);
-        let slot = Arc::clone(
-            self.slots
-                .entry(key)
-                .or_insert_with(|| Arc::new(Slot::new(Arc::clone(fit)))),
-        );
-        // While `unload` runs this waits for its end, which its deadline bounds.
-        let mut life = slot.life.lock().await;
-        if let Some(image) = life.image.upgrade() {
-            return Ok(image);
-        }
-        if let Some(loaded) = life.loaded.clone() {
-            // Its last instance has just gone and `unload` was not called yet: back into use, nothing to call.
-            let image = Image::new(loaded, self.queue.clone());
-            life.image = Arc::downgrade(&image);
-            slot.advance(State::Loaded);
-            return Ok(image);
-        }
-        if let Some(hook) = slot.stuck_in() {
-            let seconds = self.loader.call_timeout.as_secs();
-            return Err(refuse(Reason::Stuck { hook, seconds }));
-        }
-        if life.mapped.is_none() {
-            self.has_room(&key, fit).map_err(refuse)?;
-        }
-        let loaded = slot
-            .load(&mut life, &self.foreign, self.loader.call_timeout)
-            .await
-            .map_err(refuse)?;
-        if loaded.table().flags.one_image_only
-            && let Some(other) = self.only_image_beside(&key)
-        {
-            let plugin = fit.inspected.descriptor.id.clone();
-            slot.advance(State::Retired);
-            let (foreign, deadline) = (&self.foreign, self.loader.call_timeout);
-            slot.finish(&mut life, loaded, foreign, deadline, self.loader.unload)
-                .await;
-            return Err(refuse(Reason::OneImageOnly { plugin, other }));
-        }
-        let image = Image::new(Arc::clone(&loaded), self.queue.clone());
-        life.loaded = Some(loaded);
-        life.image = Arc::downgrade(&image);
-        slot.advance(State::Loaded);
-        Ok(image)
-    }
-
-    /// The instance of an image with a configuration: the one that is still alive, or a new one.
-    ///
-    /// # Errors
-    /// `configure` refuses, panics or does not return.
-    pub async fn configure(
-        &mut self,
-        image: &Arc<Image>,
-        config: &str,
-    ) -> Result<Arc<Instance>, Refusal> {
-        let (Some(slot), Some(loaded)) = (self.slot_of(image), image.loaded()) else {
-            let file = image.identity().id.clone();
-            return Err(Refusal::new(Step::Configure, file, Reason::ShuttingDown));
-        };
-        let hash = ConfigHash::of(slot.key.digest, config);
-        let key = (slot.key, hash);
-        if let Some(instance) = self.instances.get(&key).and_then(Weak::upgrade) {
-            return Ok(instance);
-        }
-        let refuse = |reason| slot.refuse(Step::Configure, reason);
-        let (call, config) = (Arc::clone(loaded), config.to_owned());
-        let raw = slot
-            .call(
-                &self.foreign,
-                "configure",
-                self.loader.call_timeout,
-                move || call.table().configure(call.mapped().host(), &config),
-            )
-            .await
-            .map_err(refuse)?
-            .map_err(|error| {
-                refuse(error.reason("configure", |text| Reason::ConfigRefused { text }))
-            })?;
-        let instance = Arc::new(library::instance(
-            Arc::clone(image),
-            loaded,
-            raw,
-            hash,
-            self.workers,
-        ));
-        self.instances
-            .retain(|_, instance| instance.strong_count() > 0);
-        self.instances.insert(key, Arc::downgrade(&instance));
-        slot.advance(State::Configured);
-        self.share();
-        Ok(instance)
-    }
-
-    /// Tells an instance that it is about to serve; does nothing the second time.
-    ///
-    /// # Errors
-    /// `start` fails, panics or does not return.
-    pub async fn start(&mut self, instance: &Arc<Instance>) -> Result<(), Refusal> {
-        let Some(image) = instance.image().filter(|_| instance.claim_start()) else {
-            return Ok(());
-        };
-        let (Some(slot), Some(loaded)) = (self.slot_of(image), image.loaded()) else {
-            return Ok(());
-        };
-        let refuse = |reason| slot.refuse(Step::Start, reason);
-        let (call, raw) = (Arc::clone(loaded), instance.raw_instance());
-        let started = slot
-            .call(
-                &self.foreign,
-                "start",
-                self.loader.call_timeout,
-                move || call.table().start(raw),
-            )
-            .await
-            .map_err(refuse)
-            .and_then(|outcome| {
-                outcome.map_err(|error| {
-                    refuse(error.reason("start", |text| Reason::StartFailed { text }))
-                })
-            });
-        if started.is_err() {
-            // It must not be found again as one that serves: the next attempt makes a new instance.
-            self.instances.remove(&(slot.key, instance.config()));
-        }
-        started
     }
 
     /// Says which images the published snapshot names: they are active, others in use drain.
@@ -403,49 +244,12 @@ impl Catalog {
 
     /// Shows what is known now.
     fn share(&self) {
-        let mut seen = self.view.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.slots = self.slots.values().cloned().collect();
-        seen.instances = self
-            .instances
-            .iter()
-            .map(|((key, _), instance)| (*key, Weak::clone(instance)))
-            .collect();
+        self.view.show(&self.slots, &self.instances);
     }
 
     fn slot_of(&self, image: &Image) -> Option<Arc<Slot>> {
         let key = key_of(image.loaded()?);
         self.slots.get(&key).cloned()
-    }
-
-    /// Counts the distinct images that are mapped; one more must fit under the cap.
-    fn has_room(&self, key: &ImageKey, fit: &Fit) -> Result<(), Reason> {
-        let mapped = self
-            .slots
-            .iter()
-            .filter(|(other, slot)| *other != key && slot.is_mapped())
-            .count();
-        if mapped >= self.loader.max_images {
-            return Err(Reason::TooManyImages {
-                limit: self.loader.max_images,
-            });
-        }
-        if mapped >= WARN_AT {
-            tracing::warn!(
-                mapped,
-                max_images = self.loader.max_images,
-                plugin = %fit.inspected.descriptor.id,
-                "many images are mapped; a graceful restart would let go of those that serve nobody"
-            );
-        }
-        Ok(())
-    }
-
-    fn only_image_beside(&self, key: &ImageKey) -> Option<String> {
-        self.slots
-            .iter()
-            .filter(|(other, slot)| *other != key && slot.is_mapped())
-            .find(|(_, slot)| slot.is_only_one())
-            .map(|(_, slot)| slot.label())
     }
 }
 

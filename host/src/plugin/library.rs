@@ -122,12 +122,13 @@ impl fmt::Debug for Library {
     }
 }
 
-/// A mapped library and the host table it is given. Dropping it leaves the library mapped.
+/// A mapped library and the host table it is given. Dropping it leaves both where they are.
 pub struct Mapped {
     digest: Digest,
     identity: Arc<ImageIdentity>,
     door: Door,
-    host: Box<HostTable>,
+    /// Freed only after unmapping: threads of the plugin may look at it for as long as its code is there.
+    host: ManuallyDrop<Box<HostTable>>,
     library: Library,
 }
 
@@ -156,7 +157,7 @@ impl Mapped {
             digest,
             identity: Arc::clone(identity),
             door,
-            host: host_table(Arc::clone(identity)),
+            host: ManuallyDrop::new(host_table(Arc::clone(identity))),
         }))
     }
 
@@ -218,7 +219,7 @@ impl Mapped {
         // and it was the last one; what else could refer to the library, the catalog has ruled out by the file.
         unsafe { library.close() };
         // The destructors of the plugin have run now, and with them its last look at the host table.
-        drop(host);
+        drop(ManuallyDrop::into_inner(host));
         Ok(path)
     }
 }

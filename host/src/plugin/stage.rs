@@ -1,6 +1,8 @@
 //! Makes the private copy of a plugin file. The operator's file is never opened by the system's loader: it answers by
 //! path, so a replaced file would give the old code, and a file overwritten while it is mapped ends the process.
 
+mod permissions;
+
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,8 +13,10 @@ use std::time::SystemTime;
 
 use crate::config::ready::Permissions;
 use crate::plugin::image::Digest;
-use crate::plugin::refusal::{Reason, Refusal, Step, Who};
+use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::settle::{self, FileId, FolderEntry};
+
+pub use permissions::{admits, admits_folders};
 
 /// Bytes a plugin file may have.
 pub const SIZE_LIMIT: u64 = 512 << 20;
@@ -143,80 +147,6 @@ impl Stage {
         fs::rename(&written.path, &path)
             .map_err(|error| broken("rename the copy into place", &error))?;
         Ok(path)
-    }
-}
-
-/// Whether a file with this metadata may be a plugin.
-///
-/// # Errors
-/// Somebody else owns it or may write to it.
-pub fn admits(metadata: &Metadata, permissions: Permissions) -> Result<(), Reason> {
-    if !ours(metadata.uid()) {
-        return Err(Reason::OtherOwner {
-            uid: metadata.uid(),
-        });
-    }
-    let mode = metadata.mode() & 0o7777;
-    match writable_by(mode, permissions) {
-        None => Ok(()),
-        Some(who) => Err(Reason::WritableFile {
-            who,
-            mode,
-            fix: fix(permissions),
-        }),
-    }
-}
-
-/// Whether the folders from the one that holds `file` up to the plugins folder `root` keep others out: whoever may
-/// write to one of them can replace the file.
-///
-/// # Errors
-/// Somebody else owns one or may write to it.
-pub fn admits_folders(file: &Path, root: &Path, permissions: Permissions) -> Result<(), Reason> {
-    for folder in file.ancestors().skip(1) {
-        let metadata = fs::metadata(folder)
-            .map_err(|error| broken("look at the folder of the file", &error))?;
-        let mode = metadata.mode() & 0o7777;
-        let name = || folder.display().to_string();
-        if !ours(metadata.uid()) {
-            return Err(Reason::OtherFolderOwner {
-                folder: name(),
-                uid: metadata.uid(),
-            });
-        }
-        if let Some(who) = writable_by(mode, permissions) {
-            return Err(Reason::WritableFolder {
-                folder: name(),
-                who,
-                mode,
-                fix: fix(permissions),
-            });
-        }
-        if folder == root {
-            break;
-        }
-    }
-    Ok(())
-}
-
-fn ours(uid: u32) -> bool {
-    uid == 0 || uid == rustix::process::geteuid().as_raw()
-}
-
-fn writable_by(mode: u32, permissions: Permissions) -> Option<Who> {
-    if mode & 0o002 != 0 {
-        Some(Who::World)
-    } else if mode & 0o020 != 0 && permissions == Permissions::Strict {
-        Some(Who::Group)
-    } else {
-        None
-    }
-}
-
-fn fix(permissions: Permissions) -> String {
-    match permissions {
-        Permissions::Strict => "go-w".to_owned(),
-        Permissions::Relaxed => "o-w".to_owned(),
     }
 }
 

@@ -1,26 +1,20 @@
-//! Calls on the control side: entry, load, configure, start, destroy, unload. Unsafe: every function here crosses into
+//! Calls on the control side: load, configure, start, destroy, unload. Unsafe: every function here crosses into
 //! foreign code. All of them run on the thread for foreign calls, or in the preflight child.
 
 use std::ffi::c_void;
 use std::fmt;
 
 use swapgate_abi::{
-    ABI_MAJOR, ABI_MINOR, ConfigureFn, DestroyFn, EntryFn, LoadFn, PhaseFn, RequestEndFn,
-    SG_E_PANIC, SG_E_VERSION, SG_ENTRY_PREFLIGHT, SG_OK, SG_PLUGIN_ONE_IMAGE_ONLY,
-    SG_PLUGIN_OWNS_THREADS, SG_PLUGIN_RESIDENT, SgEntryArgs, SgEntryOut, SgErrorBuf, SgHost,
-    SgPlugin, SgStr, StartFn, UnloadFn,
+    ConfigureFn, DestroyFn, LoadFn, PhaseFn, RequestEndFn, SG_E_PANIC, SG_OK, SgErrorBuf, SgHost,
+    SgStr, StartFn, UnloadFn,
 };
 
 use super::bound::Bound;
-use super::host::ImageIdentity;
 use crate::context::{PHASES, Phase};
 use crate::plugin::refusal::Reason;
 
 /// Room for an error text of a plugin.
 const ERROR_ROOM: usize = 4096;
-/// Longest text (id, version, schema) that is read out of a plugin's table.
-const TEXT_LIMIT: usize = 1 << 20;
-const KNOWN_FLAGS: u32 = SG_PLUGIN_OWNS_THREADS | SG_PLUGIN_RESIDENT | SG_PLUGIN_ONE_IMAGE_ONLY;
 
 /// What a plugin calls its instance: a pointer only the plugin looks behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +71,11 @@ pub struct Table {
     pub schema: Option<String>,
     /// The request hooks.
     pub hooks: Hooks,
-    load: Option<LoadFn>,
-    unload: Option<UnloadFn>,
-    configure: Option<ConfigureFn>,
-    start: Option<StartFn>,
-    destroy: Option<DestroyFn>,
+    pub(super) load: Option<LoadFn>,
+    pub(super) unload: Option<UnloadFn>,
+    pub(super) configure: Option<ConfigureFn>,
+    pub(super) start: Option<StartFn>,
+    pub(super) destroy: Option<DestroyFn>,
 }
 
 /// What a plugin asks of the loader.
@@ -107,94 +101,6 @@ pub enum CallError {
 }
 
 impl Table {
-    /// Goes through the door: negotiates, then checks and copies the table.
-    ///
-    /// # Errors
-    /// The plugin refuses, or its table is wrong.
-    pub fn enter(
-        entry: EntryFn,
-        host: &SgHost,
-        identity: &ImageIdentity,
-        preflight: bool,
-    ) -> Result<Self, Reason> {
-        let args = SgEntryArgs {
-            struct_size: size_u32::<SgEntryArgs>(),
-            abi_major: ABI_MAJOR,
-            abi_min_minor: ABI_MINOR,
-            abi_max_minor: ABI_MINOR,
-            flags: if preflight { SG_ENTRY_PREFLIGHT } else { 0 },
-            reserved: 0,
-            features: 0,
-            host: &raw const *host,
-        };
-        let mut room = ErrorRoom::new();
-        let mut out = SgEntryOut {
-            struct_size: size_u32::<SgEntryOut>(),
-            abi_minor: 0,
-            plugin: std::ptr::null(),
-            error: room.buf(),
-        };
-        // SAFETY: the library is mapped and `args`, `out` and the error room live across the call; the caller made all
-        // three, and the host table behind `args.host` lives until `unload` returned.
-        let code = unsafe { entry(&raw const args, &raw mut out) };
-        room.take(out.error);
-        entered(code, &room, identity)?;
-        if out.abi_minor != ABI_MINOR {
-            return Err(wrong(&format!(
-                "it negotiated minor {} instead of {ABI_MINOR}",
-                out.abi_minor
-            )));
-        }
-        let plugin = copy_table(out.plugin)?;
-        Self::check(&plugin, identity)
-    }
-
-    fn check(plugin: &SgPlugin, identity: &ImageIdentity) -> Result<Self, Reason> {
-        equal("id", plugin.id, &identity.id)?;
-        equal("version", plugin.version, &identity.version)?;
-        if plugin.features_required != 0 {
-            return Err(wrong(&format!(
-                "it requires features {:#x}, of which this gateway has none",
-                plugin.features_required
-            )));
-        }
-        if plugin.flags & !KNOWN_FLAGS != 0 {
-            return Err(wrong(&format!("its flags {:#x} are unknown", plugin.flags)));
-        }
-        if plugin.request_body != 0 || plugin.response_body != 0 {
-            return Err(wrong(
-                "it asks for bodies, which contract 0.1 does not have",
-            ));
-        }
-        let hooks = Hooks {
-            rewrite: plugin.rewrite,
-            access: plugin.access,
-            header_filter: plugin.header_filter,
-            log: plugin.log,
-            request_end: plugin.request_end,
-        };
-        let has_more = plugin.start.is_some() || plugin.destroy.is_some();
-        if plugin.configure.is_none() && (has_more || !hooks.phases().is_empty()) {
-            return Err(wrong("it has hooks of an instance but no configure"));
-        }
-        let schema = text("config_schema", plugin.config_schema)?;
-        Ok(Self {
-            flags: Flags {
-                owns_threads: plugin.flags & SG_PLUGIN_OWNS_THREADS != 0,
-                resident: plugin.flags & SG_PLUGIN_RESIDENT != 0,
-                one_image_only: plugin.flags & SG_PLUGIN_ONE_IMAGE_ONLY != 0,
-            },
-            priority: plugin.priority,
-            schema: Some(schema).filter(|schema| !schema.trim().is_empty()),
-            hooks,
-            load: plugin.load,
-            unload: plugin.unload,
-            configure: plugin.configure,
-            start: plugin.start,
-            destroy: plugin.destroy,
-        })
-    }
-
     /// Calls `load`, if there is one.
     ///
     /// # Errors
@@ -291,100 +197,21 @@ impl fmt::Debug for Table {
     }
 }
 
-fn entered(code: i32, room: &ErrorRoom, identity: &ImageIdentity) -> Result<(), Reason> {
-    match code {
-        SG_OK => Ok(()),
-        // The descriptor agreed and the code does not: the plugin contradicts itself, its own words are all there is.
-        SG_E_VERSION => Err(Reason::EntryFailed {
-            text: format!("versions do not fit: {}", room.text_or("no reason given")),
-        }),
-        SG_E_PANIC => Err(Reason::Panicked {
-            hook: "sg_plugin_entry".to_owned(),
-            text: room.text_or("no text"),
-        }),
-        code => Err(Reason::EntryFailed {
-            text: format!(
-                "{}, code {code}, in {}@{}",
-                room.text_or("no reason given"),
-                identity.id,
-                identity.version
-            ),
-        }),
-    }
-}
-
-/// Copies what the plugin's table has; what an older, shorter one lacks is absent.
-fn copy_table(theirs: *const SgPlugin) -> Result<SgPlugin, Reason> {
-    if theirs.is_null() {
-        return Err(wrong("there is none: out.plugin is null"));
-    }
-    if !theirs.is_aligned() {
-        return Err(wrong("its address is not aligned"));
-    }
-    // SAFETY: the pointer must lead to at least four readable bytes. It is not null and aligned, and the contract says
-    // that the table begins with its size and is kept until `unload` returned.
-    let size = unsafe { theirs.cast::<u32>().read() };
-    // Until 1.0 minors are equal, so a shorter table is a mistake and not an older plugin.
-    if (size as usize) < size_of::<SgPlugin>() {
-        return Err(wrong(&format!(
-            "its struct_size is {size}, below {}",
-            size_of::<SgPlugin>()
-        )));
-    }
-    // SAFETY: the pointer must lead to a whole table. It says itself that it is large enough, and is kept as above.
-    Ok(unsafe { theirs.read() })
-}
-
-fn equal(what: &str, theirs: SgStr, descriptor: &str) -> Result<(), Reason> {
-    let found = text(what, theirs)?;
-    if found == descriptor {
-        return Ok(());
-    }
-    Err(wrong(&format!(
-        "its {what} is {found:?}, but the descriptor says {descriptor:?}"
-    )))
-}
-
-fn text(what: &str, theirs: SgStr) -> Result<String, Reason> {
-    if theirs.len == 0 {
-        return Ok(String::new());
-    }
-    if theirs.ptr.is_null() || theirs.len > TEXT_LIMIT {
-        return Err(wrong(&format!(
-            "its {what} is null or longer than {TEXT_LIMIT} bytes"
-        )));
-    }
-    // SAFETY: the pointer must lead to `len` readable bytes. It is not null, the length is sane, and the contract says
-    // that the table and what it points to are kept until `unload` returned; they are copied at once.
-    let bytes = unsafe { std::slice::from_raw_parts(theirs.ptr, theirs.len) };
-    String::from_utf8(bytes.to_vec()).map_err(|_| wrong(&format!("its {what} is not UTF-8")))
-}
-
-fn wrong(what: &str) -> Reason {
-    Reason::BadTable {
-        what: what.to_owned(),
-    }
-}
-
-fn size_u32<T>() -> u32 {
-    u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
-}
-
 /// Memory of ours that a plugin writes an error text to.
-struct ErrorRoom {
+pub(super) struct ErrorRoom {
     bytes: Box<[u8; ERROR_ROOM]>,
     len: usize,
 }
 
 impl ErrorRoom {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             bytes: Box::new([0; ERROR_ROOM]),
             len: 0,
         }
     }
 
-    fn buf(&mut self) -> SgErrorBuf {
+    pub(super) fn buf(&mut self) -> SgErrorBuf {
         SgErrorBuf {
             ptr: self.bytes.as_mut_ptr(),
             cap: ERROR_ROOM,
@@ -393,11 +220,11 @@ impl ErrorRoom {
     }
 
     /// Reads back how much was written; a plugin that claims more than there is gets what there is.
-    fn take(&mut self, buf: SgErrorBuf) {
+    pub(super) fn take(&mut self, buf: SgErrorBuf) {
         self.len = buf.len.min(ERROR_ROOM);
     }
 
-    fn text_or(&self, otherwise: &str) -> String {
+    pub(super) fn text_or(&self, otherwise: &str) -> String {
         let bytes = self.bytes.get(..self.len).unwrap_or(&[]);
         let text = String::from_utf8_lossy(bytes);
         let text: String = text

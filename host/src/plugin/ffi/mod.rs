@@ -2,13 +2,14 @@
 //!
 //! - [`host`]: what plugins call: the host table;
 //! - [`request`]: the hooks of an exchange;
-//! - [`control`]: entry, load, configure, start, destroy, unload.
+//! - [`control`]: load, configure, start, destroy, unload; `entry` goes through the door before.
 //!
 //! This room is one of the few that may use unsafe code. What it relies on: a hook pointer comes from a function table
 //! that `library` checked, and an instance keeps its image mapped for as long as it lives.
 
 mod bound;
 pub mod control;
+mod entry;
 pub mod host;
 pub mod request;
 mod view;

@@ -1,0 +1,93 @@
+//! From an image to instances that serve.
+
+use std::sync::{Arc, Weak};
+
+use super::Catalog;
+use super::slot::State;
+use crate::plugin::image::Image;
+use crate::plugin::instance::{ConfigHash, Instance};
+use crate::plugin::library;
+use crate::plugin::refusal::{Reason, Refusal, Step};
+
+impl Catalog {
+    /// The instance of an image with a configuration: the one that is still alive, or a new one.
+    ///
+    /// # Errors
+    /// `configure` refuses, panics or does not return.
+    pub async fn configure(
+        &mut self,
+        image: &Arc<Image>,
+        config: &str,
+    ) -> Result<Arc<Instance>, Refusal> {
+        let (Some(slot), Some(loaded)) = (self.slot_of(image), image.loaded()) else {
+            let file = image.identity().id.clone();
+            return Err(Refusal::new(Step::Configure, file, Reason::ShuttingDown));
+        };
+        let hash = ConfigHash::of(slot.key.digest, config);
+        let key = (slot.key, hash);
+        if let Some(instance) = self.instances.get(&key).and_then(Weak::upgrade) {
+            return Ok(instance);
+        }
+        let refuse = |reason| slot.refuse(Step::Configure, reason);
+        let (call, config) = (Arc::clone(loaded), config.to_owned());
+        let raw = slot
+            .call(
+                &self.foreign,
+                "configure",
+                self.loader.call_timeout,
+                move || call.table().configure(call.mapped().host(), &config),
+            )
+            .await
+            .map_err(refuse)?
+            .map_err(|error| {
+                refuse(error.reason("configure", |text| Reason::ConfigRefused { text }))
+            })?;
+        let instance = Arc::new(library::instance(
+            Arc::clone(image),
+            loaded,
+            raw,
+            hash,
+            self.workers,
+        ));
+        self.instances
+            .retain(|_, instance| instance.strong_count() > 0);
+        self.instances.insert(key, Arc::downgrade(&instance));
+        slot.advance(State::Configured);
+        self.share();
+        Ok(instance)
+    }
+
+    /// Tells an instance that it is about to serve; does nothing the second time.
+    ///
+    /// # Errors
+    /// `start` fails, panics or does not return.
+    pub async fn start(&mut self, instance: &Arc<Instance>) -> Result<(), Refusal> {
+        let Some(image) = instance.image().filter(|_| instance.claim_start()) else {
+            return Ok(());
+        };
+        let (Some(slot), Some(loaded)) = (self.slot_of(image), image.loaded()) else {
+            return Ok(());
+        };
+        let refuse = |reason| slot.refuse(Step::Start, reason);
+        let (call, raw) = (Arc::clone(loaded), instance.raw_instance());
+        let started = slot
+            .call(
+                &self.foreign,
+                "start",
+                self.loader.call_timeout,
+                move || call.table().start(raw),
+            )
+            .await
+            .map_err(refuse)
+            .and_then(|outcome| {
+                outcome.map_err(|error| {
+                    refuse(error.reason("start", |text| Reason::StartFailed { text }))
+                })
+            });
+        if started.is_err() {
+            // It must not be found again as one that serves: the next attempt makes a new instance.
+            self.instances.remove(&(slot.key, instance.config()));
+        }
+        started
+    }
+}
