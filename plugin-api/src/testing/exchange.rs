@@ -1,0 +1,240 @@
+//! What goes into the gateway in memory, and what comes out.
+
+use super::live::HeaderList;
+use crate::guest::response::Response;
+use crate::status::HostError;
+
+/// A step of an exchange that plugins take part in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Before routing.
+    Rewrite,
+    /// After routing.
+    Access,
+    /// The head of the answer.
+    HeaderFilter,
+    /// The end.
+    Log,
+    /// The very end.
+    RequestEnd,
+}
+
+/// A request to run through a plugin, as it is after routing, and what the upstream would answer.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    pub(super) method: String,
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) client_address: String,
+    pub(super) route: Option<String>,
+    pub(super) params: Vec<(String, String)>,
+    pub(super) headers: HeaderList,
+    pub(super) vars: Vec<(String, Vec<u8>)>,
+    pub(super) consumer: Option<String>,
+    pub(super) upstream: Response,
+    pub(super) global: bool,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Exchange {
+    /// `GET /` of a client at 192.0.2.1, on the route "test" with a global instance; the upstream answers 200.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            method: "GET".to_owned(),
+            host: "example.com".to_owned(),
+            path: "/".to_owned(),
+            query: String::new(),
+            client_address: "192.0.2.1".to_owned(),
+            route: Some("test".to_owned()),
+            params: Vec::new(),
+            headers: HeaderList::default(),
+            vars: Vec::new(),
+            consumer: None,
+            upstream: Response::new(200),
+            global: true,
+        }
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.method);
+        self
+    }
+
+    /// The host the client asked for.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// The path, with a query if there is a question mark.
+    #[must_use]
+    pub fn path(mut self, path: &str) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        path.clone_into(&mut self.path);
+        query.clone_into(&mut self.query);
+        self
+    }
+
+    /// The address of the client.
+    #[must_use]
+    pub fn client_address(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.client_address);
+        self
+    }
+
+    /// No route matches: the gateway answers 404, and `access` does not run.
+    #[must_use]
+    pub fn no_route(mut self) -> Self {
+        self.route = None;
+        self
+    }
+
+    /// The instance is attached to a service or a route, so `rewrite` does not run.
+    #[must_use]
+    pub fn scoped(mut self) -> Self {
+        self.global = false;
+        self
+    }
+
+    /// A parameter of the path pattern.
+    #[must_use]
+    pub fn param(mut self, name: &str, value: &str) -> Self {
+        self.params.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a header to the request.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.add(name, value.as_ref());
+        self
+    }
+
+    /// A variable an earlier plugin has set.
+    #[must_use]
+    pub fn var(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.vars.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The consumer an earlier plugin has named.
+    #[must_use]
+    pub fn consumer(mut self, consumer: &str) -> Self {
+        self.consumer = Some(consumer.to_owned());
+        self
+    }
+
+    /// What the upstream answers.
+    #[must_use]
+    pub fn upstream(mut self, response: Response) -> Self {
+        self.upstream = response;
+        self
+    }
+}
+
+/// A hook that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// In which phase.
+    pub phase: Phase,
+    /// How.
+    pub error: HostError,
+    /// Why, for the log.
+    pub text: String,
+}
+
+/// What became of an exchange.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) request: HeaderList,
+    pub(super) status: u16,
+    pub(super) response: HeaderList,
+    pub(super) body: Vec<u8>,
+    pub(super) reached_upstream: bool,
+    pub(super) consumer: Option<String>,
+    pub(super) vars: Vec<(String, Vec<u8>)>,
+    pub(super) failures: Vec<Failure>,
+}
+
+impl Outcome {
+    /// Whether the request went to the upstream.
+    #[must_use]
+    pub fn reached_upstream(&self) -> bool {
+        self.reached_upstream
+    }
+
+    /// The status the client got.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body the client got.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The method the upstream got.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path the upstream got.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The query the upstream got.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        &self.query
+    }
+
+    /// The values of a header of the request after the plugin, joined by ", ".
+    #[must_use]
+    pub fn request_header(&self, name: &str) -> Option<String> {
+        self.request.joined(name)
+    }
+
+    /// The values of a header of the answer, joined by ", ".
+    #[must_use]
+    pub fn response_header(&self, name: &str) -> Option<String> {
+        self.response.joined(name)
+    }
+
+    /// The consumer in the end.
+    #[must_use]
+    pub fn consumer(&self) -> Option<&str> {
+        self.consumer.as_deref()
+    }
+
+    /// A variable in the end.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<&[u8]> {
+        let mut vars = self.vars.iter();
+        vars.find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// The hooks that failed, in order.
+    #[must_use]
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+}

@@ -1,0 +1,2 @@
+#include "swapgate.h"
+int main(void) { return 0; }
