@@ -76,6 +76,7 @@
 //!
 //! - [`guest`]: the traits, the handles hooks get, the way they cross the line;
 //! - [`view`]: borrowed header values and lists;
+//! - [`header`]: which header names and values the gateway takes;
 //! - [`status`]: result codes and what they mean;
 //! - [`version`]: "may these two talk?", asked by plugin and gateway alike;
 //! - [`testing`]: the gateway in memory.
@@ -90,6 +91,7 @@
 #![deny(unsafe_code)]
 
 pub mod guest;
+pub mod header;
 pub mod status;
 pub mod testing;
 pub mod version;

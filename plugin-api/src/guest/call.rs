@@ -66,6 +66,17 @@ impl<'a> Raw<'a> {
         Ok(Value::new(unsafe { view::bytes(out) }))
     }
 
+    /// Writes one line to the gateway's log. The `log` crate is nicer.
+    ///
+    /// # Errors
+    ///
+    /// As `log` in the header.
+    pub fn log(&self, level: u32, text: &str) -> Result<(), HostError> {
+        let text = SgStr::new(text.as_bytes());
+        // SAFETY: the table is complete (new()); `text` is read during the call only.
+        HostError::check(unsafe { (self.table().log)(self.host, level, text) })
+    }
+
     /// The text of an attribute.
     ///
     /// # Errors

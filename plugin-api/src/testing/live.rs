@@ -11,6 +11,7 @@ use swapgate_abi::code::{
 
 use super::exchange::{Exchange, Phase};
 use crate::guest::response::Response;
+use crate::header::{self, check_name, is_token};
 use crate::status::HostError;
 
 /// Header values longer than this are refused.
@@ -19,20 +20,6 @@ const MAX_VARS: usize = 64;
 const MAX_VAR_NAME: usize = 128;
 const MAX_VAR_BYTES: usize = 64 * 1024;
 const MAX_CONSUMER: usize = 256;
-
-/// Framing and hop-by-hop headers, and Host.
-const FORBIDDEN: [&str; 10] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-];
 
 type Answer<T> = Result<T, HostError>;
 
@@ -306,31 +293,9 @@ impl Live {
     }
 }
 
-fn check_name(name: &str) -> Answer<()> {
-    if !is_token(name) {
-        return Err(HostError::Invalid);
-    }
-    let forbidden = |known: &&str| known.eq_ignore_ascii_case(name);
-    if FORBIDDEN.iter().any(forbidden) {
-        return Err(HostError::Forbidden);
-    }
-    Ok(())
-}
-
 fn check_value(value: &[u8]) -> Answer<()> {
     if value.len() > MAX_VALUE {
         return Err(HostError::TooLarge);
     }
-    let allowed = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
-    if value.iter().all(allowed) {
-        Ok(())
-    } else {
-        Err(HostError::Invalid)
-    }
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token(text: &str) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(token)
+    header::check_value(value)
 }
