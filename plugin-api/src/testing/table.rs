@@ -10,13 +10,13 @@ use std::thread::{self, ThreadId};
 
 use log::Level;
 use swapgate_abi::{
-    ExchangeTok, PhaseFn, ReleaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgHeader, SgHost,
-    SgPlugin, SgStr, code,
+    EntryFn, ExchangeTok, PhaseFn, ReleaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgHeader,
+    SgHost, SgPlugin, SgStr, code,
 };
 
-use super::LogLine;
 use super::exchange::{Exchange, Failure, Outcome, Phase};
 use super::live::{HeaderList, Live};
+use super::{Host, LogLine};
 use crate::guest::call::Running;
 use crate::guest::export::{self, Definition};
 use crate::guest::response::Response;
@@ -93,6 +93,24 @@ pub(super) struct Made(*mut c_void);
 
 impl Image {
     pub(super) fn enter(definition: &'static Definition) -> Result<Self, String> {
+        // SAFETY: enter_by() passes whole structures and a table that lives as long as the image.
+        Self::enter_by(|args, out| unsafe { export::entry(definition, args, out) })
+    }
+
+    /// Enters a plugin by the function it exports.
+    ///
+    /// # Safety
+    ///
+    /// `entry` keeps the contract, and its library stays loaded.
+    pub(super) unsafe fn enter_foreign(entry: EntryFn) -> Result<Self, String> {
+        // SAFETY: enter_by() passes whole structures and a table that lives as long as the image; the caller vouches for
+        // the function.
+        Self::enter_by(|args, out| unsafe { entry(args, out) })
+    }
+
+    fn enter_by(
+        entry: impl FnOnce(*const SgEntryArgs, *mut SgEntryOut) -> i32,
+    ) -> Result<Self, String> {
         let shared = Rc::new(Shared {
             state: Mutex::default(),
         });
@@ -114,8 +132,7 @@ impl Image {
             plugin: ptr::null(),
             error: room.buffer(),
         };
-        // SAFETY: both structures are whole, and the table lives as long as the image.
-        let code = unsafe { export::entry(definition, &raw const args, &raw mut out) };
+        let code = entry(&raw const args, &raw mut out);
         let error = out.error;
         room.check(code, &error)?;
         // SAFETY: entry answered SG_OK, so the table is there until unload.
@@ -271,6 +288,24 @@ impl Drop for Image {
             // SAFETY: every instance borrows the host, so all are destroyed.
             unsafe { unload(1000) };
         }
+    }
+}
+
+impl Host {
+    /// Loads a plugin by the entry function it exports, whatever language it is written in.
+    ///
+    /// # Errors
+    ///
+    /// Why the plugin refuses.
+    ///
+    /// # Safety
+    ///
+    /// `entry` keeps the contract of `swapgate.h`, and its library stays loaded for as long as the host lives.
+    pub unsafe fn from_entry(entry: EntryFn) -> Result<Self, String> {
+        // SAFETY: the caller vouches for it.
+        let image = unsafe { Image::enter_foreign(entry) }?;
+        image.load()?;
+        Ok(Self { image })
     }
 }
 

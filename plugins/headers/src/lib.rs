@@ -27,8 +27,8 @@ impl Plugin for Headers {
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
         Ok(Self {
-            request: Edits::validate(config.request, "request")?,
-            response: Edits::validate(config.response, "response")?,
+            request: Edits::validate(&config.request, "request")?,
+            response: Edits::validate(&config.response, "response")?,
         })
     }
 }

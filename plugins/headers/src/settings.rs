@@ -49,7 +49,7 @@ pub struct Edits {
 }
 
 impl Edits {
-    pub(crate) fn validate(raw: RawEdits, place: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn validate(raw: &RawEdits, place: &str) -> Result<Self, ConfigError> {
         let remove = raw.remove.iter().enumerate().map(|(index, name)| {
             check_name(name, &format!("{place}.remove[{index}]"))?;
             Ok(name.to_ascii_lowercase())
