@@ -4,7 +4,7 @@
 //! - [`handle`]: one typed handle per phase, so that what a phase does not allow does not compile;
 //! - [`call`]: the gateway's table, function by function;
 //! - [`mod@error`], [`response`]: what a hook gives back;
-//! - [`forward`]: log records and panics of this image go to the gateway's log;
+//! - `forward`: log records and panics of this image go to the gateway's log;
 //! - [`export`]: both doors, the table of hooks and the panic barrier.
 
 #[allow(unsafe_code, reason = "calls the functions of the gateway's table")]

@@ -1,57 +1,60 @@
-//! The line itself: the table the plugin calls, and the calls of its hooks.
+//! The table the plugin calls, and what its functions work on.
 
 use std::ffi::c_void;
-use std::fmt;
 use std::ptr;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use log::Level;
-use swapgate_abi::{
-    EntryFn, ExchangeTok, PhaseFn, ReleaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgHeader,
-    SgHost, SgPlugin, SgStr, code,
-};
+use swapgate_abi::{ExchangeTok, ReleaseFn, SgHeader, SgHost, SgStr, code};
 
-use super::exchange::{Exchange, Failure, Outcome, Phase};
-use super::live::{HeaderList, Live};
-use super::{Host, LogLine};
-use crate::guest::call::Running;
-use crate::guest::export::{self, Definition};
+use super::LogLine;
+use super::exchange::Exchange;
+use super::live::Live;
+use crate::guest::export;
 use crate::guest::response::Response;
-use crate::status::{HookResult, HostError};
+use crate::status::HostError;
 use crate::version::Range;
 use crate::view;
 
-/// Room for an error text.
-const ERROR_ROOM: usize = 4096;
-
 /// What the table's functions work on.
-struct Shared {
+#[derive(Default)]
+pub(super) struct Shared {
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    logs: Vec<LogLine>,
-    running: Option<Slot>,
+pub(super) struct State {
+    pub(super) logs: Vec<LogLine>,
+    pub(super) running: Option<Slot>,
 }
 
 /// The running exchange, and the state the plugin left in it.
-struct Slot {
+pub(super) struct Slot {
     token: ExchangeTok,
     thread: ThreadId,
-    live: Live,
-    state: Left,
+    pub(super) live: Live,
+    pub(super) state: Left,
     /// States that were replaced; released after the hook, for no host function calls back into the plugin.
-    replaced: Vec<Left>,
+    pub(super) replaced: Vec<Left>,
 }
 
 /// A state and its release function.
-struct Left {
+pub(super) struct Left {
     state: *mut c_void,
     release: Option<ReleaseFn>,
+}
+
+impl Slot {
+    pub(super) fn new(token: ExchangeTok, exchange: Exchange) -> Self {
+        Self {
+            token,
+            thread: thread::current().id(),
+            live: Live::new(exchange),
+            state: Left::NOTHING,
+            replaced: Vec::new(),
+        }
+    }
 }
 
 impl Left {
@@ -60,7 +63,7 @@ impl Left {
         release: None,
     };
 
-    fn release(self) {
+    pub(super) fn release(self) {
         if let Some(release) = self.release {
             // SAFETY: the plugin left the two together; self is used up, so this happens once.
             unsafe { release(self.state) };
@@ -69,359 +72,12 @@ impl Left {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An entered plugin.
-pub(super) struct Image {
-    plugin: SgPlugin,
-    host: Rc<SgHost>,
-    shared: Rc<Shared>,
-}
-
-impl fmt::Debug for Image {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Image").finish_non_exhaustive()
-    }
-}
-
-/// An instance pointer; made by the image it is used with, destroyed once.
-#[derive(Debug)]
-pub(super) struct Made(*mut c_void);
-
-impl Image {
-    pub(super) fn enter(definition: &'static Definition) -> Result<Self, String> {
-        // SAFETY: enter_by() passes whole structures and a table that lives as long as the image.
-        Self::enter_by(|args, out| unsafe { export::entry(definition, args, out) })
-    }
-
-    /// Enters a plugin by the function it exports.
-    ///
-    /// # Safety
-    ///
-    /// `entry` keeps the contract, and its library stays loaded.
-    pub(super) unsafe fn enter_foreign(entry: EntryFn) -> Result<Self, String> {
-        // SAFETY: enter_by() passes whole structures and a table that lives as long as the image; the caller vouches for
-        // the function.
-        Self::enter_by(|args, out| unsafe { entry(args, out) })
-    }
-
-    fn enter_by(
-        entry: impl FnOnce(*const SgEntryArgs, *mut SgEntryOut) -> i32,
-    ) -> Result<Self, String> {
-        let shared = Rc::new(Shared {
-            state: Mutex::default(),
-        });
-        let host = Rc::new(table(Rc::as_ptr(&shared).cast()));
-        let args = SgEntryArgs {
-            struct_size: export::size_of_u32::<SgEntryArgs>(),
-            abi_major: Range::CURRENT.major,
-            abi_min_minor: Range::CURRENT.min_minor,
-            abi_max_minor: Range::CURRENT.max_minor,
-            flags: 0,
-            reserved: 0,
-            features: 0,
-            host: Rc::as_ptr(&host),
-        };
-        let mut room = Room::new();
-        let mut out = SgEntryOut {
-            struct_size: export::size_of_u32::<SgEntryOut>(),
-            abi_minor: 0,
-            plugin: ptr::null(),
-            error: room.buffer(),
-        };
-        let code = entry(&raw const args, &raw mut out);
-        let error = out.error;
-        room.check(code, &error)?;
-        // SAFETY: entry answered SG_OK, so the table is there until unload.
-        let plugin = unsafe { *out.plugin };
-        Ok(Self {
-            plugin,
-            host,
-            shared,
-        })
-    }
-
-    pub(super) fn load(&self) -> Result<(), String> {
-        let Some(load) = self.plugin.load else {
-            return Ok(());
-        };
-        let mut room = Room::new();
-        let mut error = room.buffer();
-        // SAFETY: the table lives as long as the image; `error` has the room it says.
-        let code = unsafe { load(Rc::as_ptr(&self.host), &raw mut error) };
-        room.check(code, &error)
-    }
-
-    pub(super) fn configure(&self, config: &str) -> Result<Made, String> {
-        let Some(configure) = self.plugin.configure else {
-            return Err("the plugin has no configure".to_owned());
-        };
-        let mut room = Room::new();
-        let mut error = room.buffer();
-        let mut instance = ptr::null_mut();
-        let (host, config) = (Rc::as_ptr(&self.host), SgStr::new(config.as_bytes()));
-        // SAFETY: as load(); `config` is readable and `instance` writable during the call.
-        let code = unsafe { configure(host, config, &raw mut instance, &raw mut error) };
-        room.check(code, &error)?;
-        Ok(Made(instance))
-    }
-
-    pub(super) fn start(&self, made: &Made) -> Result<(), String> {
-        let Some(start) = self.plugin.start else {
-            return Ok(());
-        };
-        let mut room = Room::new();
-        let mut error = room.buffer();
-        // SAFETY: the instance is one of this image and not destroyed; `error` has the room it says.
-        let code = unsafe { start(made.0, &raw mut error) };
-        room.check(code, &error)
-    }
-
-    pub(super) fn destroy(&self, made: &Made) {
-        if let Some(destroy) = self.plugin.destroy {
-            // SAFETY: the one owner of the instance calls this in its drop, and nothing runs any more.
-            unsafe { destroy(made.0) };
-        }
-    }
-
-    pub(super) fn schema(&self) -> &str {
-        // SAFETY: the schema belongs to the plugin's table and stays until unload.
-        let bytes = unsafe { view::bytes(self.plugin.config_schema) };
-        std::str::from_utf8(bytes).unwrap_or_default()
-    }
-
-    pub(super) fn phases(&self) -> Vec<Phase> {
-        let plugin = &self.plugin;
-        [
-            (plugin.rewrite.is_some(), Phase::Rewrite),
-            (plugin.access.is_some(), Phase::Access),
-            (plugin.header_filter.is_some(), Phase::HeaderFilter),
-            (plugin.log.is_some(), Phase::Log),
-            (plugin.request_end.is_some(), Phase::RequestEnd),
-        ]
-        .into_iter()
-        .filter_map(|(present, phase)| present.then_some(phase))
-        .collect()
-    }
-
-    pub(super) fn logs(&self) -> Vec<LogLine> {
-        self.shared.lock().logs.clone()
-    }
-
-    /// One exchange, from the first hook to the release of its state.
-    pub(super) fn run(&self, made: &Made, exchange: Exchange) -> Outcome {
-        static TOKENS: AtomicU64 = AtomicU64::new(1);
-        // SAFETY: the table lives as long as the image.
-        let _running = unsafe { Running::enter(Rc::as_ptr(&self.host), 0) };
-        let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        let (upstream, global) = (exchange.upstream.clone(), exchange.global);
-        let routed = exchange.route.is_some();
-        self.shared.lock().running = Some(Slot {
-            token,
-            thread: thread::current().id(),
-            live: Live::new(exchange),
-            state: Left::NOTHING,
-            replaced: Vec::new(),
-        });
-        let mut walk = Walk {
-            image: self,
-            made,
-            token,
-            failures: Vec::new(),
-            panicked: false,
-        };
-        let mut answer = None;
-        if global {
-            answer = walk.request_hook(Phase::Rewrite, self.plugin.rewrite);
-        }
-        if answer.is_none() && routed {
-            answer = walk.request_hook(Phase::Access, self.plugin.access);
-        }
-        let reached_upstream = answer.is_none() && routed;
-        let answer = answer.unwrap_or_else(|| if routed { upstream } else { gateway(404) });
-        walk.response_hooks(&answer, reached_upstream);
-        let failures = walk.failures;
-        self.outcome(answer, failures)
-    }
-
-    /// Takes the exchange down and says what became of it.
-    fn outcome(&self, answer: Response, failures: Vec<Failure>) -> Outcome {
-        let running = self.shared.lock().running.take();
-        let Some(slot) = running else {
-            unreachable!("run() put the exchange there");
-        };
-        let Slot {
-            live,
-            state,
-            replaced,
-            ..
-        } = slot;
-        replaced.into_iter().for_each(Left::release);
-        state.release();
-        let (status, response) = live
-            .response
-            .unwrap_or_else(|| (answer.status, HeaderList::default()));
-        Outcome {
-            method: live.request.method,
-            path: live.request.path,
-            query: live.request.query,
-            request: live.request.headers,
-            status,
-            response,
-            body: answer.body,
-            reached_upstream: live.reached_upstream,
-            consumer: live.request.consumer,
-            vars: live.vars.into_iter().collect(),
-            failures,
-        }
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        // SAFETY: the table lives until the end of this function.
-        let _running = unsafe { Running::enter(Rc::as_ptr(&self.host), 0) };
-        if let Some(unload) = self.plugin.unload {
-            // SAFETY: every instance borrows the host, so all are destroyed.
-            unsafe { unload(1000) };
-        }
-    }
-}
-
-impl Host {
-    /// Loads a plugin by the entry function it exports, whatever language it is written in.
-    ///
-    /// # Errors
-    ///
-    /// Why the plugin refuses.
-    ///
-    /// # Safety
-    ///
-    /// `entry` keeps the contract of `swapgate.h`, and its library stays loaded for as long as the host lives.
-    pub unsafe fn from_entry(entry: EntryFn) -> Result<Self, String> {
-        // SAFETY: the caller vouches for it.
-        let image = unsafe { Image::enter_foreign(entry) }?;
-        image.load()?;
-        Ok(Self { image })
-    }
-}
-
-/// An answer the gateway makes.
-fn gateway(status: u16) -> Response {
-    Response::problem(status, "made by the gateway", "")
-}
-
-/// The hooks of one exchange.
-struct Walk<'w> {
-    image: &'w Image,
-    made: &'w Made,
-    token: ExchangeTok,
-    failures: Vec<Failure>,
-    panicked: bool,
-}
-
-impl Walk<'_> {
-    /// Runs a hook that may answer.
-    fn request_hook(&mut self, phase: Phase, hook: Option<PhaseFn>) -> Option<Response> {
-        match self.call(phase, hook) {
-            HookResult::Continue => None,
-            HookResult::Respond => {
-                let mut state = self.image.shared.lock();
-                let slot = state.running.as_mut();
-                slot.and_then(|slot| slot.live.answer.take())
-                    .or_else(|| Some(gateway(500)))
-            }
-            HookResult::Failed(_) | HookResult::Unknown(_) => Some(gateway(500)),
-        }
-    }
-
-    fn response_hooks(&mut self, answer: &Response, reached_upstream: bool) {
-        if let Some(slot) = self.image.shared.lock().running.as_mut() {
-            slot.live.reached_upstream = reached_upstream;
-            slot.live.response = Some((answer.status, HeaderList::from(answer)));
-        }
-        let plugin = &self.image.plugin;
-        if self.call(Phase::HeaderFilter, plugin.header_filter) != HookResult::Continue
-            && let Some(slot) = self.image.shared.lock().running.as_mut()
-        {
-            slot.live.response = Some((500, HeaderList::default()));
-        }
-        self.call(Phase::Log, plugin.log);
-        if let Some(request_end) = plugin.request_end {
-            self.enter(Phase::RequestEnd);
-            // SAFETY: the instance is one of this image and not destroyed.
-            unsafe { request_end(self.made.0, self.token) };
-        }
-    }
-
-    fn enter(&self, phase: Phase) {
-        if let Some(slot) = self.image.shared.lock().running.as_mut() {
-            slot.live.phase = phase;
-            slot.live.error = None;
-        }
-    }
-
-    fn call(&mut self, phase: Phase, hook: Option<PhaseFn>) -> HookResult {
-        self.enter(phase);
-        let Some(hook) = hook.filter(|_| !self.panicked) else {
-            return HookResult::Continue;
-        };
-        // SAFETY: the instance is one of this image and not destroyed; the exchange is running.
-        let result = HookResult::from_code(unsafe { hook(self.made.0, self.token) });
-        let (replaced, text) = {
-            let mut state = self.image.shared.lock();
-            match state.running.as_mut() {
-                Some(slot) => (
-                    std::mem::take(&mut slot.replaced),
-                    slot.live.error.take().unwrap_or_default(),
-                ),
-                None => (Vec::new(), String::new()),
-            }
-        };
-        replaced.into_iter().for_each(Left::release);
-        let error = match result {
-            HookResult::Continue | HookResult::Respond => return result,
-            HookResult::Failed(error) => error,
-            HookResult::Unknown(code) => HostError::Unknown(code),
-        };
-        self.panicked |= error == HostError::Panic;
-        self.failures.push(Failure { phase, error, text });
-        result
-    }
-}
-
-/// Memory for an error text.
-struct Room(Vec<u8>);
-
-impl Room {
-    fn new() -> Self {
-        Self(vec![0; ERROR_ROOM])
-    }
-
-    fn buffer(&mut self) -> SgErrorBuf {
-        SgErrorBuf {
-            ptr: self.0.as_mut_ptr(),
-            cap: self.0.len(),
-            len: 0,
-        }
-    }
-
-    fn check(&self, code: i32, error: &SgErrorBuf) -> Result<(), String> {
-        HostError::check(code).map_err(|status| {
-            let text = self.0.get(..error.len).unwrap_or_default();
-            if text.is_empty() {
-                status.to_string()
-            } else {
-                String::from_utf8_lossy(text).into_owned()
-            }
-        })
-    }
-}
-
-fn table(private_: *const c_void) -> SgHost {
+pub(super) fn table(private_: *const c_void) -> SgHost {
     SgHost {
         struct_size: export::size_of_u32::<SgHost>(),
         abi_minor: Range::CURRENT.max_minor,

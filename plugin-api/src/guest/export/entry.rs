@@ -1,0 +1,207 @@
+//! The door: negotiation, and the table of hooks.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use abi_stable::prefix_type::PrefixTypeTrait;
+use log::LevelFilter;
+use swapgate_abi::{
+    DOOR_REV, EntryFn, PluginRoot, PluginRootRef, SgDescriptor, SgEntryArgs, SgEntryOut, SgPlugin,
+    SgStr, code,
+};
+
+use super::Phases;
+use super::control::{self, write_error};
+use super::descriptor::{size_of_u32, text_in};
+use crate::guest::call::{self, Running};
+use crate::guest::forward;
+use crate::guest::hooks::Plugin;
+use crate::version::{self, Range};
+
+/// Everything [`entry`] needs to know about a plugin.
+pub struct Definition {
+    descriptor: &'static SgDescriptor,
+    phases: Phases,
+    make: fn(&SgDescriptor, Phases, &'static str) -> SgPlugin,
+    schema: fn() -> String,
+    table: OnceLock<Table>,
+}
+
+/// The table and the schema it points to.
+struct Table {
+    plugin: SgPlugin,
+}
+
+// SAFETY: the pointers in the table lead to statics and leaked text that nobody changes.
+unsafe impl Send for Table {}
+// SAFETY: as above.
+unsafe impl Sync for Table {}
+
+impl Definition {
+    /// The definition of `T`.
+    #[must_use]
+    pub const fn new<T: Plugin>(descriptor: &'static SgDescriptor, phases: Phases) -> Self {
+        Self {
+            descriptor,
+            phases,
+            make: table_of::<T>,
+            schema: schema_of::<T>,
+            table: OnceLock::new(),
+        }
+    }
+
+    fn table(&self) -> &SgPlugin {
+        let table = self.table.get_or_init(|| {
+            // Once per image, and the gateway may read it until the image is gone.
+            let schema: &'static str = String::leak((self.schema)());
+            Table {
+                plugin: (self.make)(self.descriptor, self.phases, schema),
+            }
+        });
+        &table.plugin
+    }
+}
+
+/// The root module of the second door.
+#[must_use]
+pub fn root(entry: EntryFn) -> PluginRootRef {
+    // SAFETY: a function pointer may become one of another type; whoever calls it turns it back (swapgate-abi, root).
+    let entry = unsafe { std::mem::transmute::<EntryFn, extern "C" fn()>(entry) };
+    let door_rev = DOOR_REV;
+    PluginRoot { door_rev, entry }.leak_into_prefix()
+}
+
+/// Set by [`testing`](crate::testing): the plugin is linked in, and several hosts live in one process, so none of them is
+/// published for threads without a running hook.
+static LINKED_IN: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn linked_in() {
+    LINKED_IN.store(true, Ordering::Relaxed);
+}
+
+/// `sg_plugin_entry`.
+///
+/// # Safety
+///
+/// `args` and `out` as the contract says: readable for their `struct_size`, the table in `args` complete and valid until
+/// `unload` returns.
+pub unsafe fn entry(
+    definition: &'static Definition,
+    args: *const SgEntryArgs,
+    out: *mut SgEntryOut,
+) -> i32 {
+    // SAFETY: by the contract `args` is null or begins with its size.
+    let args = unsafe { sized(args, |args| args.struct_size) };
+    // SAFETY: likewise `out`.
+    let fits = unsafe { sized(out.cast_const(), |out| out.struct_size) }.is_some();
+    let (Some(args), true) = (args, fits) else {
+        return code::SG_E_INVALID;
+    };
+    // SAFETY: just checked to be there and whole; the gateway lets us write to it during this call.
+    let out = unsafe { &mut *out };
+    match negotiate(args) {
+        Ok(minor) => out.abi_minor = minor,
+        Err((code, text)) => {
+            write_error(Some(&mut out.error), &text);
+            return code;
+        }
+    }
+    // SAFETY: negotiate() checked that the table is complete, and it outlives this call.
+    let _running = unsafe { Running::enter(args.host, 0) };
+    let linked_in = LINKED_IN.load(Ordering::Relaxed);
+    if !linked_in {
+        call::publish(args.host);
+    }
+    let level = if linked_in {
+        LevelFilter::Trace
+    } else {
+        LevelFilter::Info
+    };
+    let table = forward::barrier(|| {
+        forward::install(level);
+        std::ptr::from_ref(definition.table())
+    });
+    match table {
+        Ok(table) => {
+            out.plugin = table;
+            code::SG_OK
+        }
+        Err(text) => {
+            // The gateway will not call unload, so its table may go at any time.
+            call::publish(std::ptr::null());
+            write_error(Some(&mut out.error), &text);
+            code::SG_E_PANIC
+        }
+    }
+}
+
+fn schema_of<T: Plugin>() -> String {
+    schemars::schema_for!(T::Config).as_value().to_string()
+}
+
+fn table_of<T: Plugin>(
+    descriptor: &SgDescriptor,
+    phases: Phases,
+    schema: &'static str,
+) -> SgPlugin {
+    SgPlugin {
+        struct_size: size_of_u32::<SgPlugin>(),
+        flags: T::FLAGS,
+        id: text_in(&descriptor.id),
+        version: text_in(&descriptor.version),
+        features_required: 0,
+        features_optional: 0,
+        priority: T::PRIORITY,
+        request_body: 0,
+        response_body: 0,
+        reserved: 0,
+        config_schema: SgStr::new(schema.as_bytes()),
+        load: Some(control::load::<T>),
+        unload: Some(control::unload::<T>),
+        configure: Some(control::configure::<T>),
+        start: Some(control::start::<T>),
+        destroy: Some(control::destroy::<T>),
+        rewrite: phases.rewrite,
+        access: phases.access,
+        header_filter: phases.header_filter,
+        log: phases.log,
+        request_end: phases.request_end,
+    }
+}
+
+/// A structure that begins with its size, if it is there and as long as ours.
+///
+/// # Safety
+///
+/// `pointer` is null or points to at least the size, and to as much as that size says, for `'a`.
+unsafe fn sized<'a, T>(pointer: *const T, size: fn(&T) -> u32) -> Option<&'a T> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so by the contract of this function at least the size is readable.
+    let found = unsafe { pointer.cast::<u32>().read() };
+    if found < size_of_u32::<T>() {
+        return None;
+    }
+    // SAFETY: as many bytes as the size says are readable, and that is at least a whole T.
+    let whole = unsafe { &*pointer };
+    debug_assert_eq!(size(whole), found, "the size stands first");
+    Some(whole)
+}
+
+fn negotiate(args: &SgEntryArgs) -> Result<u32, (i32, String)> {
+    let gateway = Range {
+        major: args.abi_major,
+        min_minor: args.abi_min_minor,
+        max_minor: args.abi_max_minor,
+    };
+    let minor = version::negotiate(Range::CURRENT, gateway)
+        .map_err(|mismatch| (code::SG_E_VERSION, mismatch.to_string()))?;
+    // SAFETY: by the contract the table is null or begins with its size.
+    let host = unsafe { sized(args.host, |host| host.struct_size) };
+    if host.is_none() {
+        let text = "the gateway's table is shorter than its version says: report this to the gateway's authors";
+        return Err((code::SG_E_INVALID, text.to_owned()));
+    }
+    Ok(minor)
+}
