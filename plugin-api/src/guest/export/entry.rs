@@ -205,3 +205,99 @@ fn negotiate(args: &SgEntryArgs) -> Result<u32, (i32, String)> {
     }
     Ok(minor)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use swapgate_abi::{SgDescriptor, SgEntryArgs, SgEntryOut, SgErrorBuf, code};
+
+    use super::{Definition, Phases, entry, linked_in, size_of_u32};
+    use crate::guest::error::ConfigError;
+    use crate::guest::export::descriptor;
+    use crate::guest::hooks::Plugin;
+
+    struct Nothing;
+
+    impl Plugin for Nothing {
+        type Config = ();
+
+        fn configure((): ()) -> Result<Self, ConfigError> {
+            Ok(Self)
+        }
+    }
+
+    static DESCRIPTOR: SgDescriptor = descriptor("nothing", "1.0.0", false);
+
+    static DEFINITION: Definition = Definition::new::<Nothing>(
+        &DESCRIPTOR,
+        Phases {
+            rewrite: None,
+            access: None,
+            header_filter: None,
+            log: None,
+            request_end: None,
+        },
+    );
+
+    /// Enters with a changed size and version and room for an error; answers code and text.
+    fn enter(struct_size: u32, minor: u32, room: usize) -> (i32, String) {
+        linked_in();
+        let mut text = vec![0; room];
+        let args = SgEntryArgs {
+            struct_size,
+            abi_major: 0,
+            abi_min_minor: minor,
+            abi_max_minor: minor,
+            flags: 0,
+            reserved: 0,
+            features: 0,
+            host: ptr::null(),
+        };
+        let mut out = SgEntryOut {
+            struct_size: size_of_u32::<SgEntryOut>(),
+            abi_minor: 0,
+            plugin: ptr::null(),
+            error: SgErrorBuf {
+                ptr: text.as_mut_ptr(),
+                cap: room,
+                len: 0,
+            },
+        };
+        // SAFETY: both are locals at least as long as they say; the null table is refused.
+        let code = unsafe { entry(&DEFINITION, &raw const args, &raw mut out) };
+        assert!(out.plugin.is_null());
+        text.truncate(out.error.len);
+        (code, String::from_utf8(text).unwrap())
+    }
+
+    #[test]
+    fn another_version_is_refused_with_the_one_text() {
+        let (code, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 512);
+        assert_eq!(code, code::SG_E_VERSION);
+        assert_eq!(
+            text,
+            "the plugin needs contract 0.1 and this gateway offers contract 0.2: build the plugin with an SDK for \
+             contract 0.2"
+        );
+    }
+
+    #[test]
+    fn a_text_is_cut_to_the_room_there_is() {
+        let (_, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 10);
+        assert_eq!(text, "the plugin");
+        let (_, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 0);
+        assert_eq!(text, "");
+    }
+
+    #[test]
+    fn short_structures_and_a_missing_table_are_invalid() {
+        assert_eq!(enter(8, 1, 512).0, code::SG_E_INVALID);
+        let (code, text) = enter(size_of_u32::<SgEntryArgs>(), 1, 512);
+        assert_eq!(code, code::SG_E_INVALID);
+        assert!(text.starts_with("the gateway's table is shorter"), "{text}");
+        // SAFETY: null is refused.
+        let code = unsafe { entry(&DEFINITION, ptr::null(), ptr::null_mut()) };
+        assert_eq!(code, code::SG_E_INVALID);
+    }
+}
