@@ -2,13 +2,13 @@
 
 use crate::status::HostError;
 
-/// Framing and hop-by-hop headers (RFC 9110, 7.6.1; RFC 9112, 6) and Host: they belong to the gateway.
-pub const FORBIDDEN: [&str; 10] = [
+/// Framing and hop-by-hop headers (RFC 9110, 7.6.1; RFC 9112, 6): they belong to the gateway.
+const FORBIDDEN: [&str; 10] = [
     "connection",
     "content-length",
-    "host",
-    "http2-settings",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",
@@ -16,12 +16,24 @@ pub const FORBIDDEN: [&str; 10] = [
     "upgrade",
 ];
 
-/// Whether a plugin may set or remove a header of this name.
+/// Whether a plugin may set or remove a header of this name in a request.
+///
+/// # Errors
+///
+/// As [`check_response_name`]; Host is the gateway's as well.
+pub fn check_request_name(name: &str) -> Result<(), HostError> {
+    if name.eq_ignore_ascii_case("host") {
+        return Err(HostError::Forbidden);
+    }
+    check_response_name(name)
+}
+
+/// Whether a plugin may set or remove a header of this name in an answer.
 ///
 /// # Errors
 ///
 /// [`HostError::Invalid`]: not a header name (RFC 9110, 5.1). [`HostError::Forbidden`]: it belongs to the gateway.
-pub fn check_name(name: &str) -> Result<(), HostError> {
+pub fn check_response_name(name: &str) -> Result<(), HostError> {
     if !is_token(name) {
         return Err(HostError::Invalid);
     }
@@ -55,16 +67,25 @@ pub fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_name, check_value};
+    use super::{check_request_name, check_response_name, check_value};
     use crate::status::HostError;
 
     #[test]
     fn names_are_tokens_and_not_the_gateways() {
-        assert_eq!(check_name("X-Key"), Ok(()));
-        assert_eq!(check_name(""), Err(HostError::Invalid));
-        assert_eq!(check_name("a b"), Err(HostError::Invalid));
-        assert_eq!(check_name("grün"), Err(HostError::Invalid));
-        assert_eq!(check_name("Transfer-Encoding"), Err(HostError::Forbidden));
+        assert_eq!(check_request_name("X-Key"), Ok(()));
+        assert_eq!(check_request_name(""), Err(HostError::Invalid));
+        assert_eq!(check_request_name("a b"), Err(HostError::Invalid));
+        assert_eq!(check_request_name("grün"), Err(HostError::Invalid));
+        assert_eq!(
+            check_request_name("Transfer-Encoding"),
+            Err(HostError::Forbidden)
+        );
+    }
+
+    #[test]
+    fn host_is_the_gateways_in_requests_only() {
+        assert_eq!(check_request_name("Host"), Err(HostError::Forbidden));
+        assert_eq!(check_response_name("Host"), Ok(()));
     }
 
     #[test]

@@ -37,19 +37,19 @@ impl fmt::Display for Range {
 /// Finds the minor version both sides will use.
 ///
 /// The major versions must be equal. The minor is the lower of the two newest and must be at least both oldest.
-/// Before 1.0 a minor version may change anything, so the newest ones must be equal.
+/// Before 1.0 a minor version may change anything, so both must know the same one.
 ///
 /// # Errors
 ///
-/// [`Mismatch`] where there is none; its text is the one refusal used in log, admin API and command line.
+/// [`Mismatch`] where there is none; its text says what is needed, what is offered, and what to do.
 pub fn negotiate(plugin: Range, gateway: Range) -> Result<u32, Mismatch> {
     let mismatch = Mismatch { plugin, gateway };
-    if plugin.major != gateway.major {
+    if plugin.major != gateway.major || plugin.min_minor > plugin.max_minor {
         return Err(mismatch);
     }
     let minor = plugin.max_minor.min(gateway.max_minor);
     let old_enough = minor >= plugin.min_minor && minor >= gateway.min_minor;
-    let settled = plugin.major > 0 || plugin.max_minor == gateway.max_minor;
+    let settled = plugin.major > 0 || plugin == gateway;
     if old_enough && settled {
         Ok(minor)
     } else {
@@ -66,28 +66,17 @@ pub struct Mismatch {
     pub gateway: Range,
 }
 
-impl Mismatch {
-    fn plugin_is_newer(&self) -> bool {
-        let newest = |range: &Range| (range.major, range.max_minor);
-        newest(&self.plugin) > newest(&self.gateway)
-    }
-}
-
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plugin, gateway } = self;
+        let (needs, offers) = (&self.plugin, &self.gateway);
         write!(
             f,
-            "the plugin needs contract {plugin} and this gateway offers contract {gateway}: "
+            "it needs plugin contract {needs}, this gateway offers {offers}; "
         )?;
-        if self.plugin_is_newer() {
-            write!(
-                f,
-                "update the gateway, or build the plugin with an SDK for contract {gateway}"
-            )
-        } else {
-            write!(f, "build the plugin with an SDK for contract {gateway}")
+        if (needs.major, needs.min_minor) > (offers.major, offers.max_minor) {
+            write!(f, "run a gateway that offers {needs}, or ")?;
         }
+        write!(f, "build the plugin for {offers}")
     }
 }
 
@@ -124,42 +113,36 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_plugin_is_told_to_wait_for_the_gateway() {
+    fn a_newer_plugin_may_wait_for_the_gateway() {
         check(
             (0, 2, 2),
             (0, 1, 1),
             Err(
-                "the plugin needs contract 0.2 and this gateway offers contract 0.1: update the gateway, \
-                 or build the plugin with an SDK for contract 0.1",
+                "it needs plugin contract 0.2, this gateway offers 0.1; run a gateway that offers 0.2, or build the \
+                 plugin for 0.1",
             ),
         );
         check(
             (1, 6, 9),
             (1, 0, 5),
             Err(
-                "the plugin needs contract 1.6 to 1.9 and this gateway offers contract 1.0 to 1.5: update the \
-                 gateway, or build the plugin with an SDK for contract 1.0 to 1.5",
+                "it needs plugin contract 1.6 to 1.9, this gateway offers 1.0 to 1.5; run a gateway that offers 1.6 to \
+                 1.9, or build the plugin for 1.0 to 1.5",
             ),
         );
     }
 
     #[test]
-    fn an_older_plugin_is_told_to_be_built_again() {
+    fn an_older_plugin_is_built_again() {
         check(
             (0, 1, 1),
             (0, 2, 2),
-            Err(
-                "the plugin needs contract 0.1 and this gateway offers contract 0.2: build the plugin with an SDK \
-                 for contract 0.2",
-            ),
+            Err("it needs plugin contract 0.1, this gateway offers 0.2; build the plugin for 0.2"),
         );
         check(
             (0, 9, 9),
             (1, 0, 0),
-            Err(
-                "the plugin needs contract 0.9 and this gateway offers contract 1.0: build the plugin with an SDK \
-                 for contract 1.0",
-            ),
+            Err("it needs plugin contract 0.9, this gateway offers 1.0; build the plugin for 1.0"),
         );
     }
 
@@ -169,8 +152,18 @@ mod tests {
             (0, 1, 2),
             (0, 1, 1),
             Err(
-                "the plugin needs contract 0.1 to 0.2 and this gateway offers contract 0.1: update the gateway, \
-                 or build the plugin with an SDK for contract 0.1",
+                "it needs plugin contract 0.1 to 0.2, this gateway offers 0.1; build the plugin for 0.1",
+            ),
+        );
+    }
+
+    #[test]
+    fn a_range_that_is_upside_down_fits_nothing() {
+        check(
+            (1, 3, 2),
+            (1, 0, 5),
+            Err(
+                "it needs plugin contract 1.3 to 1.2, this gateway offers 1.0 to 1.5; build the plugin for 1.0 to 1.5",
             ),
         );
     }

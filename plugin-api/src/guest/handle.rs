@@ -172,8 +172,8 @@ impl<'a> Exchange<'a> {
         export::state_mut(&mut self.raw)?.downcast_mut()
     }
 
-    /// Leaves a state for the later hooks of this instance in this exchange. It replaces the one before, and is dropped
-    /// when the exchange is over.
+    /// Leaves a state for the later hooks of this instance in this exchange, in place of the one before. All of them are
+    /// dropped when the exchange is over, so change a state rather than replace it time and again.
     ///
     /// # Errors
     ///

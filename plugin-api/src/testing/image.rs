@@ -314,23 +314,18 @@ impl Walk<'_> {
         };
         // SAFETY: the instance is one of this image and not destroyed; the exchange is running.
         let result = HookResult::from_code(unsafe { hook(self.made.0, self.token) });
-        let (replaced, text) = {
+        let text = {
             let mut state = self.image.shared.lock();
-            match state.running.as_mut() {
-                Some(slot) => (
-                    std::mem::take(&mut slot.replaced),
-                    slot.live.error.take().unwrap_or_default(),
-                ),
-                None => (Vec::new(), String::new()),
-            }
+            let slot = state.running.as_mut();
+            slot.and_then(|slot| slot.live.error.take())
         };
-        replaced.into_iter().for_each(Left::release);
         let error = match result {
             HookResult::Continue | HookResult::Respond => return result,
             HookResult::Failed(error) => error,
             HookResult::Unknown(code) => HostError::Unknown(code),
         };
         self.panicked |= error == HostError::Panic;
+        let text = text.unwrap_or_default();
         self.failures.push(Failure { phase, error, text });
         result
     }

@@ -11,11 +11,12 @@ use swapgate_abi::code::{
 
 use super::exchange::{Exchange, Phase};
 use crate::guest::response::Response;
-use crate::header::{self, check_name, is_token};
+use crate::header::{self, check_request_name, check_response_name, is_token};
 use crate::status::HostError;
 
-/// Header values longer than this are refused.
-const MAX_VALUE: usize = 64 * 1024;
+/// Header values longer than this are refused, and so is a header line more than that.
+const MAX_VALUE: usize = 16 * 1024;
+const MAX_LINES: usize = 512;
 const MAX_VARS: usize = 64;
 const MAX_VAR_NAME: usize = 128;
 const MAX_VAR_BYTES: usize = 64 * 1024;
@@ -187,7 +188,7 @@ impl Live {
 
     pub(super) fn header_remove(&mut self, map: u32, name: &str) -> Answer<()> {
         let headers = self.headers_mut(map)?;
-        check_name(name)?;
+        check_name(map, name)?;
         headers.remove(name);
         Ok(())
     }
@@ -200,10 +201,13 @@ impl Live {
         replace: bool,
     ) -> Answer<()> {
         let headers = self.headers_mut(map)?;
-        check_name(name)?;
+        check_name(map, name)?;
         check_value(value)?;
         if replace {
             headers.remove(name);
+        }
+        if headers.0.len() >= MAX_LINES {
+            return Err(HostError::TooLarge);
         }
         headers.add(name, value);
         Ok(())
@@ -215,7 +219,7 @@ impl Live {
             return Err(HostError::Invalid);
         }
         for (name, value) in &answer.headers {
-            check_name(name)?;
+            check_response_name(name)?;
             check_value(value)?;
         }
         self.answer = Some(answer);
@@ -290,6 +294,14 @@ impl Live {
         } else {
             Err(HostError::WrongPhase)
         }
+    }
+}
+
+fn check_name(map: u32, name: &str) -> Answer<()> {
+    if map == SG_HEADERS_REQUEST {
+        check_request_name(name)
+    } else {
+        check_response_name(name)
     }
 }
 

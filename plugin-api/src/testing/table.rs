@@ -35,7 +35,7 @@ pub(super) struct Slot {
     thread: ThreadId,
     pub(super) live: Live,
     pub(super) state: Left,
-    /// States that were replaced; released after the hook, for no host function calls back into the plugin.
+    /// States that were replaced; released with the last one.
     pub(super) replaced: Vec<Left>,
 }
 

@@ -10,7 +10,7 @@ pub mod template;
 use settings::{Config, Edits};
 use swapgate_plugin::{
     Access, AccessCall, ConfigError, Error, Flow, HeaderFilter, HeaderFilterCall, HostError,
-    Plugin, Value,
+    Plugin, Value, header,
 };
 use template::Source;
 
@@ -27,8 +27,8 @@ impl Plugin for Headers {
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
         Ok(Self {
-            request: Edits::validate(&config.request, "request")?,
-            response: Edits::validate(&config.response, "response")?,
+            request: Edits::validate(&config.request, "request", header::check_request_name)?,
+            response: Edits::validate(&config.response, "response", header::check_response_name)?,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use swapgate_plugin::{ConfigError, HostError, header};
+use swapgate_plugin::{ConfigError, HostError};
 
 use crate::template::Template;
 
@@ -48,25 +48,32 @@ pub struct Edits {
     pub(crate) append: Vec<(String, Template)>,
 }
 
+/// Whether a header of this name can be edited in this map.
+type CheckName = fn(&str) -> Result<(), HostError>;
+
 impl Edits {
-    pub(crate) fn validate(raw: &RawEdits, place: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn validate(
+        raw: &RawEdits,
+        place: &str,
+        check: CheckName,
+    ) -> Result<Self, ConfigError> {
         let remove = raw.remove.iter().enumerate().map(|(index, name)| {
-            check_name(name, &format!("{place}.remove[{index}]"))?;
+            check_name(check, name, &format!("{place}.remove[{index}]"))?;
             Ok(name.to_ascii_lowercase())
         });
         let mut seen = BTreeSet::new();
         let rename = raw.rename.iter().map(|(old, new)| {
             let place = format!("{place}.rename.{old}");
-            check_name(old, &place)?;
-            check_name(new, &place)?;
+            check_name(check, old, &place)?;
+            check_name(check, new, &place)?;
             once(&mut seen, old, &place)?;
             Ok((old.to_ascii_lowercase(), new.to_ascii_lowercase()))
         });
         Ok(Self {
             remove: remove.collect::<Result<_, ConfigError>>()?,
             rename: rename.collect::<Result<_, ConfigError>>()?,
-            set: values(&raw.set, &format!("{place}.set"))?,
-            append: values(&raw.append, &format!("{place}.append"))?,
+            set: values(&raw.set, &format!("{place}.set"), check)?,
+            append: values(&raw.append, &format!("{place}.append"), check)?,
         })
     }
 }
@@ -74,11 +81,12 @@ impl Edits {
 fn values(
     raw: &BTreeMap<String, String>,
     place: &str,
+    check: CheckName,
 ) -> Result<Vec<(String, Template)>, ConfigError> {
     let mut seen = BTreeSet::new();
     let parsed = raw.iter().map(|(name, value)| {
         let place = format!("{place}.{name}");
-        check_name(name, &place)?;
+        check_name(check, name, &place)?;
         once(&mut seen, name, &place)?;
         let template = Template::parse(value).map_err(|text| ConfigError::at(place, text))?;
         Ok((name.to_ascii_lowercase(), template))
@@ -97,8 +105,8 @@ fn once(seen: &mut BTreeSet<String>, name: &str, place: &str) -> Result<(), Conf
     ))
 }
 
-fn check_name(name: &str, place: &str) -> Result<(), ConfigError> {
-    header::check_name(name).map_err(|error| {
+fn check_name(check: CheckName, name: &str, place: &str) -> Result<(), ConfigError> {
+    check(name).map_err(|error| {
         let text = match error {
             HostError::Forbidden => {
                 format!("`{name}` belongs to the gateway: framing and hop-by-hop headers cannot be edited")

@@ -94,7 +94,7 @@ pub fn validate(config: Config) -> Result<(Settings, Vec<Credential>), ConfigErr
         ));
     }
     if let Some(name) = &config.header {
-        header::check_name(name).map_err(|_| {
+        header::check_request_name(name).map_err(|_| {
             ConfigError::at(
                 "header",
                 "is no header a request can carry a key in: choose another name",

@@ -277,15 +277,14 @@ mod tests {
         assert_eq!(code, code::SG_E_VERSION);
         assert_eq!(
             text,
-            "the plugin needs contract 0.1 and this gateway offers contract 0.2: build the plugin with an SDK for \
-             contract 0.2"
+            "it needs plugin contract 0.1, this gateway offers 0.2; build the plugin for 0.2"
         );
     }
 
     #[test]
     fn a_text_is_cut_to_the_room_there_is() {
         let (_, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 10);
-        assert_eq!(text, "the plugin");
+        assert_eq!(text, "it needs p");
         let (_, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 0);
         assert_eq!(text, "");
     }
