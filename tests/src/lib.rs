@@ -1,1 +1,32 @@
-//! The end-to-end harness.
+//! The end-to-end harness: a real gateway process, real sockets on both sides of it, and real plugin files.
+//!
+//! In reading order:
+//! - [`eventually`]: waiting for a condition; the only place of the tests that pauses
+//! - [`artifacts`]: builds the gateway and the plugins, and says where they are
+//! - [`wire`]: one TCP connection, exact bytes in, exact bytes out; heads, framings, bodies
+//! - [`client`]: what stands before the gateway
+//! - [`upstream`]: what stands behind it, scripted, recording every byte
+//! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one
+//! - [`gateway`]: the gateway itself, as a child process with a folder of its own
+//! - [`load`]: clients that never pause, each answer checked
+//! - [`process`]: what the system tells about the gateway's memory
+//!
+//! Everything here blocks: a test reads from top to bottom, and what runs at the same time is a thread one can see.
+#![forbid(unsafe_code)]
+
+pub mod artifacts;
+pub mod client;
+pub mod eventually;
+pub mod gateway;
+pub mod load;
+pub mod plugin_dir;
+pub mod process;
+pub mod upstream;
+pub mod wire;
+
+pub use client::{Client, Response};
+pub use eventually::{Gate, wait_for, wait_until};
+pub use gateway::Gateway;
+pub use load::Load;
+pub use plugin_dir::PluginDir;
+pub use upstream::{Received, Upstream};

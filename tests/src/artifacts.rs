@@ -1,0 +1,120 @@
+//! Builds what the tests run: the gateway and the plugins, once for each test program.
+//!
+//! Cargo does not build the binary of another package for a plain `cargo test -p swapgate-tests`, so it is asked to, and
+//! does nothing when all is fresh. `SWAPGATE_BIN` names a gateway that exists already; then nothing is built, and the
+//! plugins are taken from the folder it stands in.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The gateway's binary.
+///
+/// # Panics
+/// When it cannot be built; the compiler's errors are in the output.
+#[must_use]
+pub fn gateway() -> &'static Path {
+    static GATEWAY: OnceLock<PathBuf> = OnceLock::new();
+    GATEWAY.get_or_init(|| match env::var_os("SWAPGATE_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            build();
+            profile_dir().join("swapgate")
+        }
+    })
+}
+
+/// The file of a Rust plugin of this repository, by the name of its library: `key_auth`.
+///
+/// # Panics
+/// When there is no such file.
+#[must_use]
+#[track_caller]
+pub fn plugin(library: &str) -> PathBuf {
+    let folder = gateway().parent().expect("the binary stands in a folder");
+    let file = folder.join(format!("lib{library}.so"));
+    assert!(file.is_file(), "no plugin file {}", file.display());
+    file
+}
+
+/// Compiles one C file as a plugin, with the symbol hygiene the contract asks for, and returns the file.
+///
+/// # Panics
+/// When the compiler refuses it.
+#[track_caller]
+pub fn c_plugin(source: &Path, into: &Path, extra: &[&str]) {
+    let status = Command::new("cc")
+        .args(["-std=c11", "-O1", "-fPIC", "-shared", "-fvisibility=hidden"])
+        .args(extra)
+        .arg("-I")
+        .arg(root().join("sdk-c/include"))
+        .arg("-o")
+        .args([into, source])
+        .status()
+        .expect("a C compiler is installed");
+    assert!(status.success(), "cc refused {}", source.display());
+}
+
+/// The top of the repository.
+///
+/// # Panics
+/// Never, as long as `tests` stands in the top folder.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("`tests` stands in the top folder")
+}
+
+/// The folder of the profile these tests were compiled with, such as `target/debug`.
+fn profile_dir() -> PathBuf {
+    let program = env::current_exe().expect("a running program has a file");
+    // Test programs stand in `deps`, below the folder of their profile.
+    let folder = program.parent().and_then(Path::parent);
+    folder.expect("test programs stand in `deps`").to_owned()
+}
+
+fn build() {
+    let profile = match profile_dir().file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev".to_owned(),
+        Some(name) => name.to_owned(),
+        None => panic!("the profile folder has no name"),
+    };
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(root())
+        .args(["build", "--quiet", "--profile", &profile]);
+    command.arg("--target-dir").arg(target_dir());
+    command.args(["--package", "swapgate"]);
+    for package in plugin_packages() {
+        command.args(["--package", &package]);
+    }
+    let status = command.status().expect("cargo runs");
+    assert!(status.success(), "the gateway cannot be built");
+}
+
+fn target_dir() -> PathBuf {
+    profile_dir()
+        .parent()
+        .expect("profiles stand in the target folder")
+        .to_owned()
+}
+
+/// The packages below `plugins`, in the order of their names.
+fn plugin_packages() -> Vec<String> {
+    let Ok(folders) = fs::read_dir(root().join("plugins")) else {
+        return Vec::new();
+    };
+    let mut packages: Vec<_> = folders
+        .filter_map(|folder| fs::read_to_string(folder.ok()?.path().join("Cargo.toml")).ok())
+        .filter_map(|manifest| {
+            let line = manifest.lines().find(|line| line.starts_with("name = "))?;
+            Some(line.split('"').nth(1)?.to_owned())
+        })
+        .collect();
+    packages.sort();
+    packages
+}

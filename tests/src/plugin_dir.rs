@@ -1,0 +1,217 @@
+//! A plugins folder, and every way in which people and tools put files into one.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// A folder of plugin files, with a folder beside it where files are prepared, on the same file system.
+#[derive(Debug, Clone)]
+pub struct PluginDir {
+    folder: PathBuf,
+    aside: PathBuf,
+}
+
+impl PluginDir {
+    /// Makes `plugins.d` and `aside` in a folder.
+    ///
+    /// # Panics
+    /// When they cannot be made.
+    #[must_use]
+    pub fn create(within: &Path) -> Self {
+        let (folder, aside) = (within.join("plugins.d"), within.join("aside"));
+        for made in [&folder, &aside] {
+            fs::create_dir(made).expect("an empty temporary folder");
+            set_mode(made, 0o755);
+        }
+        Self { folder, aside }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The path of a file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// `cp` over what is there: the same inode, written in place.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn copy(&self, bytes: &[u8], name: &str) {
+        write(&self.file(name), bytes);
+    }
+
+    /// `mv`: prepared elsewhere on the same file system, then renamed over what is there.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn rename(&self, bytes: &[u8], name: &str) {
+        let prepared = self.aside.join(name);
+        write(&prepared, bytes);
+        fs::rename(prepared, self.file(name)).expect("both folders are on one file system");
+    }
+
+    /// `ln -f`, as cargo puts its products in place: what is there is removed, then a hard link is made.
+    ///
+    /// # Panics
+    /// When it cannot be linked.
+    pub fn hard_link(&self, bytes: &[u8], name: &str) {
+        let prepared = self.aside.join(name);
+        // The link of the last time shares its inode with the file in the folder, which must not be written in place.
+        remove(&prepared);
+        write(&prepared, bytes);
+        remove(&self.file(name));
+        fs::hard_link(prepared, self.file(name)).expect("both folders are on one file system");
+    }
+
+    /// As Kubernetes mounts a volume: files stand in a folder of their own, `..data` links to it, each name links through
+    /// `..data`, and a new set becomes visible by renaming a new `..data` over the old one.
+    ///
+    /// # Panics
+    /// When it cannot be linked.
+    pub fn swap_link(&self, files: &[(&str, &[u8])], revision: &str) {
+        let set = self.file(&format!("..{revision}"));
+        fs::create_dir(&set).expect("revisions have names of their own");
+        set_mode(&set, 0o755);
+        for (name, bytes) in files {
+            write(&set.join(name), bytes);
+        }
+        let next = self.file("..data_tmp");
+        symlink(format!("..{revision}"), &next).expect("no such link is left over");
+        fs::rename(next, self.file("..data")).expect("a link is renamed over a link");
+        for (name, _) in files {
+            let visible = self.file(name);
+            if fs::symlink_metadata(&visible).is_err() {
+                symlink(Path::new("..data").join(name), visible).expect("the name is free");
+            }
+        }
+    }
+
+    /// Removes a file.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.file(name)).expect("the file is there");
+    }
+}
+
+/// Copies of one build that differ: the bytes of a plugin file with some of its marked regions overwritten.
+///
+/// A region is a byte array in the data of the plugin that begins with a marker text and is padded with zero bytes; the value stands
+/// after the marker. So tests make many distinct files, with distinct digests, out of one build.
+#[derive(Debug, Clone)]
+pub struct Patched(Vec<u8>);
+
+impl Patched {
+    /// Reads a plugin file.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    #[track_caller]
+    pub fn read(file: &Path) -> Self {
+        match fs::read(file) {
+            Ok(bytes) => Self(bytes),
+            Err(error) => panic!("{}: {error}", file.display()),
+        }
+    }
+
+    /// Overwrites the `room` bytes after each occurrence of `marker` with `value`, padded with zero bytes.
+    ///
+    /// # Panics
+    /// When there is no such marker, or the value is longer than the room.
+    #[must_use]
+    #[track_caller]
+    pub fn with(mut self, marker: &[u8], room: usize, value: &[u8]) -> Self {
+        assert!(value.len() <= room, "the value is longer than its region");
+        let mut found = false;
+        let mut from = 0;
+        while let Some(at) = find(&self.0[from..], marker) {
+            let start = from + at + marker.len();
+            let region = &mut self.0[start..start + room];
+            region.fill(0);
+            region[..value.len()].copy_from_slice(value);
+            found = true;
+            from = start + room;
+        }
+        assert!(found, "no marker \"{}\"", marker.escape_ascii());
+        self
+    }
+
+    /// The bytes of the file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    let mut file = File::create(path).expect("the folder is ours");
+    file.write_all(bytes).expect("the disk has room");
+    // Whatever the umask of the machine: a file that others may write is refused by the gateway.
+    set_mode(path, 0o755);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("the file is ours");
+}
+
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn each_way_puts_the_bytes_there_in_its_own_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugins = PluginDir::create(folder.path());
+        let inode = || fs::metadata(plugins.file("a.so")).unwrap().ino();
+        let content = || fs::read(plugins.file("a.so")).unwrap();
+
+        plugins.copy(b"one", "a.so");
+        let first = inode();
+        plugins.copy(b"two", "a.so");
+        assert_eq!((content(), inode()), (b"two".to_vec(), first));
+        plugins.rename(b"three", "a.so");
+        assert_eq!(content(), b"three");
+        assert_ne!(inode(), first);
+        for bytes in [b"four".as_slice(), b"five"] {
+            plugins.hard_link(bytes, "a.so");
+            assert_eq!(content(), bytes);
+        }
+        plugins.remove("a.so");
+        for (revision, bytes) in [("r1", b"six".as_slice()), ("r2", b"seven")] {
+            plugins.swap_link(&[("a.so", bytes)], revision);
+            assert_eq!(content(), bytes);
+        }
+    }
+
+    #[test]
+    fn regions_are_overwritten_wherever_they_stand() {
+        let file = Patched(b"..MARK:old\0\0..MARK:old\0\0..".to_vec());
+        let patched = file.with(b"MARK:", 5, b"v2");
+        assert_eq!(patched.bytes(), b"..MARK:v2\0\0\0..MARK:v2\0\0\0..");
+    }
+}

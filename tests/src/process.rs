@@ -1,0 +1,77 @@
+//! What Linux tells about a process: its private memory and the files it has mapped.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use rustix::process::Pid;
+
+/// Bytes of memory that belong to this process alone.
+///
+/// # Panics
+/// When the process is gone.
+#[must_use]
+#[track_caller]
+pub fn private_bytes(pid: Pid) -> u64 {
+    let text = proc_file(pid, "smaps_rollup");
+    let kilobytes: u64 = text
+        .lines()
+        .filter(|line| line.starts_with("Private_"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .sum();
+    kilobytes * 1024
+}
+
+/// The files below a folder that are mapped, each once.
+///
+/// # Panics
+/// When the process is gone.
+#[must_use]
+#[track_caller]
+pub fn mapped_files(pid: Pid, below: &str) -> BTreeSet<String> {
+    proc_file(pid, "maps")
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| line[at..].to_owned()))
+        .filter(|path| path.starts_with(below))
+        .collect()
+}
+
+/// CPU time used so far, in clock ticks (user and system together).
+///
+/// # Panics
+/// When the process is gone.
+#[must_use]
+#[track_caller]
+pub fn cpu_ticks(pid: Pid) -> u64 {
+    let text = proc_file(pid, "stat");
+    // The name stands in brackets and may hold anything; the fields after it are counted from 3 (proc(5)).
+    let fields = text.rsplit(')').next().unwrap_or_default();
+    let field = |number: usize| -> u64 {
+        let value = fields.split_whitespace().nth(number - 3);
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    };
+    field(14) + field(15)
+}
+
+fn proc_file(pid: Pid, name: &str) -> String {
+    let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
+    match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_about_this_very_process() {
+        let own = rustix::process::getpid();
+        assert!(private_bytes(own) > 64 * 1024);
+        assert_eq!(mapped_files(own, "/nowhere"), BTreeSet::new());
+        let program = std::env::current_exe().unwrap();
+        let program = program.to_str().unwrap();
+        assert!(mapped_files(own, program).contains(program));
+        assert!(cpu_ticks(own) < 1_000_000);
+    }
+}
