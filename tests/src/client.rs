@@ -4,7 +4,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use crate::wire::{Framing, Headers, Wire, WireError, framing, parse_response_head};
+use crate::message::{Framing, Headers, framing, parse_response_head};
+use crate::wire::{Wire, WireError};
 
 /// One connection to a server.
 #[derive(Debug)]

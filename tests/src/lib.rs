@@ -3,11 +3,11 @@
 //! In reading order:
 //! - [`eventually`]: waiting for a condition; the only place of the tests that pauses
 //! - [`artifacts`]: builds the gateway and the plugins, and says where they are
-//! - [`wire`]: one TCP connection, exact bytes in, exact bytes out; heads, framings, bodies
+//! - [`message`]: heads and framings; [`wire`]: one TCP connection, exact bytes in, exact bytes out
 //! - [`client`]: what stands before the gateway
-//! - [`upstream`]: what stands behind it, scripted, recording every byte
+//! - [`upstream`]: what stands behind it, scripted ([`conversation`]), recording every byte; [`unreachable`]: nobody there
 //! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one
-//! - [`gateway`]: the gateway itself, as a child process with a folder of its own
+//! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started
 //! - [`load`]: clients that never pause, each answer checked
 //! - [`process`]: what the system tells about the gateway's memory
 //!
@@ -15,12 +15,16 @@
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod builder;
 pub mod client;
+pub mod conversation;
 pub mod eventually;
 pub mod gateway;
 pub mod load;
+pub mod message;
 pub mod plugin_dir;
 pub mod process;
+pub mod unreachable;
 pub mod upstream;
 pub mod wire;
 

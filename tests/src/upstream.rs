@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 
+pub use crate::conversation::Conversation;
 use crate::eventually::{lock, wait_until};
-use crate::wire::{Framing, Headers, Wire, WireError, framing, parse_request_head};
+use crate::message::Headers;
+use crate::wire::WireError;
 
 /// One request as it came over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,24 +74,20 @@ pub struct Upstream {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     stopping: AtomicBool,
-    record: Mutex<Record>,
+    pub(crate) record: Mutex<Record>,
 }
 
+/// What happened at an upstream so far.
 #[derive(Default)]
-struct Record {
-    requests: Vec<Received>,
-    broken: Vec<Vec<u8>>,
-    streams: Vec<TcpStream>,
-    ended: usize,
-}
-
-/// One accepted connection, as the script sees it.
-pub struct Conversation {
-    wire: Wire,
-    number: usize,
-    shared: Arc<Shared>,
+pub(crate) struct Record {
+    pub(crate) requests: Vec<Received>,
+    pub(crate) broken: Vec<Vec<u8>>,
+    /// A second handle of each connection ever accepted, by its number.
+    pub(crate) streams: Vec<TcpStream>,
+    /// How many conversations are over.
+    pub(crate) ended: usize,
 }
 
 impl Upstream {
@@ -212,205 +209,4 @@ impl Drop for Upstream {
         let _ = TcpStream::connect(self.address);
         self.close_connections();
     }
-}
-
-impl Conversation {
-    fn begin(stream: TcpStream, shared: &Arc<Shared>) -> Option<Self> {
-        let mut record = lock(&shared.record);
-        let number = record.streams.len();
-        record.streams.push(stream.try_clone().ok()?);
-        Some(Self {
-            wire: Wire::new(stream).ok()?,
-            number,
-            shared: Arc::clone(shared),
-        })
-    }
-
-    fn end(self) {
-        lock(&self.shared.record).ended += 1;
-        // The record keeps a second handle, so dropping ours would not close the connection.
-        if let Some(stream) = lock(&self.shared.record).streams.get(self.number) {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Which connection this is, from 0.
-    #[must_use]
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    /// Reads one request and records it.
-    ///
-    /// # Errors
-    /// When the connection ends, or what comes is no request; what had arrived is recorded as broken.
-    pub fn receive(&mut self) -> Result<Received, WireError> {
-        let received = self.read_request();
-        let mut record = lock(&self.shared.record);
-        match &received {
-            Ok(request) => record.requests.push(request.clone()),
-            Err(error) if !error.received().is_empty() => {
-                record.broken.push(error.received().to_vec());
-            }
-            Err(_) => {}
-        }
-        received
-    }
-
-    /// Reads a head and nothing of the body, which the script then reads or leaves. Not recorded.
-    ///
-    /// # Errors
-    /// When the connection ends before that.
-    pub fn receive_head(&mut self) -> Result<Vec<u8>, WireError> {
-        self.wire.read_head()
-    }
-
-    /// Sends exactly these bytes.
-    ///
-    /// # Errors
-    /// When the gateway is gone.
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), WireError> {
-        self.wire.send(bytes.as_ref())
-    }
-
-    /// Waits until the gateway closes or resets, and returns what it sent before.
-    pub fn until_closed(&mut self) -> Vec<u8> {
-        match self.wire.read_to_end() {
-            Ok(rest) => rest,
-            Err(error) => error.received().to_vec(),
-        }
-    }
-
-    /// Makes the end of the script a reset instead of an orderly close.
-    ///
-    /// # Panics
-    /// When the system refuses the socket option.
-    pub fn reset_at_end(&mut self) {
-        let mut record = lock(&self.shared.record);
-        // Only closing the last handle resets, and a shutdown before it would be an orderly close. So the record lets
-        // go of its own handle by taking another in its place.
-        if let Some(stream) = record.streams.get_mut(self.number) {
-            socket2::SockRef::from(&*stream)
-                .set_linger(Some(std::time::Duration::ZERO))
-                .expect("a TCP socket lets its linger time be set");
-            *stream = unconnected();
-        }
-    }
-
-    fn read_request(&mut self) -> Result<Received, WireError> {
-        let head = self.wire.read_head()?;
-        let malformed = |why: String| WireError::Malformed(why, head.clone());
-        let (method, target, version, headers) = parse_request_head(&head).map_err(malformed)?;
-        let (raw_body, body) = match framing(&headers).map_err(malformed)? {
-            Framing::Chunked => self.wire.read_chunked(),
-            Framing::Length(length) => self
-                .wire
-                .read_exact(length)
-                .map(|body| (body.clone(), body)),
-            Framing::Unsaid => Ok((Vec::new(), Vec::new())),
-        }
-        .map_err(|error| error.after(&head))?;
-        Ok(Received {
-            connection: self.number,
-            head,
-            raw_body,
-            method,
-            target,
-            version,
-            headers,
-            body,
-        })
-    }
-}
-
-fn unconnected() -> TcpStream {
-    Socket::new(Domain::IPV4, Type::STREAM, None)
-        .expect("the system has sockets left")
-        .into()
-}
-
-/// An address that refuses connections for as long as this lives: bound, so that nobody else gets the port, but not
-/// listening.
-pub struct Refusing {
-    _socket: Socket,
-    address: SocketAddr,
-}
-
-impl Refusing {
-    /// Takes a free port.
-    ///
-    /// # Panics
-    /// When the system gives none.
-    #[must_use]
-    pub fn new() -> Self {
-        let (socket, address) = bound();
-        Self {
-            _socket: socket,
-            address,
-        }
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Default for Refusing {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// An address that never answers a connection attempt: its queue is full, so Linux drops every further SYN.
-pub struct Deaf {
-    _listener: Socket,
-    _queued: Vec<Socket>,
-    address: SocketAddr,
-}
-
-impl Deaf {
-    /// Takes a free port and fills its queue.
-    ///
-    /// # Panics
-    /// When the system gives no port.
-    #[must_use]
-    pub fn new() -> Self {
-        let (listener, address) = bound();
-        listener.listen(0).expect("a bound socket listens");
-        let fill = |_| {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-            socket.set_nonblocking(true).expect("a socket option");
-            // In progress for ever, once the queue is full: that is the point.
-            let _ = socket.connect(&address.into());
-            socket
-        };
-        let queued = (0..8).map(fill).collect();
-        Self {
-            _listener: listener,
-            _queued: queued,
-            address,
-        }
-    }
-
-    /// The address.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Default for Deaf {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn bound() -> (Socket, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    socket.bind(&any.into()).expect("a free port");
-    let address = socket.local_addr().ok().and_then(|bound| bound.as_socket());
-    (socket, address.expect("a bound socket has an address"))
 }

@@ -1,6 +1,6 @@
 //! The harness against itself: client and load directly against a scripted upstream, without a gateway.
 
-use swapgate_tests::upstream::{Deaf, Refusing};
+use swapgate_tests::unreachable::{Deaf, Refusing};
 use swapgate_tests::wire::WireError;
 use swapgate_tests::{Client, Gate, Load, Upstream, eventually};
 

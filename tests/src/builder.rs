@@ -1,0 +1,188 @@
+//! Preparing and starting a gateway.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::artifacts;
+use crate::eventually::wait_for;
+use crate::gateway::{Gateway, Refusal, fill, read};
+use crate::plugin_dir::PluginDir;
+
+/// A folder in which a gateway can be started: configuration, plugins, state.
+pub struct Builder {
+    pub(crate) folder: TempDir,
+    pub(crate) plugins: PluginDir,
+    text: String,
+    places: Vec<(String, String)>,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+/// What stands in a place of a configuration.
+pub struct Place(String);
+
+impl From<SocketAddr> for Place {
+    fn from(address: SocketAddr) -> Self {
+        Self(address.to_string())
+    }
+}
+
+impl From<&str> for Place {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Builder {
+    pub(crate) fn new(text: &str) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("swapgate-test-")
+            .tempdir()
+            .expect("the system has a temporary folder");
+        let plugins = PluginDir::create(folder.path());
+        Builder {
+            folder,
+            plugins,
+            text: text.to_owned(),
+            places: Vec::new(),
+            arguments: vec!["--log-format".to_owned(), "json".to_owned()],
+            environment: Vec::new(),
+        }
+    }
+
+    /// Replaces `@name@` in the configuration by a value, such as the address of an upstream.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<Place>) -> Self {
+        let Place(value) = value.into();
+        self.places.push((format!("@{name}@"), value));
+        self
+    }
+
+    /// Copies one of this repository's plugins into the plugins folder.
+    ///
+    /// # Panics
+    /// When it was not built.
+    #[must_use]
+    #[track_caller]
+    pub fn plugin(self, library: &str) -> Self {
+        let bytes = fs::read(artifacts::plugin(library)).expect("the file was built");
+        self.plugin_bytes(&format!("lib{library}.so"), &bytes)
+    }
+
+    /// Puts a file into the plugins folder.
+    #[must_use]
+    pub fn plugin_bytes(self, name: &str, bytes: &[u8]) -> Self {
+        self.plugins.copy(bytes, name);
+        self
+    }
+
+    /// Adds an argument of the command line.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Sets an environment variable of the process.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The plugins folder, for tests that prepare it in ways of their own.
+    #[must_use]
+    pub fn plugins(&self) -> &PluginDir {
+        &self.plugins
+    }
+
+    /// Starts the gateway and waits until it serves.
+    ///
+    /// # Panics
+    /// When it ends instead; the text holds its log.
+    #[must_use]
+    #[track_caller]
+    pub fn start(self) -> Gateway {
+        let mut child = self.spawn();
+        let (announce, log) = (self.path("announce.json"), self.path("log"));
+        let ready = wait_for("the gateway to announce itself", || {
+            if let Some(status) = child.try_wait().expect("the child is ours") {
+                panic!("the gateway ended with {status}:\n{}", read(&log));
+            }
+            fs::read_to_string(&announce).ok()
+        });
+        let ready: Value = serde_json::from_str(&ready).expect("the announcement is JSON");
+        let address = |value: &Value| -> SocketAddr {
+            let text = value.as_str().expect("addresses are texts");
+            text.parse().expect("addresses are addresses")
+        };
+        let listeners = ready["listeners"].as_array().expect("a list of listeners");
+        let listeners = listeners
+            .iter()
+            .map(|listener| {
+                let name = listener["name"].as_str().expect("a name").to_owned();
+                (name, address(&listener["address"]))
+            })
+            .collect();
+        Gateway {
+            child,
+            listeners,
+            admin: address(&ready["admin"]),
+            folder: self.folder,
+            plugins: self.plugins,
+            places: self.places,
+        }
+    }
+
+    /// Starts the gateway and waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// When it serves instead.
+    #[must_use]
+    #[track_caller]
+    pub fn start_refused(self) -> Refusal {
+        let mut child = self.spawn();
+        let announce = self.path("announce.json");
+        let status = wait_for("the gateway to end by itself", || {
+            if announce.exists() {
+                let _ = child.kill();
+                panic!("the gateway serves:\n{}", read(&self.path("log")));
+            }
+            child.try_wait().expect("the child is ours")
+        });
+        Refusal {
+            code: status.code(),
+            stderr: read(&self.path("log")),
+        }
+    }
+
+    fn spawn(&self) -> Child {
+        let config = self.path("swapgate.yaml");
+        fs::write(&config, fill(&self.text, &self.places)).expect("the folder is ours");
+        let log = File::create(self.path("log")).expect("the folder is ours");
+        Command::new(artifacts::gateway())
+            .arg("run")
+            .args(["--config".as_ref(), config.as_os_str()])
+            .args([
+                "--announce".as_ref(),
+                self.path("announce.json").as_os_str(),
+            ])
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the gateway's binary runs")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
