@@ -127,6 +127,22 @@ impl Client {
         }
     }
 
+    /// Reads one head as it stands, and nothing after it.
+    ///
+    /// # Errors
+    /// When the connection ends before that.
+    pub fn read_head(&mut self) -> Result<Vec<u8>, WireError> {
+        self.wire.read_head()
+    }
+
+    /// Reads one chunk of a body that streams; the last one is empty.
+    ///
+    /// # Errors
+    /// When the connection ends before that, or the chunk is broken.
+    pub fn read_chunk(&mut self) -> Result<Vec<u8>, WireError> {
+        self.wire.read_chunk()
+    }
+
     /// Reads what comes until the server closes.
     ///
     /// # Errors

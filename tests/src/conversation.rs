@@ -68,6 +68,14 @@ impl Conversation {
         self.wire.read_head()
     }
 
+    /// Reads one chunk of a body that streams; the last one is empty.
+    ///
+    /// # Errors
+    /// When the connection ends before that, or the chunk is broken.
+    pub fn receive_chunk(&mut self) -> Result<Vec<u8>, WireError> {
+        self.wire.read_chunk()
+    }
+
     /// Sends exactly these bytes.
     ///
     /// # Errors

@@ -128,6 +128,20 @@ impl Wire {
         Ok(self.buffer.drain(..length).collect())
     }
 
+    /// Reads one chunk of a body that streams; the last one is empty, and has no trailers.
+    ///
+    /// # Errors
+    /// When the peer ends before that, or breaks the coding.
+    pub fn read_chunk(&mut self) -> Result<Vec<u8>, WireError> {
+        let line = self.read_line()?;
+        let Some(size) = chunk_size(&line) else {
+            return Err(WireError::Malformed("bad chunk size".to_owned(), line));
+        };
+        let mut chunk = self.read_exact(size + 2)?;
+        chunk.truncate(size);
+        Ok(chunk)
+    }
+
     /// Reads a body in the chunked coding: the bytes as they came, and what they mean.
     ///
     /// # Errors

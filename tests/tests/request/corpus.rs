@@ -1,0 +1,390 @@
+//! Rows and the one function that plays them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use swapgate_tests::{Client, Gateway, Received, Response, Upstream};
+
+/// What the gateway sets itself. These are compared only where a row names them.
+const SET_BY_GATEWAY: [&str; 9] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "forwarded",
+    "traceparent",
+    "via",
+];
+
+/// What never passes a gateway (RFC 9110, 7.6.1), and `Proxy`, which CGI programs mistake for a setting of theirs.
+const NEVER_FORWARDED: [&str; 7] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy",
+    "proxy-connection",
+    "te",
+    "upgrade",
+];
+
+/// One row.
+pub(crate) struct Case {
+    /// What is special about it.
+    name: &'static str,
+    /// Where the RFCs speak of it.
+    section: &'static str,
+    request: Vec<u8>,
+    expect: Expect,
+    half_close: bool,
+}
+
+enum Expect {
+    Forwarded(Forwarded),
+    /// One of these statuses, then the connection closes; nothing whole reaches the upstream.
+    Refused(Vec<u16>),
+    /// The gateway answers itself with one of these statuses; the connection may stay, but only in step.
+    Answered(Vec<u16>),
+    /// The connection ends, with or without a refusal; nothing whole reaches the upstream.
+    Dropped,
+}
+
+/// What the upstream must have received.
+#[derive(Default)]
+pub(crate) struct Forwarded {
+    line: &'static str,
+    headers: Vec<(&'static str, &'static [u8])>,
+    set: Vec<(&'static str, &'static str)>,
+    body: &'static [u8],
+    closes: bool,
+}
+
+/// A request that is forwarded with this request line.
+pub(crate) fn forwarded(line: &'static str) -> Forwarded {
+    Forwarded {
+        line,
+        ..Forwarded::default()
+    }
+}
+
+impl Forwarded {
+    /// It has this field too. All fields that are not the gateway's own must be named.
+    pub(crate) fn with(self, name: &'static str, value: &'static str) -> Self {
+        self.with_bytes(name, value.as_bytes())
+    }
+
+    /// The same for a value that is no text.
+    pub(crate) fn with_bytes(mut self, name: &'static str, value: &'static [u8]) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The gateway set this field to this value.
+    pub(crate) fn and_set(mut self, name: &'static str, value: &'static str) -> Self {
+        self.set.push((name, value));
+        self
+    }
+
+    /// Its body, chunk sizes and all.
+    pub(crate) fn body(mut self, body: &'static str) -> Self {
+        self.body = body.as_bytes();
+        self
+    }
+
+    /// The client's connection closes after the answer.
+    pub(crate) fn closes(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+}
+
+/// A row that must be forwarded so.
+pub(crate) fn passes(
+    name: &'static str,
+    section: &'static str,
+    request: impl Into<Vec<u8>>,
+    expect: Forwarded,
+) -> Case {
+    case(name, section, request.into(), Expect::Forwarded(expect))
+}
+
+/// A row that must be refused with this status, and the connection closed.
+pub(crate) fn refused(
+    name: &'static str,
+    section: &'static str,
+    request: impl Into<Vec<u8>>,
+    statuses: &[u16],
+) -> Case {
+    let expect = Expect::Refused(statuses.to_vec());
+    case(name, section, request.into(), expect)
+}
+
+/// A row the gateway must answer itself.
+pub(crate) fn answered(
+    name: &'static str,
+    section: &'static str,
+    request: impl Into<Vec<u8>>,
+    statuses: &[u16],
+) -> Case {
+    let expect = Expect::Answered(statuses.to_vec());
+    case(name, section, request.into(), expect)
+}
+
+/// A row after which the connection ends without a word being owed.
+pub(crate) fn dropped(
+    name: &'static str,
+    section: &'static str,
+    request: impl Into<Vec<u8>>,
+) -> Case {
+    case(name, section, request.into(), Expect::Dropped)
+}
+
+impl Case {
+    /// The client says that nothing more will come.
+    pub(crate) fn then_half_close(mut self) -> Self {
+        self.half_close = true;
+        self
+    }
+}
+
+fn case(name: &'static str, section: &'static str, request: Vec<u8>, expect: Expect) -> Case {
+    Case {
+        name,
+        section,
+        request,
+        expect,
+        half_close: false,
+    }
+}
+
+/// A gateway before a recording upstream, with one route for everything.
+pub(crate) struct Stage {
+    pub(crate) gateway: Gateway,
+    pub(crate) upstream: Upstream,
+    turn: AtomicUsize,
+}
+
+impl Stage {
+    /// One worker, so that the fresh client's request travels over the very connections the case used.
+    pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more configuration at the top level.
+    pub(crate) fn with(settings: &str) -> Self {
+        let upstream = Upstream::echo();
+        let gateway = Gateway::with(&format!(
+            "\
+workers: 1
+{settings}
+upstreams: [{{name: echo, targets: [{{address: \"@echo@\"}}]}}]
+services: [{{name: echo, upstream: echo}}]
+routes: [{{name: all, service: echo, preserve_host: true}}]
+"
+        ))
+        .set("echo", upstream.address())
+        .start();
+        let turn = AtomicUsize::new(0);
+        Self {
+            gateway,
+            upstream,
+            turn,
+        }
+    }
+
+    /// Plays all rows and reports every one that went wrong.
+    #[track_caller]
+    pub(crate) fn play(&self, cases: &[Case]) {
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter_map(|case| {
+                let why = self.play_one(case).err()?;
+                let request = case.request.escape_ascii().to_string();
+                let request: String = request.chars().take(400).collect();
+                Some(format!(
+                    "{} ({})\n    request: {request}\n    {why}",
+                    case.name, case.section
+                ))
+            })
+            .collect();
+        let all = cases.len();
+        assert!(
+            wrong.is_empty(),
+            "{} of {all} cases went wrong:\n\n{}\n",
+            wrong.len(),
+            wrong.join("\n\n")
+        );
+    }
+
+    fn play_one(&self, case: &Case) -> Result<(), String> {
+        let mut client = self.gateway.client();
+        // A gateway that refuses early may close before it has read everything.
+        let _ = client.try_send(&case.request);
+        if case.half_close {
+            client.finish_sending();
+        }
+        let outcome = self.outcome(case, &mut client);
+        let turn = self.turn.fetch_add(1, Ordering::SeqCst);
+        let own = format!("/fresh/{turn}");
+        let fresh = answer(self.gateway.client(), &own)?;
+        let mut received = self.upstream.take_requests();
+        let last = received.pop().ok_or("nothing reached the upstream")?;
+        if last.target != own || fresh.json()["target"] != own.as_str() {
+            return Err(format!("a fresh client got the answer to {}", last.line()));
+        }
+        outcome.and_then(|()| compare(&case.expect, &received))
+    }
+
+    fn outcome(&self, case: &Case, client: &mut Client) -> Result<(), String> {
+        let method = case.request.trim_ascii_start().split(|byte| *byte == b' ');
+        let method =
+            String::from_utf8_lossy(method.clone().next().unwrap_or_default()).into_owned();
+        if let Expect::Dropped = case.expect {
+            return match client.read_to_end() {
+                Ok(rest) if !rest.starts_with(b"HTTP/1.1 2") => Ok(()),
+                Err(swapgate_tests::wire::WireError::Reset(_)) => Ok(()),
+                other => Err(format!("not dropped: {other:?}")),
+            };
+        }
+        let answer = client
+            .read_response(&method)
+            .map_err(|error| error.to_string())?;
+        match &case.expect {
+            Expect::Forwarded(forwarded) => {
+                expect_status(&answer, &[200])?;
+                match forwarded.closes {
+                    true => expect_closed(client),
+                    false if case.half_close => Ok(()),
+                    false => self.expect_in_step(client),
+                }
+            }
+            Expect::Refused(statuses) => {
+                expect_status(&answer, statuses)?;
+                expect_closed(client)
+            }
+            Expect::Answered(statuses) => {
+                expect_status(&answer, statuses)?;
+                match answer.header("connection").as_deref() {
+                    Some("close") => expect_closed(client),
+                    _ => self.expect_in_step(client),
+                }
+            }
+            Expect::Dropped => Ok(()),
+        }
+    }
+
+    /// The connection serves the next request, with the answer that belongs to it.
+    fn expect_in_step(&self, client: &mut Client) -> Result<(), String> {
+        let next = format!("/next/{}", self.turn.load(Ordering::SeqCst));
+        let request = format!("GET {next} HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        let answer = client
+            .try_send(request)
+            .and_then(|()| client.read_response("GET"))
+            .map_err(|error| format!("the connection is not kept: {error}"))?;
+        expect_status(&answer, &[200])?;
+        match answer.json()["target"] == next.as_str() {
+            true => Ok(()),
+            false => Err(format!("the next answer on the connection is {answer:?}")),
+        }
+    }
+}
+
+fn answer(mut client: Client, path: &str) -> Result<Response, String> {
+    client
+        .try_send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n"))
+        .and_then(|()| client.read_response("GET"))
+        .map_err(|error| format!("a fresh client got no answer: {error}"))
+}
+
+fn expect_status(answer: &Response, statuses: &[u16]) -> Result<(), String> {
+    match statuses.contains(&answer.status) {
+        true => Ok(()),
+        false => Err(format!(
+            "status {} instead of {statuses:?}: {}",
+            answer.status,
+            answer.text()
+        )),
+    }
+}
+
+fn expect_closed(client: &mut Client) -> Result<(), String> {
+    match client.read_to_end() {
+        Ok(rest) | Err(swapgate_tests::wire::WireError::Reset(rest)) if rest.is_empty() => Ok(()),
+        other => Err(format!("the connection is not closed: {other:?}")),
+    }
+}
+
+fn compare(expect: &Expect, received: &[Received]) -> Result<(), String> {
+    let own: Vec<_> = received
+        .iter()
+        .filter(|request| !request.target.starts_with("/next/"))
+        .collect();
+    match (expect, own.as_slice()) {
+        (Expect::Forwarded(expected), [request]) => compare_forwarded(expected, request),
+        (Expect::Forwarded(_), others) => Err(format!("{} requests were forwarded", others.len())),
+        (_, []) => Ok(()),
+        (_, others) => Err(format!(
+            "it was forwarded: {}",
+            others[0].head.escape_ascii()
+        )),
+    }
+}
+
+fn compare_forwarded(expected: &Forwarded, request: &Received) -> Result<(), String> {
+    same(
+        "the request line",
+        &expected.line.to_owned(),
+        &request.line(),
+    )?;
+    let mut wanted: Vec<_> = expected
+        .headers
+        .iter()
+        .map(|(name, value)| (*name, value.escape_ascii().to_string()))
+        .collect();
+    let mut found: Vec<_> = request
+        .headers
+        .0
+        .iter()
+        .filter(|(name, _)| !SET_BY_GATEWAY.contains(&name.as_str()))
+        .map(|(name, value)| (name.as_str(), value.escape_ascii().to_string()))
+        .collect();
+    // Stable: fields of one name keep their order, which is the only order that means something (RFC 9110, 5.3).
+    wanted.sort_by_key(|(name, _)| *name);
+    found.sort_by_key(|(name, _)| *name);
+    same("the header fields", &wanted, &found)?;
+    let (wanted, found) = (
+        expected.body.escape_ascii(),
+        request.raw_body.escape_ascii(),
+    );
+    same("the body", &wanted.to_string(), &found.to_string())?;
+    for (name, value) in &expected.set {
+        let values = request.headers.all(name);
+        same(name, &vec![(*value).to_owned()], &values)?;
+    }
+    hold_always(request)
+}
+
+/// What holds for every request that leaves the gateway.
+fn hold_always(request: &Received) -> Result<(), String> {
+    for name in NEVER_FORWARDED {
+        same(name, &Vec::new(), &request.headers.all(name))?;
+    }
+    for name in [
+        "host",
+        "x-request-id",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+    ] {
+        same(name, &1, &request.headers.all(name).len())?;
+    }
+    Ok(())
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, wanted: &T, found: &T) -> Result<(), String> {
+    match wanted == found {
+        true => Ok(()),
+        false => Err(format!(
+            "{what}:\n      wanted {wanted:?}\n      found  {found:?}"
+        )),
+    }
+}
