@@ -5,7 +5,7 @@
 //! - [`artifacts`]: builds the gateway and the plugins, and says where they are
 //! - [`message`]: heads and framings; [`wire`]: one TCP connection, exact bytes in, exact bytes out
 //! - [`client`]: what stands before the gateway
-//! - [`upstream`]: what stands behind it, scripted ([`conversation`]), recording every byte; [`unreachable`]: nobody there
+//! - [`upstream`]: what stands behind it, scripted ([`conversation`]), recording every byte; [`mod@unreachable`]: nobody there
 //! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one
 //! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started
 //! - [`load`]: clients that never pause, each answer checked

@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 /// How long one read or write may take before the test fails.
-const IO_LIMIT: Duration = Duration::from_secs(30);
+const IO_LIMIT: Duration = Duration::from_secs(20);
 
 /// Why a message could not be read whole. Each kind carries what had arrived of it until then.
 #[derive(Debug, Clone, PartialEq, Eq)]

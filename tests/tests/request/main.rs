@@ -4,6 +4,7 @@
 //! goes over the same upstream connections, must get the answer to its own request and to nothing else.
 
 mod answers;
+mod chunks;
 mod corpus;
 mod forwarding;
 mod framing;
@@ -13,5 +14,6 @@ mod hosts;
 mod limits;
 mod malformed_answers;
 mod pipelining;
+mod rows;
 mod targets;
 mod versions;
