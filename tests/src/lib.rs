@@ -1,7 +1,7 @@
 //! The end-to-end harness: a real gateway process, real sockets on both sides of it, and real plugin files.
 //!
 //! In reading order:
-//! - [`eventually`]: waiting for a condition; the only place of the tests that pauses
+//! - [`mod@eventually`]: waiting for a condition; the only place of the tests that pauses
 //! - [`artifacts`]: builds the gateway and the plugins, and says where they are
 //! - [`message`]: heads and framings; [`wire`]: one TCP connection, exact bytes in, exact bytes out
 //! - [`client`]: what stands before the gateway
