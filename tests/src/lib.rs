@@ -6,7 +6,7 @@
 //! - [`message`]: heads and framings; [`wire`]: one TCP connection, exact bytes in, exact bytes out
 //! - [`client`]: what stands before the gateway
 //! - [`upstream`]: what stands behind it, scripted ([`conversation`]), recording every byte; [`mod@unreachable`]: nobody there
-//! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one
+//! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one; [`patched`]: what they put there
 //! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started
 //! - [`load`]: clients that never pause, each answer checked
 //! - [`process`]: what the system tells about the gateway's memory
@@ -22,6 +22,7 @@ pub mod eventually;
 pub mod gateway;
 pub mod load;
 pub mod message;
+pub mod patched;
 pub mod plugin_dir;
 pub mod process;
 pub mod unreachable;
@@ -32,5 +33,6 @@ pub use client::{Client, Response};
 pub use eventually::{Gate, wait_for, wait_until};
 pub use gateway::Gateway;
 pub use load::Load;
+pub use patched::Patched;
 pub use plugin_dir::PluginDir;
 pub use upstream::{Received, Upstream};

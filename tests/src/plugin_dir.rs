@@ -102,56 +102,6 @@ impl PluginDir {
     }
 }
 
-/// Copies of one build that differ: the bytes of a plugin file with some of its marked regions overwritten.
-///
-/// A region is a byte array in the data of the plugin that begins with a marker text and is padded with zero bytes; the value stands
-/// after the marker. So tests make many distinct files, with distinct digests, out of one build.
-#[derive(Debug, Clone)]
-pub struct Patched(Vec<u8>);
-
-impl Patched {
-    /// Reads a plugin file.
-    ///
-    /// # Panics
-    /// When it cannot be read.
-    #[must_use]
-    #[track_caller]
-    pub fn read(file: &Path) -> Self {
-        match fs::read(file) {
-            Ok(bytes) => Self(bytes),
-            Err(error) => panic!("{}: {error}", file.display()),
-        }
-    }
-
-    /// Overwrites the `room` bytes after each occurrence of `marker` with `value`, padded with zero bytes.
-    ///
-    /// # Panics
-    /// When there is no such marker, or the value is longer than the room.
-    #[must_use]
-    #[track_caller]
-    pub fn with(mut self, marker: &[u8], room: usize, value: &[u8]) -> Self {
-        assert!(value.len() <= room, "the value is longer than its region");
-        let mut found = false;
-        let mut from = 0;
-        while let Some(at) = find(&self.0[from..], marker) {
-            let start = from + at + marker.len();
-            let region = &mut self.0[start..start + room];
-            region.fill(0);
-            region[..value.len()].copy_from_slice(value);
-            found = true;
-            from = start + room;
-        }
-        assert!(found, "no marker \"{}\"", marker.escape_ascii());
-        self
-    }
-
-    /// The bytes of the file.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 fn write(path: &Path, bytes: &[u8]) {
     let mut file = File::create(path).expect("the folder is ours");
     file.write_all(bytes).expect("the disk has room");
@@ -169,12 +119,6 @@ fn remove(path: &Path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => panic!("{}: {error}", path.display()),
     }
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -206,12 +150,5 @@ mod tests {
             plugins.swap_link(&[("a.so", bytes)], revision);
             assert_eq!(content(), bytes);
         }
-    }
-
-    #[test]
-    fn regions_are_overwritten_wherever_they_stand() {
-        let file = Patched(b"..MARK:old\0\0..MARK:old\0\0..".to_vec());
-        let patched = file.with(b"MARK:", 5, b"v2");
-        assert_eq!(patched.bytes(), b"..MARK:v2\0\0\0..MARK:v2\0\0\0..");
     }
 }

@@ -74,6 +74,20 @@ fn versions() {
     ]);
 }
 
+/// HTTP/1.0 knows no `Host`, but the upstream is asked in HTTP/1.1, which does (RFC 9112, 3.2).
+#[test]
+fn http_1_0_without_host() {
+    let stage = Stage::new();
+    let answer = stage
+        .gateway
+        .client()
+        .send("GET /old HTTP/1.0\r\n\r\n")
+        .expect_response();
+    assert_eq!(answer.status, 200);
+    let requests = stage.upstream.take_requests();
+    assert_eq!(requests[0].headers.all("host").len(), 1);
+}
+
 /// A client of HTTP/1.0 knows no chunks: an answer of unknown length ends with the connection.
 #[test]
 fn an_answer_without_length_to_http_1_0() {
