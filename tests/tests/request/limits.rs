@@ -142,6 +142,7 @@ fn clients_that_ask_before_they_send() {
     assert_eq!(read_interim(&mut client), "HTTP/1.1 100 Continue\r\n\r\n");
     let answer = client.send("abc").expect_response();
     assert_eq!(answer.json()["body"], "abc");
+    assert_eq!(stage.upstream.take_requests().len(), 1);
 
     stage.play(&[
         refused("too much is refused before it is sent", "RFC 9110 10.1.1",
