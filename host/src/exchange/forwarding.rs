@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{FORWARDED, HOST, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::respond::problem::X_REQUEST_ID;
 
@@ -86,15 +87,26 @@ pub fn apply(
         return continue_trusted(headers, values, trusted);
     }
     headers.remove(FORWARDED);
+    remove_forwarded(headers);
     headers.insert(X_FORWARDED_FOR, values.address.clone());
     headers.insert(X_REAL_IP, values.address.clone());
     headers.insert(X_FORWARDED_PROTO, HTTP);
     headers.insert(X_FORWARDED_PORT, values.port.clone());
-    match headers.get(HOST).cloned() {
-        Some(host) => headers.insert(X_FORWARDED_HOST, host),
-        None => headers.remove(X_FORWARDED_HOST),
-    };
+    if let Some(host) = headers.get(HOST).cloned() {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
     peer
+}
+
+/// Takes off `X-Forwarded-` whatever: frameworks believe more of them (`-Prefix`, `-Ssl`, `-Server`) than this gateway
+/// sets.
+fn remove_forwarded(headers: &mut HeaderMap) {
+    let mut found: SmallVec<[HeaderName; 4]> = SmallVec::new();
+    let forwarded = |name: &&HeaderName| name.as_str().starts_with("x-forwarded-");
+    found.extend(headers.keys().filter(forwarded).cloned());
+    for name in found {
+        headers.remove(name);
+    }
 }
 
 fn continue_trusted(headers: &mut HeaderMap, values: &PeerValues, trusted: &[IpNet]) -> IpAddr {

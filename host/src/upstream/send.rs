@@ -215,6 +215,10 @@ fn check(response: &Response<Incoming>, pool: &Pool) -> Result<(), UpstreamFault
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => {}
+        // RFC 9112, 6.3: a sign of response splitting, which ought to be handled as an error.
+        (Some(_), None) if headers.contains_key(header::CONTENT_LENGTH) => {
+            return malformed("it has both Transfer-Encoding and Content-Length");
+        }
         (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {}
         _ => return malformed("its Transfer-Encoding is not chunked alone"),
     }
