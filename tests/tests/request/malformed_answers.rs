@@ -8,7 +8,8 @@ use crate::answers::{Stage, ask};
 /// (what is wrong, where the RFCs say so, the answer)
 type Malformed = (&'static str, &'static str, &'static [u8]);
 
-const MALFORMED: [Malformed; 19] = [
+const MALFORMED: [Malformed; 20] = [
+    ("both a coding and a length", "RFC 9112 6.3", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
     (
         "conflicting lengths",
         "RFC 9112 6.3",
