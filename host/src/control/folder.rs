@@ -166,7 +166,7 @@ impl Folder {
         let (path, file) = (entry.path.clone(), entry.file);
         let seen = match catalog.admit(entry).await {
             Ok(fit) => Seen::Fit(fit),
-            Err(refusal) if refusal.reason == Reason::Changing => return Some(AGAIN),
+            Err(refusal) if *refusal.reason == Reason::Changing => return Some(AGAIN),
             Err(refusal) => {
                 tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
                 Seen::Refused(refusal)

@@ -431,7 +431,7 @@ fn admits(use_: &PluginUse, instance: &Instance) -> bool {
 }
 
 fn config_error(use_: &PluginUse, refusal: &Refusal) -> ConfigError {
-    match &refusal.reason {
+    match &*refusal.reason {
         Reason::ConfigRefused { text } => refused_by_plugin(use_, text),
         _ => ConfigError::new(use_.place.clone(), refusal.to_string()),
     }
