@@ -64,7 +64,7 @@ impl Preflight {
         }
     }
 
-    /// Tries `fit` with every configuration, or finds in `verdicts` that this was done before.
+    /// Tries `fit` with every configuration that `verdicts` does not know to have passed before.
     ///
     /// # Errors
     /// The file is unfit, or the child could not be run. A configuration that is unfit is no error of the file: it is
@@ -76,17 +76,31 @@ impl Preflight {
         verdicts: &Verdicts,
     ) -> Result<Verdict, Refusal> {
         let hash = |config: &str| ConfigHash::of(fit.digest(), config);
-        if let Some(report) = verdicts.find(fit, configs.iter().map(|config| hash(config))) {
+        let known = verdicts.find(fit);
+        let is_new = |config: &&str| {
+            let known = known.as_ref();
+            !known.is_some_and(|known| known.passed(hash(config)))
+        };
+        let new: Vec<&str> = configs.iter().copied().filter(is_new).collect();
+        if let Some(known) = known.as_ref().filter(|_| new.is_empty()) {
             return Ok(Verdict {
-                report,
+                report: known.report.clone(),
                 configs: configs.iter().map(|_| Ok(())).collect(),
             });
         }
-        let verdict = self.every(fit, configs).await?;
-        let good = configs.iter().zip(&verdict.configs);
+        let tried = self.every(fit, &new).await?;
+        let good = new.iter().zip(&tried.configs);
         let good = good.filter(|(_, outcome)| outcome.is_ok());
-        verdicts.keep(fit, &verdict.report, good.map(|(config, _)| hash(config)));
-        Ok(verdict)
+        verdicts.keep(fit, &tried.report, good.map(|(config, _)| hash(config)));
+        let mut outcomes = tried.configs.into_iter();
+        let mut outcome = |config: &&str| {
+            let tried = is_new(config).then(|| outcomes.next()).flatten();
+            tried.unwrap_or(Ok(()))
+        };
+        Ok(Verdict {
+            report: tried.report,
+            configs: configs.iter().map(&mut outcome).collect(),
+        })
     }
 
     /// Runs children until every configuration was tried: one that kills a child is left out of the next.

@@ -97,14 +97,46 @@ fn a_child_that_dies_is_told_with_its_place() {
 
 #[test]
 fn a_child_that_hangs_is_ended() {
-    let hang = "-DEXTRA=__attribute__((constructor)) static void c(void) { for (volatile int i = 1; i;) {} }";
+    let constructor =
+        "-DEXTRA=__attribute__((constructor)) static void c(void) { for (;;) pause(); }";
     assert_eq!(
-        run(&[hang], &["{}"], 1),
+        run(&["-include", "unistd.h", constructor], &["{}"], 5),
         Err(
-            "a constructor (dlopen) did not return within 1 s in the preflight; mend the plugin, or raise \
+            "a constructor (dlopen) did not return within 5 s in the preflight; mend the plugin, or raise \
              loader.preflight_timeout"
                 .to_owned()
         )
+    );
+    let configure = "-DCONFIGURE=if (config.len == 3) for (;;) pause(); return SG_OK;";
+    let flags = ["-include", "unistd.h", configure, "-DDESTROY="];
+    let verdict = run(&flags, &["{}", "{ }", "{}"], 5).expect("the file is fit");
+    assert!(verdict.configs[0].is_ok() && verdict.configs[2].is_ok());
+    let reason = verdict.configs[1].clone().expect_err("refused").reason;
+    assert_eq!(
+        reason.to_string(),
+        "configure did not return within 5 s in the preflight; mend the plugin, or raise loader.preflight_timeout"
+    );
+}
+
+#[test]
+fn a_child_sees_nothing_of_our_environment_and_says_why_it_died() {
+    assert!(std::env::var_os("PATH").is_some());
+    let verdict = run(
+        &[
+            "-DCONFIGURE=return getenv(\"PATH\") ? SG_E_FAILED : SG_OK;",
+            "-DDESTROY=",
+        ],
+        &["{}"],
+        30,
+    );
+    assert_eq!(verdict.expect("fit").configs, [Ok(())]);
+    refused(
+        &[
+            "-include",
+            "stdio.h",
+            "-DLOAD=printf(\"{\\\"done\\\":1}\\n\"); fflush(stdout); fprintf(stderr, \"no\\nluck\"); abort();",
+        ],
+        "it crashed the preflight in load (SIGABRT), saying \"{\\\"done\\\":1} no luck\"; mend the plugin",
     );
 }
 
@@ -188,6 +220,10 @@ fn what_passed_is_remembered_by_build_and_configuration() {
     let again = testing::run(broken.run(&fit, &["{}"], &verdicts)).expect("remembered");
     assert_eq!(again.report, first.report);
     assert!(testing::run(broken.run(&fit, &["{ }"], &verdicts)).is_err());
+    // Only what is new is tried, and joins what is known.
+    let more = testing::run(good.run(&fit, &["{}", "{ }"], &verdicts)).expect("ready");
+    assert_eq!(more.configs, [Ok(()), Ok(())]);
+    assert!(testing::run(broken.run(&fit, &["{ }", "{}"], &verdicts)).is_ok());
     let other_build = folder.path().join("gateway");
     std::fs::write(&other_build, "another").expect("a file");
     let verdicts = Verdicts::open(&state, &other_build);

@@ -22,10 +22,18 @@ pub struct Verdicts {
     folder: Option<PathBuf>,
 }
 
+/// What passed.
 #[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    report: Report,
+pub(super) struct Kept {
+    pub(super) report: Report,
     configs: BTreeSet<String>,
+}
+
+impl Kept {
+    /// Whether this configuration passed.
+    pub(super) fn passed(&self, config: ConfigHash) -> bool {
+        self.configs.contains(&config.to_string())
+    }
 }
 
 impl Verdicts {
@@ -57,15 +65,9 @@ impl Verdicts {
         Self { folder: None }
     }
 
-    pub(super) fn find(
-        &self,
-        fit: &Fit,
-        mut configs: impl Iterator<Item = ConfigHash>,
-    ) -> Option<Report> {
-        let kept = self.read(fit)?;
-        configs
-            .all(|config| kept.configs.contains(&config.to_string()))
-            .then_some(kept.report)
+    /// What is remembered about a file.
+    pub(super) fn find(&self, fit: &Fit) -> Option<Kept> {
+        serde_json::from_slice(&fs::read(self.path(fit)?).ok()?).ok()
     }
 
     pub(super) fn keep(
@@ -77,7 +79,7 @@ impl Verdicts {
         let Some(path) = self.path(fit) else {
             return;
         };
-        let before = self.read(fit).map(|kept| kept.configs).unwrap_or_default();
+        let before = self.find(fit).map(|kept| kept.configs).unwrap_or_default();
         let kept = Kept {
             report: report.clone(),
             configs: configs
@@ -95,10 +97,6 @@ impl Verdicts {
         if let Err(error) = written {
             tracing::warn!(%error, "cannot keep the verdict on a plugin; it is tried again after a restart");
         }
-    }
-
-    fn read(&self, fit: &Fit) -> Option<Kept> {
-        serde_json::from_slice(&fs::read(self.path(fit)?).ok()?).ok()
     }
 
     fn path(&self, fit: &Fit) -> Option<PathBuf> {
