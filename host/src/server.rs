@@ -17,7 +17,7 @@ use crate::control::apply::{Control, Start, StartError, cannot_bind};
 use crate::control::events::Event;
 use crate::control::folder::Folder;
 use crate::control::status::Board;
-use crate::control::watch::{Watch, signals};
+use crate::control::watch::{Signals, Watch};
 use crate::listener::bind::bind_one;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
@@ -66,9 +66,8 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     let config = config::load(&source, &System).map_err(Error::Config)?;
     let (events, mut seen) = unbounded_channel();
     // Before anything that takes time, so that a signal at a bad moment is never the default one.
-    let stop = signals(events.clone())
-        .map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
-    let stop = std::pin::pin!(stop);
+    let mut signals =
+        Signals::take().map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
     let admin_socket = bind_one(config.admin.address).and_then(tokio::net::TcpListener::from_std).map_err(|error| {
         Error::Other(format!("the admin listener cannot bind {}: {error}; end what listens there, or choose another address", config.admin.address))
     })?;
@@ -99,27 +98,25 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
         folder,
         board,
     };
-    let mut stop = stop;
-    let control = tokio::select! {
+    let mut control = tokio::select! {
         biased;
-        signal = &mut stop => {
+        signal = signals.end(&events) => {
             tracing::info!(target: "control", signal, "ended before it served");
             return Ok(());
         }
         control = Control::start(start) => control.map_err(explain)?,
     };
-    let mut control = control;
     if let Some(path) = &options.announce {
         announce(path, &control, admin_address)?;
     }
     let signal = tokio::select! {
         biased;
-        signal = &mut stop => signal,
+        signal = signals.end(&events) => signal,
         () = change(&mut control, &mut seen) => "the end of control",
     };
     drop(watch);
     tracing::info!(target: "control", signal, "draining");
-    drain(control, stop).await;
+    drain(control, signals.end(&events)).await;
     admin.abort();
     Ok(())
 }

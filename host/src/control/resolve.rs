@@ -171,7 +171,7 @@ impl Run<'_> {
                         left.extend(indices);
                     }
                     Err(Unusable::Uses(problems)) => {
-                        done.extend(self.unusable(fit, indices, problems))
+                        done.extend(self.unusable(fit, indices, problems));
                     }
                 }
             }
@@ -233,7 +233,7 @@ impl Run<'_> {
             .await
             .map_err(Unusable::File)?;
         for note in &verdict.report.notes {
-            tracing::info!(target: "control", plugin = %fit.inspected.descriptor.id, "preflight: {note}");
+            tracing::debug!(target: "control", plugin = %fit.inspected.descriptor.id, "preflight: {note}");
         }
         let problems = self.problems(&verdict, indices);
         if problems.is_empty() {

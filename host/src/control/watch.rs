@@ -4,11 +4,11 @@
 //! (a hard link gives only Create, `cp` in place gives several Modify, a `ConfigMap` swaps a link two folders up). The
 //! rescan in the main loop covers what is lost.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::events::Event;
@@ -29,18 +29,14 @@ impl Watch {
             .filter(|parent| !parent.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
         Self {
-            _folder: watcher(folder.to_owned(), Event::Folder, events.clone()),
-            _config: watcher(
-                beside.to_owned(),
-                Event::Config { asked: false },
-                events.clone(),
-            ),
+            _folder: watcher(folder, Event::Folder, events.clone()),
+            _config: watcher(beside, Event::Config { asked: false }, events.clone()),
         }
     }
 }
 
 fn watcher(
-    path: PathBuf,
+    path: &Path,
     event: Event,
     events: UnboundedSender<Event>,
 ) -> Option<RecommendedWatcher> {
@@ -51,7 +47,7 @@ fn watcher(
         }
     });
     let watching = made.and_then(|mut watcher| {
-        watcher.watch(&path, RecursiveMode::NonRecursive)?;
+        watcher.watch(path, RecursiveMode::NonRecursive)?;
         Ok(watcher)
     });
     match watching {
@@ -72,23 +68,34 @@ fn is_a_change(kind: EventKind) -> bool {
     }
 }
 
-/// Signals that end the process, as a future; SIGHUP becomes an event until then.
-///
-/// # Errors
-/// The system takes no handler.
-pub fn signals(
-    events: UnboundedSender<Event>,
-) -> std::io::Result<impl Future<Output = &'static str>> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+/// The signals an operator may send.
+pub struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over; from here on none of them has its default effect.
+    ///
+    /// # Errors
+    /// The system takes no handler.
+    pub fn take() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one that ends the process, and says its name; SIGHUP becomes an event meanwhile.
+    pub async fn end(&mut self, events: &UnboundedSender<Event>) -> &'static str {
         loop {
             tokio::select! {
-                _ = hangup.recv() => { let _ = events.send(Event::Config { asked: true }); }
-                _ = terminate.recv() => return "SIGTERM",
-                _ = interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => { let _ = events.send(Event::Config { asked: true }); }
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
             }
         }
-    })
+    }
 }

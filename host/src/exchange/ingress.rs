@@ -155,9 +155,7 @@ pub enum Framing {
 /// `Upgrade: websocket`.
 pub fn hop_by_hop(headers: &mut HeaderMap) -> Result<(), RequestFault> {
     if let Some(upgrade) = headers.get(UPGRADE) {
-        let asks = connection_options(headers)
-            .iter()
-            .any(|name| name == UPGRADE);
+        let asks = connection_options(headers).contains(&UPGRADE);
         if asks && contains_token(upgrade.as_bytes(), b"websocket") {
             return Err(RequestFault::WebSocket);
         }
