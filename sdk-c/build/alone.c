@@ -1,2 +1,0 @@
-#include "swapgate.h"
-int main(void) { return 0; }
