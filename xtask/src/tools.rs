@@ -6,9 +6,10 @@ use crate::cargo;
 use crate::failure::{Failure, Outcome};
 
 /// A program, the package of Debian that has it, and what it is for.
-const TOOLS: [(&str, &str, &str); 4] = [
+const TOOLS: [(&str, &str, &str); 5] = [
     ("cc", "gcc", "plugins in C"),
     ("c++", "g++", "the C header in C++"),
+    ("clang", "clang", "the C header for other machines"),
     ("make", "make", "plugins in C"),
     ("readelf", "binutils", "looking into plugin files"),
 ];

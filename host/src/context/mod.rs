@@ -6,7 +6,7 @@
 //! - [`Context`]: the data of one exchange;
 //! - [`Frame`]: a context together with what it was matched against, for the length of one hook;
 //! - [`headers`]: which headers a plugin may touch;
-//! - [`vars`]: variables shared between plugins.
+//! - `vars`: variables shared between plugins.
 
 mod access;
 pub mod headers;

@@ -4,7 +4,7 @@
 //! ingress -> rewrite (global) -> route -> access -> upstream -> header_filter -> sent -> log, always, exactly once
 //! ```
 //!
-//! Errors only move forward: whatever fails becomes a [`Failure`], `respond` turns it into an answer, and the answer
+//! Errors only move forward: whatever fails becomes a [`Failure`](crate::respond::failure::Failure), `respond` turns it into an answer, and the answer
 //! goes through `header_filter` and `log` like any other.
 
 pub mod activity;
