@@ -66,17 +66,27 @@ pub struct Mismatch {
     pub gateway: Range,
 }
 
+impl Mismatch {
+    /// The one template of this refusal, with names for both sides: a plugin says "it" and "this gateway", a gateway
+    /// knows more.
+    #[must_use]
+    pub fn told(&self, plugin: &str, gateway: &str) -> String {
+        let (needs, offers) = (&self.plugin, &self.gateway);
+        let newer = (needs.major, needs.min_minor) > (offers.major, offers.max_minor);
+        let upgrade = if newer {
+            format!("run a gateway that offers {needs}, or ")
+        } else {
+            String::new()
+        };
+        format!(
+            "{plugin} needs plugin contract {needs}, {gateway} offers {offers}; {upgrade}build the plugin for {offers}"
+        )
+    }
+}
+
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (needs, offers) = (&self.plugin, &self.gateway);
-        write!(
-            f,
-            "it needs plugin contract {needs}, this gateway offers {offers}; "
-        )?;
-        if (needs.major, needs.min_minor) > (offers.major, offers.max_minor) {
-            write!(f, "run a gateway that offers {needs}, or ")?;
-        }
-        write!(f, "build the plugin for {offers}")
+        f.write_str(&self.told("it", "this gateway"))
     }
 }
 

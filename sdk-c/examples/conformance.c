@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "swapgate.h"
+#include "swapgate_version.h"
 
 #define ID "conformance-c"
 #define VERSION "0.1.0"
@@ -430,12 +431,11 @@ static const sg_plugin plugin = {
 };
 
 int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
-    if (args == NULL || out == NULL || args->struct_size < sizeof *args || out->struct_size < sizeof *out) return SG_E_INVALID;
-    if (args->abi_major != SG_ABI_MAJOR || args->abi_max_minor != SG_ABI_MINOR) return SG_E_VERSION;
+    int32_t code = sg_negotiate(args, out);
+    if (code != SG_OK) return code;
     memset(many_v, 'v', sizeof many_v);
     memset(many_n, 'n', sizeof many_n);
     memset(many_c, 'c', sizeof many_c);
-    out->abi_minor = SG_ABI_MINOR;
     out->plugin = &plugin;
     return SG_OK;
 }

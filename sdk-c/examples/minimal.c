@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "swapgate.h"
+#include "swapgate_version.h"
 
 #define ID "minimal-c"
 #define VERSION "0.1.0"
@@ -130,11 +131,8 @@ static sg_plugin plugin = {
 };
 
 int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
-    if (args == NULL || out == NULL || args->struct_size < sizeof *args || out->struct_size < sizeof *out) return SG_E_INVALID;
-    /* Until 1.0 both need the same minor. */
-    if (args->abi_major != SG_ABI_MAJOR || args->abi_max_minor != SG_ABI_MINOR)
-        return fail(&out->error, SG_E_VERSION, "this plugin was built for another contract: build it with this gateway's swapgate.h");
-    out->abi_minor = SG_ABI_MINOR;
+    int32_t code = sg_negotiate(args, out);
+    if (code != SG_OK) return code;
     out->plugin = &plugin;
     return SG_OK;
 }

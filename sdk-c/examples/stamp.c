@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "swapgate.h"
+#include "swapgate_version.h"
 
 #define MARKER "SWAPGATE-STAMP:"
 
@@ -71,8 +72,8 @@ static sg_plugin plugin = {
 };
 
 int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
-    if (args == NULL || out == NULL || args->struct_size < sizeof *args || out->struct_size < sizeof *out) return SG_E_INVALID;
-    if (args->abi_major != SG_ABI_MAJOR || args->abi_max_minor != SG_ABI_MINOR) return SG_E_VERSION;
+    int32_t code = sg_negotiate(args, out);
+    if (code != SG_OK) return code;
     gateway = args->host;
     size_t len = length(stamp, sizeof stamp);
     size_t from = sizeof MARKER - 1;
@@ -81,7 +82,6 @@ int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
     /* The table says what the descriptor in the file says, also after it was patched. */
     plugin.id = (sg_str){(const uint8_t *)sg_plugin_abi.id, length(sg_plugin_abi.id, sizeof sg_plugin_abi.id)};
     plugin.version = (sg_str){(const uint8_t *)sg_plugin_abi.version, length(sg_plugin_abi.version, sizeof sg_plugin_abi.version)};
-    out->abi_minor = SG_ABI_MINOR;
     out->plugin = &plugin;
     return SG_OK;
 }

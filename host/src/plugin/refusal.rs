@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use swapgate_plugin::version::Mismatch;
 
 /// A file that was not taken, the step at which that became clear, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,16 +167,8 @@ pub enum Reason {
     BadDescriptor { what: String },
     #[error("it does not export the function {symbol}; export it with default visibility")]
     NoEntry { symbol: String },
-    #[error(
-        "plugin {plugin} needs plugin contract {needs}, this gateway ({gateway}) offers {offers}; {advice}"
-    )]
-    Version {
-        plugin: String,
-        needs: String,
-        offers: String,
-        gateway: String,
-        advice: String,
-    },
+    #[error("{told}")]
+    Version { told: String },
     #[error(
         "plugin {plugin} is built with panic=abort, so that one panic would end the gateway; build it with panic = \"unwind\""
     )]
@@ -245,29 +238,12 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The one template for "these two cannot talk", wherever it is found out.
+    /// "These two cannot talk", in the words plugins use for it as well.
     #[must_use]
-    pub fn version(plugin: String, major: u32, min: u32, max: u32) -> Self {
-        let (our_major, our_minor) = (swapgate_abi::ABI_MAJOR, swapgate_abi::ABI_MINOR);
-        let needs = if min == max {
-            format!("{major}.{min}")
-        } else {
-            format!("{major}.{min} to {major}.{max}")
-        };
-        let newer = (major, min) > (our_major, our_minor);
-        let advice = if newer {
-            format!(
-                "run a gateway that offers {needs}, or build the plugin for {our_major}.{our_minor}"
-            )
-        } else {
-            format!("build the plugin for {our_major}.{our_minor}")
-        };
+    pub fn version(plugin: &str, mismatch: &Mismatch) -> Self {
+        let gateway = concat!("this gateway (swapgate ", env!("CARGO_PKG_VERSION"), ")");
         Self::Version {
-            plugin,
-            needs,
-            offers: format!("{our_major}.{our_minor}"),
-            gateway: format!("swapgate {}", env!("CARGO_PKG_VERSION")),
-            advice,
+            told: mismatch.told(&format!("plugin {plugin}"), gateway),
         }
     }
 
@@ -307,6 +283,8 @@ impl fmt::Display for Who {
 
 #[cfg(test)]
 mod tests {
+    use swapgate_plugin::version::{Range, negotiate};
+
     use super::*;
 
     #[track_caller]
@@ -315,21 +293,31 @@ mod tests {
         assert_eq!(refusal.text(), format!("plugins.d/a.so: {expected}"));
     }
 
+    #[track_caller]
+    fn check_version((major, min_minor, max_minor): (u32, u32, u32), expected: &str) {
+        let plugin = Range {
+            major,
+            min_minor,
+            max_minor,
+        };
+        let mismatch = negotiate(plugin, Range::CURRENT).expect_err("they do not fit");
+        check(Reason::version("demo 1.2.3", &mismatch), expected);
+    }
+
     #[test]
     fn the_version_template_says_needs_offers_and_advice() {
-        let plugin = || "demo 1.2.3".to_owned();
-        check(
-            Reason::version(plugin(), 1, 4, 6),
+        check_version(
+            (1, 4, 6),
             "plugin demo 1.2.3 needs plugin contract 1.4 to 1.6, this gateway (swapgate 0.1.0) offers 0.1; run a \
              gateway that offers 1.4 to 1.6, or build the plugin for 0.1",
         );
-        check(
-            Reason::version(plugin(), 0, 2, 2),
+        check_version(
+            (0, 2, 2),
             "plugin demo 1.2.3 needs plugin contract 0.2, this gateway (swapgate 0.1.0) offers 0.1; run a gateway \
              that offers 0.2, or build the plugin for 0.1",
         );
-        check(
-            Reason::version(plugin(), 0, 0, 0),
+        check_version(
+            (0, 0, 0),
             "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.1; build the plugin \
              for 0.1",
         );

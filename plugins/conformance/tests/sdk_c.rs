@@ -4,11 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use libloading::Library;
-use swapgate_abi::{ENTRY_SYMBOL, EntryFn};
+use swapgate_abi::{
+    ENTRY_SYMBOL, EntryFn, SG_E_VERSION, SG_OK, SgEntryArgs, SgEntryOut, SgErrorBuf,
+};
 use swapgate_plugin::testing::{Exchange, Host, Phase};
+use swapgate_plugin::version::{Range, negotiate};
 
-/// Builds one example as the Makefile does, and runs `check` with its host.
-fn with_example(name: &str, check: impl FnOnce(&Host)) {
+/// Builds one example as the Makefile does, and runs `check` with its entry.
+fn with_entry(name: &str, check: impl FnOnce(EntryFn)) {
     let folder = tempfile::tempdir().unwrap();
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk-c");
     let file = folder.path().join(format!("lib{name}_c.so"));
@@ -23,11 +26,74 @@ fn with_example(name: &str, check: impl FnOnce(&Host)) {
     assert!(status.success());
     // SAFETY: the library is ours and has no constructors.
     let library = unsafe { Library::new(&file) }.unwrap();
-    // SAFETY: that is the type of this symbol in the contract.
+    // SAFETY: that is the type of this symbol in the contract; `library` outlives the check.
     let entry = unsafe { library.get::<EntryFn>(ENTRY_SYMBOL) }.unwrap();
-    // SAFETY: the example keeps the contract, and `library` is dropped after the host.
-    let host = unsafe { Host::from_entry(*entry) }.unwrap();
-    check(&host);
+    check(*entry);
+}
+
+/// Runs `check` with the host of an example.
+fn with_example(name: &str, check: impl FnOnce(&Host)) {
+    with_entry(name, |entry| {
+        // SAFETY: the example keeps the contract, and its library is closed after the host is dropped.
+        let host = unsafe { Host::from_entry(entry) }.unwrap();
+        check(&host);
+    });
+}
+
+/// Enters with the versions of a gateway; the negotiated minor, or the refusal.
+fn enter(entry: EntryFn, gateway: Range) -> Result<u32, String> {
+    let mut text = [0_u8; 256];
+    let args = SgEntryArgs {
+        struct_size: u32::try_from(size_of::<SgEntryArgs>()).unwrap(),
+        abi_major: gateway.major,
+        abi_min_minor: gateway.min_minor,
+        abi_max_minor: gateway.max_minor,
+        flags: 0,
+        reserved: 0,
+        features: 0,
+        host: std::ptr::null(),
+    };
+    let mut out = SgEntryOut {
+        struct_size: u32::try_from(size_of::<SgEntryOut>()).unwrap(),
+        abi_minor: u32::MAX,
+        plugin: std::ptr::null(),
+        error: SgErrorBuf {
+            ptr: text.as_mut_ptr(),
+            cap: text.len(),
+            len: 0,
+        },
+    };
+    // SAFETY: both structures live across the call, and entry alone does not look into the host table.
+    match unsafe { entry(&raw const args, &raw mut out) } {
+        SG_OK => Ok(out.abi_minor),
+        SG_E_VERSION => {
+            let len = out.error.len;
+            Err(String::from_utf8(text[..len].to_vec()).unwrap())
+        }
+        code => panic!("unexpected code {code}"),
+    }
+}
+
+#[test]
+fn every_example_negotiates_as_the_rust_sdk_does() {
+    let gateways = [(0, 1, 1), (0, 0, 0), (0, 2, 2), (0, 1, 2), (1, 0, 12)];
+    for name in ["minimal", "conformance", "stamp"] {
+        with_entry(name, |entry| {
+            for (major, min_minor, max_minor) in gateways {
+                let gateway = Range {
+                    major,
+                    min_minor,
+                    max_minor,
+                };
+                let expected = negotiate(Range::CURRENT, gateway);
+                assert_eq!(
+                    enter(entry, gateway),
+                    expected.map_err(|mismatch| mismatch.to_string()),
+                    "{name} and {gateway}"
+                );
+            }
+        });
+    }
 }
 
 #[test]

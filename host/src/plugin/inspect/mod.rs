@@ -12,6 +12,7 @@ use std::fmt;
 use semver::Version;
 use serde::Serialize;
 use swapgate_abi::{ENTRY_SYMBOL, MAGIC, SG_DESC_PANIC_ABORT};
+use swapgate_plugin::version::{self, Range};
 
 use crate::plugin::refusal::Reason;
 
@@ -213,14 +214,13 @@ fn descriptor(bytes: &[u8], has_entry: bool) -> Result<Descriptor, Reason> {
             printable(version.as_deref())
         )
     };
-    if !may_talk(abi_major, abi_min_minor, abi_max_minor) {
-        return Err(Reason::version(
-            plugin(),
-            abi_major,
-            abi_min_minor,
-            abi_max_minor,
-        ));
-    }
+    let range = Range {
+        major: abi_major,
+        min_minor: abi_min_minor,
+        max_minor: abi_max_minor,
+    };
+    version::negotiate(range, Range::CURRENT)
+        .map_err(|mismatch| Reason::version(&plugin(), &mismatch))?;
     if flags & SG_DESC_PANIC_ABORT != 0 {
         return Err(Reason::PanicAbort { plugin: plugin() });
     }
@@ -242,19 +242,6 @@ fn descriptor(bytes: &[u8], has_entry: bool) -> Result<Descriptor, Reason> {
         sdk: printable(sdk.as_deref()),
         toolchain: printable(toolchain.as_deref()),
     })
-}
-
-/// The rule of the contract: equal majors, and until 1.0 equal minors.
-fn may_talk(major: u32, min_minor: u32, max_minor: u32) -> bool {
-    use swapgate_abi::{ABI_MAJOR, ABI_MINOR};
-    if major != ABI_MAJOR || min_minor > max_minor {
-        return false;
-    }
-    if ABI_MAJOR == 0 {
-        min_minor == ABI_MINOR && max_minor == ABI_MINOR
-    } else {
-        min_minor <= ABI_MINOR
-    }
 }
 
 /// Whether a plugin may be called that.
