@@ -79,8 +79,12 @@ async fn run(start: Start, seed: u64) {
                 Some(Command::Publish { snapshot, listen, unlisten }) => {
                     let generation = snapshot.generation;
                     local.adopt(snapshot);
+                    // The new limits may admit more connections than the old ones.
+                    connections.look_again();
                     listening.start(listen, &local, &connections);
-                    unlisten.iter().for_each(|address| listening.stop(address));
+                    for address in &unlisten {
+                        listening.stop(address).await;
+                    }
                     let _ = reports.send(Report::Adopted { worker: index, generation });
                 }
                 // Without control there is nobody to serve for.
@@ -91,7 +95,7 @@ async fn run(start: Start, seed: u64) {
     }
     listening.stop_all().await;
     connections.drain();
-    connections.below(1).await;
+    connections.gone().await;
     let _ = reports.send(Report::Drained { worker: index });
 }
 
@@ -126,9 +130,11 @@ impl Listening {
         }
     }
 
-    fn stop(&mut self, address: &SocketAddr) {
-        if let Some((stop, _)) = self.0.remove(address) {
+    /// Waits for the socket to be closed: whoever asks for the same address again must get it.
+    async fn stop(&mut self, address: &SocketAddr) {
+        if let Some((stop, task)) = self.0.remove(address) {
             stop.notify_one();
+            let _ = task.await;
         }
     }
 

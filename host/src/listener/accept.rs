@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
+use super::bind::BACKLOG;
 use super::connection;
 use crate::exchange::activity::Activity;
 use crate::local::Local;
@@ -24,8 +25,8 @@ pub struct Connections {
     open: RefCell<HashMap<u64, Rc<Activity>>>,
     next: Cell<u64>,
     draining: Cell<bool>,
-    /// One ended.
-    ended: Notify,
+    /// One ended, or another number of them is admitted.
+    changed: Notify,
 }
 
 impl Connections {
@@ -44,11 +45,18 @@ impl Connections {
             .for_each(|activity| activity.drain());
     }
 
-    /// Waits until fewer than `limit` are open.
-    pub async fn below(&self, limit: usize) {
-        while self.count() >= limit {
-            self.ended.notified().await;
+    /// Waits until none is open.
+    pub async fn gone(&self) {
+        while self.count() > 0 {
+            self.changed.notified().await;
         }
+    }
+
+    /// Lets those that wait for room look again.
+    pub fn look_again(&self) {
+        self.changed.notify_waiters();
+        // Whoever counted just now and does not wait yet finds this.
+        self.changed.notify_one();
     }
 
     fn start(self: &Rc<Self>, worker: &Rc<Local>, stream: TcpStream) {
@@ -80,8 +88,7 @@ struct Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.connections.open.borrow_mut().remove(&self.key);
-        self.connections.ended.notify_waiters();
-        self.connections.ended.notify_one();
+        self.connections.look_again();
     }
 }
 
@@ -94,37 +101,60 @@ pub async fn run(
     stop: Rc<Notify>,
 ) {
     let mut pause = PAUSE.0;
-    let mut stopping = false;
     loop {
-        let limit = limit(&worker);
-        if !stopping && connections.count() >= limit {
-            tokio::select! {
-                () = connections.below(limit) => {}
-                () = stop.notified() => stopping = true,
-            }
-            continue;
-        }
         let accepted = tokio::select! {
             biased;
-            accepted = socket.accept() => accepted,
-            // Accepting comes first, so a queue that is not empty is emptied before this is seen.
-            () = stop.notified(), if !stopping => {
-                stopping = true;
-                continue;
-            }
-            () = std::future::ready(()), if stopping => return,
+            () = stop.notified() => break,
+            accepted = accept(&socket, &worker, &connections) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 pause = PAUSE.0;
                 connections.start(&worker, stream);
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(target: "listener", listener = %name, %error, "cannot accept, trying again in {pause:?}");
-                tokio::time::sleep(pause).await;
+                tokio::select! {
+                    () = stop.notified() => break,
+                    () = tokio::time::sleep(pause) => {}
+                }
                 pause = (pause * 2).min(PAUSE.1);
             }
+        }
+    }
+    if let Ok(socket) = socket.into_std() {
+        empty(&socket, &worker, &connections);
+    }
+}
+
+/// Takes one connection, once there is room for it.
+async fn accept(
+    socket: &TcpListener,
+    worker: &Local,
+    connections: &Connections,
+) -> io::Result<TcpStream> {
+    while connections.count() >= limit(worker) {
+        connections.changed.notified().await;
+    }
+    socket.accept().await.map(|(stream, _)| stream)
+}
+
+/// Takes what waits in the queue: those clients are connected already, and closing would reset them. The system is
+/// asked directly, because the runtime says "nothing there" also when it only wants another task to have its turn.
+fn empty(socket: &std::net::TcpListener, worker: &Rc<Local>, connections: &Rc<Connections>) {
+    // The queue holds no more than that; clients that come faster than they are taken must not keep it open for ever.
+    for _ in 0..=BACKLOG {
+        let stream = match socket.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if is_about_one_connection(&error) => continue,
+            Err(_) => return,
+        };
+        let registered = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = registered {
+            connections.start(worker, stream);
         }
     }
 }
