@@ -122,6 +122,9 @@ fn restart(old: &Config, new: &Config) -> Vec<ConfigError> {
     if old.workers != new.workers {
         differs(&new.places.workers, "workers");
     }
+    if old.plugins_dir != new.plugins_dir {
+        differs(&new.places.plugins_dir, "plugins_dir");
+    }
     if old.state_dir != new.state_dir {
         differs(&new.places.state_dir, "state_dir");
     }
@@ -135,7 +138,6 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
             words.push(format!("{what} changed"));
         }
     };
-    changed(old.plugins_dir != new.plugins_dir, "plugins_dir");
     changed(old.loader != new.loader, "loader");
     changed(old.limits != new.limits, "limits");
     changed(

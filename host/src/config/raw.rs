@@ -41,7 +41,7 @@ pub(super) struct RawConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64", range(min = 1, max = 1024))]
     pub(super) workers: Option<u64>,
-    /// The watched folder with plugin files, relative to the folder of this file.
+    /// The watched folder with plugin files, relative to the folder of this file. A change needs a restart.
     #[serde(default = "plugins_dir")]
     pub(super) plugins_dir: String,
     /// Where the gateway keeps images and verdicts, relative to the folder of this file. A change needs a restart.

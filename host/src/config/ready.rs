@@ -59,6 +59,8 @@ pub struct Config {
 pub struct Places {
     /// `admin`.
     pub admin: Place,
+    /// `plugins_dir`.
+    pub plugins_dir: Place,
     /// `state_dir`.
     pub state_dir: Place,
     /// `workers`.

@@ -70,6 +70,7 @@ pub(super) fn config(
         plugins,
         places: Places {
             admin: check.tree.place(check.file, "", "/admin"),
+            plugins_dir: check.tree.place(check.file, "", "/plugins_dir"),
             state_dir: check.tree.place(check.file, "", "/state_dir"),
             workers: check.tree.place(check.file, "", "/workers"),
         },

@@ -82,7 +82,7 @@ fn a_listener_with_another_name_keeps_its_socket() {
 #[test]
 fn some_settings_need_a_restart() {
     let new = good(&format!(
-        "{OLD}workers: 7\nadmin: {{address: '127.0.0.1:9'}}\nstate_dir: other\n"
+        "{OLD}workers: 7\nadmin: {{address: '127.0.0.1:9'}}\nstate_dir: other\nplugins_dir: theirs\n"
     ));
     let told: Vec<String> = diff(&good(OLD), &new)
         .restart
@@ -96,6 +96,7 @@ fn some_settings_need_a_restart() {
             format!("gate.yaml:8:10: workers: a change of workers {advice}"),
             format!("gate.yaml:9:8: admin: a change of admin {advice}"),
             format!("gate.yaml:10:12: state_dir: a change of state_dir {advice}"),
+            format!("gate.yaml:11:14: plugins_dir: a change of plugins_dir {advice}"),
         ]
     );
     assert!(diff(&good(OLD), &good(OLD)).restart.is_empty());
