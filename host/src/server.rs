@@ -22,7 +22,8 @@ use crate::listener::bind::bind_one;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
 
-/// How often the folder is looked at without an event: the system may lose some.
+/// How often the folder and the file are looked at without an event: the system may lose some, and gives none for the
+/// target of a link into another folder.
 const RESCAN: Duration = Duration::from_secs(10);
 /// Events that come in this time count as one: an editor's save is several.
 const MERGE: Duration = Duration::from_millis(20);
@@ -63,11 +64,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
 }
 
 async fn serve(options: &Options, source: Source) -> Result<(), Error> {
-    let config = config::load(&source, &System).map_err(Error::Config)?;
-    let (events, mut seen) = unbounded_channel();
     // Before anything that takes time, so that a signal at a bad moment is never the default one.
     let mut signals =
         Signals::take().map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
+    let config = config::load(&source, &System).map_err(Error::Config)?;
+    let (events, mut seen) = unbounded_channel();
     let admin_socket = bind_one(config.admin.address).and_then(tokio::net::TcpListener::from_std).map_err(|error| {
         Error::Other(format!("the admin listener cannot bind {}: {error}; end what listens there, or choose another address", config.admin.address))
     })?;
@@ -140,7 +141,10 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>) {
                 control.show();
                 continue;
             }
-            _ = rescan.tick() => due.add(Event::Folder),
+            _ = rescan.tick() => {
+                due.add(Event::Folder);
+                due.add(Event::Config { asked: false });
+            }
             () = until(again), if again.is_some() => due.add(Event::Folder),
         }
         tokio::time::sleep(MERGE).await;
@@ -180,22 +184,27 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-/// Lets running exchanges end, up to the limit; another signal ends the wait.
+/// Lets running exchanges end, up to the limit, and then the instances; another signal ends either wait.
 async fn drain(control: Control, again: impl Future<Output = &'static str>) {
     control.board.update(|status| status.stopping = true);
     let limit = control.shutdown_limit();
     let calls = control.call_timeout();
-    let finished = tokio::select! {
-        () = control.drained() => true,
-        () = tokio::time::sleep(limit) => false,
-        _ = again => false,
+    let mut again = std::pin::pin!(again);
+    let (finished, why) = tokio::select! {
+        () = control.drained() => (true, String::new()),
+        () = tokio::time::sleep(limit) => (false, format!("after {limit:?}")),
+        signal = &mut again => (false, format!("at the second signal, {signal}")),
     };
-    if finished {
-        // Every exchange is over; now the instances may be.
-        control.end(calls).await;
-        tracing::info!(target: "control", "drained");
-    } else {
-        tracing::warn!(target: "control", "exchanges were still running after {limit:?}, ending them");
+    if !finished {
+        tracing::warn!(target: "control", "exchanges were still running {why}, ending them");
+        return;
+    }
+    // Every exchange is over; now the instances may be.
+    tokio::select! {
+        () = control.end(calls) => tracing::info!(target: "control", "drained"),
+        signal = &mut again => {
+            tracing::warn!(target: "control", signal, "drained; plugins were still ending at the second signal");
+        }
     }
 }
 

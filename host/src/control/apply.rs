@@ -31,8 +31,8 @@ pub struct Control {
     fleet: Fleet,
     config: Config,
     resolved: Vec<Resolved>,
-    /// The text that was applied or refused last; the same text again is no change.
-    text: String,
+    /// What was seen last, the text or why there is none; the same again is no change.
+    seen: Result<String, String>,
     /// A refused configuration that another folder could make good.
     pending: Option<Config>,
     generation: u64,
@@ -97,7 +97,7 @@ impl Control {
             fleet,
             config,
             resolved: resolution.uses,
-            text,
+            seen: Ok(text),
             pending: None,
             generation: 1,
             attempts: 0,
@@ -111,16 +111,22 @@ impl Control {
         Ok(control)
     }
 
-    /// Reads the file again and applies it. Unless `asked`, the same text again is no change.
+    /// Reads the file again and applies it. Unless `asked`, what was seen before is no change: a file that is gone is
+    /// said once, not at every look.
     pub async fn reload(&mut self, asked: bool) {
-        let source = match Source::read(&self.file) {
-            Ok(source) => source,
-            Err(error) => return self.refused(Trigger::Reload, &[error.to_string()]),
-        };
-        if !asked && source.text == self.text {
+        let read = Source::read(&self.file).map_err(|error| error.to_string());
+        let seen = read
+            .as_ref()
+            .map(|source| source.text.clone())
+            .map_err(Clone::clone);
+        if !asked && seen == self.seen {
             return;
         }
-        self.text.clone_from(&source.text);
+        self.seen = seen;
+        let source = match read {
+            Ok(source) => source,
+            Err(error) => return self.refused(Trigger::Reload, &[error]),
+        };
         // Whatever was waiting, this is newer.
         self.pending = None;
         match config::load(&source, &System) {
