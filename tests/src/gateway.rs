@@ -146,6 +146,70 @@ impl Gateway {
         })
     }
 
+    /// The last change and what became of it, as `/status` tells.
+    #[must_use]
+    #[track_caller]
+    pub fn last_change(&self) -> Value {
+        self.status()["last_change"].clone()
+    }
+
+    /// Renames a new configuration over the old one and waits for what becomes of it.
+    ///
+    /// # Panics
+    /// When nothing does in time.
+    #[track_caller]
+    pub fn reload(&self, text: &str) -> Value {
+        let before = self.last_change()["number"].clone();
+        self.rename_config(text);
+        wait_for("the outcome of a reload", || {
+            Some(self.last_change()).filter(|change| change["number"] != before)
+        })
+    }
+
+    /// The same, and demands that it is published.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[track_caller]
+    pub fn reload_published(&self, text: &str) {
+        let change = self.reload(text);
+        assert_eq!(change["outcome"], "published", "{change}");
+    }
+
+    /// The same, and demands that it is refused; gives back the errors.
+    ///
+    /// # Panics
+    /// When it is published.
+    #[track_caller]
+    pub fn reload_refused(&self, text: &str) -> Vec<String> {
+        let change = self.reload(text);
+        assert_eq!(change["outcome"], "refused", "{change}");
+        let errors = change["errors"].as_array().expect("a list of errors");
+        let text = |error: &Value| error.as_str().expect("errors are texts").to_owned();
+        errors.iter().map(text).collect()
+    }
+
+    /// Where the listener of this name is now, after whatever reloads there were.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    #[track_caller]
+    pub fn current_address_of(&self, name: &str) -> SocketAddr {
+        let status = self.status();
+        let listeners = status["listeners"].as_array().expect("a list");
+        let listener = listeners.iter().find(|listener| listener["name"] == name);
+        let listener = listener.unwrap_or_else(|| panic!("no listener {name} in {status}"));
+        let address = listener["address"].as_str().expect("addresses are texts");
+        address.parse().expect("addresses are addresses")
+    }
+
+    /// A configuration as it is written: with the usual beginning, its places filled.
+    #[must_use]
+    pub fn render(&self, text: &str) -> String {
+        fill(&format!("{PREAMBLE}{text}"), &self.places)
+    }
+
     /// Writes a new configuration in place, with the same beginning and the same places filled.
     ///
     /// # Panics
@@ -167,9 +231,16 @@ impl Gateway {
     /// # Panics
     /// When it cannot be written.
     pub fn rename_config(&self, text: &str) {
+        self.rename_whole_config(&format!("{PREAMBLE}{text}"));
+    }
+
+    /// The same with exactly this configuration.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn rename_whole_config(&self, text: &str) {
         let aside = self.folder.path().join("swapgate.yaml.new");
-        let text = fill(&format!("{PREAMBLE}{text}"), &self.places);
-        fs::write(&aside, text).expect("the folder is ours");
+        fs::write(&aside, fill(text, &self.places)).expect("the folder is ours");
         fs::rename(aside, self.config_file()).expect("one file system");
     }
 
@@ -239,6 +310,12 @@ impl Gateway {
         read(&self.folder.path().join("log"))
     }
 
+    /// The messages of its log.
+    #[must_use]
+    pub fn log_messages(&self) -> Vec<String> {
+        messages(&self.log())
+    }
+
     /// The process id.
     ///
     /// # Panics
@@ -264,6 +341,15 @@ pub(crate) fn fill(text: &str, places: &[(String, String)]) -> String {
     places.iter().fold(text.to_owned(), |text, (name, value)| {
         text.replace(name, value)
     })
+}
+
+/// The messages in a log of JSON lines; what is none counts as a message itself.
+pub(crate) fn messages(log: &str) -> Vec<String> {
+    let message = |line: &str| match serde_json::from_str::<Value>(line) {
+        Ok(entry) => entry["message"].as_str().unwrap_or_default().to_owned(),
+        Err(_) => line.to_owned(),
+    };
+    log.lines().map(message).collect()
 }
 
 pub(crate) fn read(path: &Path) -> String {
