@@ -1,6 +1,7 @@
 //! Swapgate: an API gateway whose behaviour is native plugins.
 #![deny(unsafe_code)]
 
+pub mod activity;
 pub mod admin;
 pub mod chain;
 pub mod config;

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::HeaderValue;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::context::RequestId;
 use crate::snapshot::{Report, Snapshot};
 use crate::upstream::balance::RoundRobin;
 use crate::upstream::pool::Pool;
@@ -34,6 +34,8 @@ pub struct Generation {
     snapshot: Option<Arc<Snapshot>>,
     /// In the order of [`Snapshot::upstreams`].
     pub groups: Vec<Group>,
+    /// What is added to `Via`: a copy of this worker's own, so that its reference count is not shared with others.
+    pub via: Option<HeaderValue>,
     worker: usize,
     reports: UnboundedSender<Report>,
 }
@@ -94,21 +96,17 @@ impl Local {
 
     /// Lets go of connections to targets that are closed or grew old.
     pub fn sweep(&self) {
-        let now = Instant::now();
-        self.pools
-            .borrow()
-            .values()
-            .for_each(|pool| pool.sweep(now));
+        self.pools.borrow().values().for_each(|pool| pool.sweep());
     }
 
     /// A token and an id for the next exchange.
     #[must_use]
-    pub fn next_exchange(&self) -> (u64, HeaderValue) {
+    pub fn next_exchange(&self) -> (u64, RequestId) {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
         // 16 bits of worker, 48 of count: at a million exchanges a second a worker has nine years.
         let token = ((self.worker as u64 + 1) << 48) | (count & ((1 << 48) - 1));
-        (token, request_id(self.seed, token))
+        (token, RequestId::Own(request_id(self.seed, token)))
     }
 }
 
@@ -139,7 +137,13 @@ fn generation(
         })
         .collect();
     *pools = kept;
+    let via = snapshot
+        .settings
+        .via
+        .as_ref()
+        .and_then(|via| HeaderValue::from_bytes(via.as_bytes()).ok());
     Generation {
+        via,
         snapshot: Some(snapshot),
         groups,
         worker,
@@ -149,7 +153,7 @@ fn generation(
 
 /// 32 hexadecimal digits: the seed and the token, each mixed by a bijection, so that ids are unique and do not tell how
 /// many exchanges there were.
-fn request_id(seed: u64, token: u64) -> HeaderValue {
+fn request_id(seed: u64, token: u64) -> [u8; 32] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0_u8; 32];
     let id = (u128::from(mix(seed ^ token)) << 64) | u128::from(mix(token.wrapping_add(seed)));
@@ -157,7 +161,7 @@ fn request_id(seed: u64, token: u64) -> HeaderValue {
         let nibble = (id >> (124 - 4 * index)) & 15;
         *digit = *DIGITS.get(nibble as usize).unwrap_or(&b'0');
     }
-    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
+    text
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
@@ -175,9 +179,9 @@ mod tests {
 
     #[test]
     fn ids_differ_and_have_their_form() {
-        let ids: HashSet<HeaderValue> = (0..1000).map(|token| request_id(7, token)).collect();
+        let ids: HashSet<[u8; 32]> = (0..1000).map(|token| request_id(7, token)).collect();
         assert_eq!(ids.len(), 1000);
-        assert!(ids.iter().all(|id| id.len() == 32));
+        assert!(ids.iter().flatten().all(u8::is_ascii_hexdigit));
         assert_ne!(request_id(7, 1), request_id(8, 1));
     }
 }

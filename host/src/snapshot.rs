@@ -55,6 +55,17 @@ pub struct Plan {
     pub chain: Chain,
     /// Why nothing is forwarded: a plugin it names is not there.
     pub unavailable: Option<String>,
+    /// What is kept of an exchange although it was passed on.
+    pub keep: Keep,
+}
+
+/// What is kept of an exchange although it was passed on, because a later hook may read it. Keeping is a copy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The request's headers.
+    pub request: bool,
+    /// The answer's headers.
+    pub answer: bool,
 }
 
 /// One route.

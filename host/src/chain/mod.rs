@@ -79,15 +79,17 @@ impl Chain {
         }
     }
 
-    /// Whether anything reads the request after it was sent on.
+    /// Whether a hook runs after the request was sent on, and so may read it.
     #[must_use]
     pub fn reads_request_later(&self) -> bool {
-        !self.header_filter.is_empty()
-            || !self.log.is_empty()
-            || self
-                .all
-                .iter()
-                .any(|link| link.instance.bound().has(Phase::RequestEnd))
+        !self.header_filter.is_empty() || self.reads_answer_later()
+    }
+
+    /// Whether a hook runs after the answer was sent on, and so may read it.
+    #[must_use]
+    pub fn reads_answer_later(&self) -> bool {
+        let ends = |link: &Link| link.instance.bound().has(Phase::RequestEnd);
+        !self.log.is_empty() || self.all.iter().any(ends)
     }
 
     /// Whether an instance takes part.

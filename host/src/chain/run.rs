@@ -23,7 +23,7 @@ pub struct Matched<'a> {
     pub worker: usize,
 }
 
-/// Instances that failed in this exchange and get only `request_end` from here on.
+/// Instances that panicked in this exchange and get only `request_end` from here on.
 #[derive(Debug, Default)]
 pub struct Skipped(SmallVec<[usize; 2]>);
 
@@ -90,6 +90,9 @@ impl Link {
         if skipped.contains(owner) {
             return Outcome::Continue;
         }
+        // What an earlier plugin left unused must not become this one's answer or reason.
+        context.answer = None;
+        context.error = None;
         let Some(code) = request::call(
             self.instance.bound(),
             &mut frame(context, matched, phase, owner),
@@ -108,8 +111,8 @@ impl Link {
         stats.count_error();
         if verdict == Verdict::Panic {
             stats.count_panic();
+            skipped.0.push(owner);
         }
-        skipped.0.push(owner);
         self.failed(code, verdict, phase, context.error.take())
     }
 

@@ -284,7 +284,7 @@ pub struct PluginUse {
 pub enum OnError {
     /// The exchange is answered with 500.
     Closed,
-    /// The plugin is skipped for the rest of the exchange.
+    /// The failed hook is passed over; after a panic the plugin is skipped for the rest of the exchange.
     Open,
 }
 

@@ -134,32 +134,32 @@ impl Frame<'_> {
         Ok(match attribute {
             Attribute::Method => context.method.as_str().as_bytes(),
             Attribute::Scheme => b"http",
-            Attribute::Host => context.host.as_bytes(),
+            Attribute::Host => context.host.as_str().as_bytes(),
             Attribute::Path => context.path().as_bytes(),
             Attribute::Query => context.query().as_bytes(),
             Attribute::ClientAddress => context
-                .texts
+                .texts()
                 .client
                 .get_or_init(|| context.client.to_string().into())
                 .as_bytes(),
             Attribute::PeerAddress => context
-                .texts
+                .texts()
                 .peer
                 .get_or_init(|| context.peer.to_string().into())
                 .as_bytes(),
             Attribute::LocalAddress => context
-                .texts
+                .texts()
                 .local
                 .get_or_init(|| context.local.to_string().into())
                 .as_bytes(),
-            Attribute::RequestId => context.request_id.as_bytes(),
+            Attribute::RequestId => context.request_id.as_str().as_bytes(),
             Attribute::Route => self.routed()?.route.as_bytes(),
             Attribute::Service => self.routed()?.service.as_bytes(),
             Attribute::Target => {
                 self.response_known()?;
                 let target = context.figures.target.ok_or(Denied::NotFound)?;
                 context
-                    .texts
+                    .texts()
                     .target
                     .get_or_init(|| target.to_string().into())
                     .as_bytes()

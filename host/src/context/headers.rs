@@ -1,9 +1,6 @@
 //! Which headers a plugin may touch, and how large what it sets may be.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Denied;
@@ -13,26 +10,65 @@ pub const VALUE_BYTES: usize = 16 * 1024;
 /// How many header lines a map may hold after a plugin added one.
 pub const LINES: usize = 512;
 
-/// `Keep-Alive`, which no RFC names any more and everybody sends (RFC 9112, C.2.2).
-pub const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-/// `Proxy-Connection`, likewise.
-pub const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-
 /// Whether a header belongs to one connection and never to a message that is forwarded (RFC 9110, 7.6.1).
 #[must_use]
 pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        PROXY_CONNECTION,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ]
-    .contains(name)
+    // Compared as text: one switch on the length, where comparing names would build nine of them each time.
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            // The HTTP/2 upgrade over cleartext (RFC 7540, 3.2.1), which RFC 9113 took out again.
+            | "http2-settings"
+    )
+}
+
+/// Which of the header fields that need care a message has, found in one pass: most messages have none of them, and
+/// each look-up that is not made is a hash that is not computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Any that belongs to one connection.
+    pub hop_by_hop: bool,
+    /// `Transfer-Encoding`
+    pub transfer_encoding: bool,
+    /// `Content-Length`
+    pub content_length: bool,
+    /// `Accept`
+    pub accept: bool,
+    /// `Expect`
+    pub expect: bool,
+    /// `Upgrade`
+    pub upgrade: bool,
+    /// `Proxy`, `Forwarded`, `X-Forwarded-` whatever.
+    pub forwarding: bool,
+}
+
+impl Survey {
+    /// Looks at every name once.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut survey = Self::default();
+        for name in headers.keys() {
+            survey.hop_by_hop |= is_hop_by_hop(name);
+            match name.as_str() {
+                "transfer-encoding" => survey.transfer_encoding = true,
+                "content-length" => survey.content_length = true,
+                "accept" => survey.accept = true,
+                "expect" => survey.expect = true,
+                "upgrade" => survey.upgrade = true,
+                "proxy" | "forwarded" => survey.forwarding = true,
+                other => survey.forwarding |= other.starts_with("x-forwarded-"),
+            }
+        }
+        survey
+    }
 }
 
 /// Reads a header name for a change.

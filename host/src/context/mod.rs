@@ -12,6 +12,7 @@ mod access;
 pub mod headers;
 #[cfg(debug_assertions)]
 pub mod lent;
+mod name;
 mod phase;
 mod vars;
 
@@ -22,9 +23,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use smallvec::SmallVec;
 
 pub use access::{Attribute, Denied, Number};
+pub use name::{HostName, RequestId};
 pub use phase::{PHASES, Phase};
 pub use vars::Vars;
 
@@ -39,12 +40,14 @@ pub struct Context {
     pub request_id: RequestId,
     /// Request method.
     pub method: Method,
-    /// Host the client asked for: lower case, no port.
-    pub host: Box<str>,
-    /// The path in its normal form, where it differs from what the client sent or was rewritten.
-    path: Text,
-    /// The query without its question mark.
-    query: Text,
+    /// Host the client asked for.
+    pub host: HostName,
+    /// The target as the client sent it.
+    target: http::Uri,
+    /// The path, where its normal form differs from what the client sent, or where a plugin set it.
+    path: Option<Box<str>>,
+    /// The query, where a plugin set it.
+    query: Option<Box<str>>,
     /// Request headers, hop-by-hop fields already gone.
     pub request_headers: HeaderMap,
     /// The other end of the connection.
@@ -60,7 +63,7 @@ pub struct Context {
     /// Variables shared between plugins.
     pub vars: Vars,
     /// State that instances left in this exchange.
-    pub states: SmallVec<[State; 2]>,
+    pub states: Vec<State>,
     /// Head of the answer, once there is one.
     pub response: Option<ResponseHead>,
     /// The answer a plugin made instead of the upstream.
@@ -72,19 +75,7 @@ pub struct Context {
     /// Views lent to plugins.
     #[cfg(debug_assertions)]
     pub lent: lent::Lent,
-    texts: Texts,
-}
-
-/// The id of an exchange: 32 hexadecimal digits, or what a trusted proxy sent.
-pub type RequestId = http::HeaderValue;
-
-/// A text that is usually a view of what the client sent.
-#[derive(Debug, Clone)]
-enum Text {
-    /// As in the request target, which hyper keeps as shared bytes.
-    Target(http::Uri),
-    /// Set by the gateway or by a plugin.
-    Own(Box<str>),
+    texts: OnceCell<Box<Texts>>,
 }
 
 /// Head of an answer.
@@ -178,9 +169,10 @@ impl Context {
             token,
             request_id,
             method,
-            host: Box::from(""),
-            path: Text::Target(target.clone()),
-            query: Text::Target(target),
+            host: HostName::default(),
+            target,
+            path: None,
+            query: None,
             request_headers: headers,
             peer: ends.peer,
             local: ends.local,
@@ -188,52 +180,47 @@ impl Context {
             params: Params::default(),
             consumer: None,
             vars: Vars::default(),
-            states: SmallVec::new(),
+            states: Vec::new(),
             response: None,
             answer: None,
             error: None,
             figures: Figures::default(),
             #[cfg(debug_assertions)]
             lent: lent::Lent::default(),
-            texts: Texts::default(),
+            texts: OnceCell::new(),
         }
     }
 
     /// The path in its normal form.
     #[must_use]
     pub fn path(&self) -> &str {
-        match &self.path {
-            Text::Target(uri) => uri.path(),
-            Text::Own(text) => text,
-        }
+        self.path.as_deref().unwrap_or(self.target.path())
     }
 
     /// The query, empty if there is none.
     #[must_use]
     pub fn query(&self) -> &str {
-        match &self.query {
-            Text::Target(uri) => uri.query().unwrap_or(""),
-            Text::Own(text) => text,
-        }
+        self.query.as_deref().or(self.target.query()).unwrap_or("")
     }
 
     /// The target as the client sent it, if neither path nor query were changed since.
     #[must_use]
     pub fn unchanged_target(&self) -> Option<&http::Uri> {
-        match (&self.path, &self.query) {
-            (Text::Target(uri), Text::Target(_)) => Some(uri),
-            _ => None,
-        }
+        (self.path.is_none() && self.query.is_none()).then_some(&self.target)
     }
 
     /// Replaces the path by another one in normal form.
     pub fn set_path(&mut self, path: Box<str>) {
-        self.path = Text::Own(path);
+        self.path = Some(path);
+    }
+
+    fn texts(&self) -> &Texts {
+        self.texts.get_or_init(Box::default)
     }
 
     /// Replaces the query.
     pub fn set_query(&mut self, query: Box<str>) {
-        self.query = Text::Own(query);
+        self.query = Some(query);
     }
 }
 

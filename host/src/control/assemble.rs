@@ -7,8 +7,9 @@ use http::HeaderValue;
 use super::resolve::{Resolved, uses};
 use crate::chain::{Chain, Link};
 use crate::config::ready::{Config, PluginUse};
+use crate::context::Phase;
 use crate::router::table::{RouteRule, Table};
-use crate::snapshot::{Plan, Route, Service, Settings, Snapshot, Upstream};
+use crate::snapshot::{Keep, Plan, Route, Service, Settings, Snapshot, Upstream};
 
 /// Builds a generation. `resolved` has one entry for each use, in the order of [`uses`].
 #[must_use]
@@ -33,6 +34,17 @@ pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snap
             plan: plan(&[&own, service, &global]),
         }
     });
+    let global_plan = plan(&[&global]);
+    let rewrites = !global_plan.chain.of(Phase::Rewrite).is_empty();
+    let routes = routes.map(|mut route| {
+        if rewrites {
+            // A global instance that ran in `rewrite` hears of the end although the route may have its own use of it.
+            let keep = &mut route.plan.keep;
+            keep.request |= global_plan.keep.request;
+            keep.answer |= global_plan.keep.answer;
+        }
+        route
+    });
     Snapshot {
         generation,
         settings: settings(config),
@@ -40,7 +52,7 @@ pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snap
         routes: routes.collect(),
         services: config.services.iter().map(service).collect(),
         upstreams: config.upstreams.iter().map(upstream).collect(),
-        global: plan(&[&global]),
+        global: global_plan,
     }
 }
 
@@ -76,9 +88,15 @@ fn plan(ways: &[&[Attached<'_>]]) -> Plan {
             }
         }
     }
+    let chain = Chain::compile(links);
+    let keep = Keep {
+        request: chain.reads_request_later(),
+        answer: chain.reads_answer_later(),
+    };
     Plan {
-        chain: Chain::compile(links),
+        chain,
         unavailable,
+        keep,
     }
 }
 

@@ -34,7 +34,7 @@ enum Source {
     /// Made here.
     Whole(Option<Bytes>),
     /// As it comes from the upstream.
-    Upstream(Box<Relay>),
+    Upstream(Relay),
     /// Over.
     Done,
 }
@@ -77,7 +77,7 @@ impl AnswerBody {
             idle: Idle::new(idle),
         };
         Self {
-            source: Source::Upstream(Box::new(relay)),
+            source: Source::Upstream(relay),
             exchange,
         }
     }

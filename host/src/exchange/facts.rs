@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
-use super::activity::Activity;
 use super::answer::AnswerError;
 use super::forwarding::PeerValues;
+use crate::activity::Activity;
 use crate::chain::{Chain, Matched, Outcome, Skipped};
 use crate::context::{Context, Phase, RouteNames};
 use crate::local::{Generation, Local};
@@ -53,6 +53,10 @@ pub struct Exchange {
     pub(super) started: Instant,
     /// The request body, if there is one.
     pub(super) body: Option<Rc<BodyWatch>>,
+    /// What the client accepts, for answers of the gateway.
+    pub(super) accept: Option<HeaderValue>,
+    /// The host as the upstream is told it, if the client said one.
+    pub(super) host: Option<HeaderValue>,
     ended: bool,
 }
 
@@ -62,6 +66,8 @@ impl Exchange {
         generation: Rc<Generation>,
         peer: Rc<Peer>,
         context: Context,
+        accept: Option<HeaderValue>,
+        host: Option<HeaderValue>,
     ) -> Box<Self> {
         peer.activity.exchange_begins();
         Box::new(Self {
@@ -73,6 +79,8 @@ impl Exchange {
             skipped: Skipped::default(),
             started: Instant::now(),
             body: None,
+            accept,
+            host,
             ended: false,
         })
     }
@@ -105,7 +113,7 @@ impl Exchange {
 
     /// Says that the answer could not be finished.
     pub(super) fn broke_off(&mut self, error: &AnswerError) {
-        let id = self.context.request_id.to_str().unwrap_or_default();
+        let id = self.context.request_id.as_str();
         let at = self.context.figures.target.map(tracing::field::display);
         tracing::warn!(target: "exchange", request_id = id, upstream = at, "{error}");
         self.finish();
@@ -117,7 +125,8 @@ impl Exchange {
             return;
         }
         self.ended = true;
-        self.peer.activity.exchange_ends();
+        let now = Instant::now();
+        self.peer.activity.exchange_ends(now);
         let generation = Rc::clone(&self.generation);
         let Some(snapshot) = generation.snapshot() else {
             return;
@@ -127,7 +136,7 @@ impl Exchange {
         if chain.links().is_empty() && global.of(Phase::Rewrite).is_empty() {
             return;
         }
-        self.context.figures.duration = self.started.elapsed();
+        self.context.figures.duration = now.duration_since(self.started);
         if let Some(body) = &self.body {
             self.context.figures.request_bytes = body.received.get();
         }
@@ -145,9 +154,17 @@ impl Exchange {
         }
     }
 
-    /// The id as a header value.
-    pub(super) fn request_id(&self) -> &HeaderValue {
-        &self.context.request_id
+    /// What the client's connection is doing.
+    pub(super) fn activity(&self) -> &Rc<Activity> {
+        &self.peer.activity
+    }
+
+    /// Notes which target answered, and how long that took if anybody may ask.
+    pub(super) fn answered_by(&mut self, target: SocketAddr, plan: &Plan) {
+        self.context.figures.target = Some(target);
+        if !plan.chain.links().is_empty() {
+            self.context.figures.upstream = Some(self.started.elapsed());
+        }
     }
 
     fn against<'s>(&self, snapshot: &'s Snapshot) -> Matched<'s> {

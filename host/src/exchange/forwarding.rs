@@ -5,11 +5,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HOST, VIA};
+use http::header::{FORWARDED, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use crate::context::headers::Survey;
 use crate::respond::problem::X_REQUEST_ID;
 
 /// `X-Forwarded-For`
@@ -72,27 +73,40 @@ pub fn known_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     fits.then(|| id.clone())
 }
 
+/// What is told about one exchange.
+pub struct Told<'a> {
+    /// The connection's own values.
+    pub peer: &'a PeerValues,
+    /// Addresses whose forwarding headers are believed.
+    pub trusted: &'a [IpNet],
+    /// The id of the exchange.
+    pub request_id: HeaderValue,
+    /// The host the client asked for.
+    pub host: Option<HeaderValue>,
+}
+
 /// Replaces or continues the forwarding headers; gives back the client's address.
-pub fn apply(
-    headers: &mut HeaderMap,
-    values: &PeerValues,
-    trusted: &[IpNet],
-    request_id: &HeaderValue,
-) -> IpAddr {
-    // "httpoxy": CGI upstreams turn this one into an environment variable that names their outgoing proxy.
-    headers.remove(PROXY);
-    headers.insert(X_REQUEST_ID, request_id.clone());
-    let peer = values.peer.ip().to_canonical();
-    if is_trusted(peer, trusted) {
-        return continue_trusted(headers, values, trusted);
+pub fn apply(headers: &mut HeaderMap, survey: Survey, told: Told<'_>) -> IpAddr {
+    if survey.forwarding {
+        // "httpoxy": CGI upstreams turn this one into an environment variable that names their outgoing proxy.
+        headers.remove(PROXY);
+        // Not continued even from a trusted proxy: one that writes X-Forwarded-For passes a client's own `Forwarded`
+        // on, and an upstream that prefers it would believe the client.
+        headers.remove(FORWARDED);
     }
-    headers.remove(FORWARDED);
-    remove_forwarded(headers);
-    headers.insert(X_FORWARDED_FOR, values.address.clone());
-    headers.insert(X_REAL_IP, values.address.clone());
+    headers.insert(X_REQUEST_ID, told.request_id);
+    let peer = told.peer.peer.ip().to_canonical();
+    if is_trusted(peer, told.trusted) {
+        return continue_trusted(headers, told.peer, told.trusted, told.host);
+    }
+    if survey.forwarding {
+        remove_forwarded(headers);
+    }
+    headers.insert(X_FORWARDED_FOR, told.peer.address.clone());
+    headers.insert(X_REAL_IP, told.peer.address.clone());
     headers.insert(X_FORWARDED_PROTO, HTTP);
-    headers.insert(X_FORWARDED_PORT, values.port.clone());
-    if let Some(host) = headers.get(HOST).cloned() {
+    headers.insert(X_FORWARDED_PORT, told.peer.port.clone());
+    if let Some(host) = told.host {
         headers.insert(X_FORWARDED_HOST, host);
     }
     peer
@@ -109,7 +123,12 @@ fn remove_forwarded(headers: &mut HeaderMap) {
     }
 }
 
-fn continue_trusted(headers: &mut HeaderMap, values: &PeerValues, trusted: &[IpNet]) -> IpAddr {
+fn continue_trusted(
+    headers: &mut HeaderMap,
+    values: &PeerValues,
+    trusted: &[IpNet],
+    host: Option<HeaderValue>,
+) -> IpAddr {
     let client = client_of(headers, values.peer.ip().to_canonical(), trusted);
     headers.append(X_FORWARDED_FOR, values.address.clone());
     if let Ok(text) = HeaderValue::from_str(&client.to_string()) {
@@ -119,7 +138,7 @@ fn continue_trusted(headers: &mut HeaderMap, values: &PeerValues, trusted: &[IpN
     headers
         .entry(X_FORWARDED_PORT)
         .or_insert_with(|| values.port.clone());
-    if let Some(host) = headers.get(HOST).cloned() {
+    if let Some(host) = host {
         headers.entry(X_FORWARDED_HOST).or_insert(host);
     }
     client
@@ -175,12 +194,14 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        let found = apply(
-            &mut headers,
-            &values(),
-            &trusted,
-            &HeaderValue::from_static("id"),
-        );
+        let survey = Survey::of(&headers);
+        let told = Told {
+            peer: &values(),
+            trusted: &trusted,
+            request_id: HeaderValue::from_static("id"),
+            host: headers.get("host").cloned(),
+        };
+        let found = apply(&mut headers, survey, told);
         assert_eq!(found.to_string(), client);
         for (name, wanted) in expected {
             let found: Vec<&str> = headers

@@ -6,19 +6,22 @@
 use std::borrow::Cow;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use smallvec::SmallVec;
 
-use crate::context::headers::is_hop_by_hop;
+use crate::context::HostName;
+use crate::context::headers::{Survey, is_hop_by_hop};
 use crate::respond::failure::RequestFault;
 
 /// The host a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Host {
     /// Lower case, no port, no trailing dot; for routing.
-    pub name: Box<str>,
-    /// What an absolute-form target says instead of the `Host` field (RFC 9112, 3.2.2).
-    pub replaces: Option<http::HeaderValue>,
+    pub name: HostName,
+    /// What the upstream is told, if the client said anything.
+    pub field: Option<HeaderValue>,
+    /// Whether an absolute-form target said it, in the place of the `Host` field (RFC 9112, 3.2.2).
+    pub from_target: bool,
 }
 
 /// Whether `OPTIONS *` was asked for; it is about the server and matches no route.
@@ -56,28 +59,32 @@ pub fn target(method: &Method, uri: &Uri) -> Result<(), RequestFault> {
 pub fn host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Host, RequestFault> {
     let mut fields = headers.get_all(HOST).iter();
     let field = match (fields.next(), fields.next()) {
-        (Some(one), None) => Some(one.to_str().map_err(|_| RequestFault::HostSyntax)?),
+        (Some(one), None) => Some(one),
         (None, _) if version < Version::HTTP_11 => None,
         _ => return Err(RequestFault::HostCount),
     };
-    let from_field = field.map(host_name).transpose()?;
+    let name = field
+        .map(|field| host_name(field.to_str().unwrap_or_default()))
+        .transpose()?;
     if let Some(authority) = uri.authority() {
         let name = host_name(authority.as_str())?;
-        let replaces = http::HeaderValue::from_str(authority.as_str())
-            .map_err(|_| RequestFault::HostSyntax)?;
+        let field =
+            HeaderValue::from_str(authority.as_str()).map_err(|_| RequestFault::HostSyntax)?;
         return Ok(Host {
             name,
-            replaces: Some(replaces),
+            field: Some(field),
+            from_target: true,
         });
     }
     Ok(Host {
-        name: from_field.unwrap_or_default(),
-        replaces: None,
+        name: name.unwrap_or_default(),
+        field: field.cloned(),
+        from_target: false,
     })
 }
 
 /// The host of `uri-host [ ":" port ]`, without userinfo (RFC 9110, 4.2.4), lower case.
-fn host_name(text: &str) -> Result<Box<str>, RequestFault> {
+fn host_name(text: &str) -> Result<HostName, RequestFault> {
     let (name, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (inside, after) = rest.split_once(']').ok_or(RequestFault::HostSyntax)?;
@@ -100,7 +107,7 @@ fn host_name(text: &str) -> Result<Box<str>, RequestFault> {
     if !port_fits || !name_fits || bare.is_empty() || name.len() > 255 {
         return Err(RequestFault::HostSyntax);
     }
-    Ok(bare.to_ascii_lowercase().into())
+    Ok(HostName::lower(bare))
 }
 
 /// `reg-name` of RFC 3986, 3.2.2, without percent-encoding, which no host that resolves has.
@@ -112,35 +119,33 @@ fn is_reg_name(byte: u8) -> bool {
 ///
 /// # Errors
 /// Any Transfer-Encoding but one final `chunked`; an expectation nobody meets.
-pub fn framing(headers: &mut HeaderMap) -> Result<Framing, RequestFault> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let chunked = match (codings.next(), codings.next()) {
-        (None, _) => false,
-        (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => true,
-        _ => return Err(RequestFault::TransferEncoding),
-    };
-    if let Some(expect) = headers.get(EXPECT) {
-        if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+pub fn framing(headers: &mut HeaderMap, survey: Survey) -> Result<Framing, RequestFault> {
+    if survey.expect {
+        let fits = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        if !headers.get(EXPECT).is_some_and(fits) {
             return Err(RequestFault::Expectation);
         }
         // hyper answers it when the body is first read; upstream nobody waits for it.
         headers.remove(EXPECT);
     }
-    let framing = if chunked {
-        Framing::Chunked
-    } else {
-        Framing::Length
-    };
-    if chunked {
-        headers.remove(CONTENT_LENGTH);
+    if !survey.transfer_encoding {
+        return Ok(Framing::Length);
     }
-    Ok(framing)
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {
+            headers.remove(CONTENT_LENGTH);
+            Ok(Framing::Chunked)
+        }
+        _ => Err(RequestFault::TransferEncoding),
+    }
 }
 
 /// How the body of a request is delimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Framing {
     /// By `Content-Length`, or there is none.
+    #[default]
     Length,
     /// By chunks.
     Chunked,
@@ -153,19 +158,24 @@ pub enum Framing {
 ///
 /// # Errors
 /// `Upgrade: websocket`.
-pub fn hop_by_hop(headers: &mut HeaderMap) -> Result<(), RequestFault> {
-    if let Some(upgrade) = headers.get(UPGRADE) {
+pub fn hop_by_hop(headers: &mut HeaderMap, survey: Survey) -> Result<(), RequestFault> {
+    if survey.upgrade
+        && let Some(upgrade) = headers.get(UPGRADE)
+    {
         let asks = connection_options(headers).contains(&UPGRADE);
         if asks && contains_token(upgrade.as_bytes(), b"websocket") {
             return Err(RequestFault::WebSocket);
         }
     }
-    strip_hop_by_hop(headers);
+    strip_hop_by_hop(headers, survey);
     Ok(())
 }
 
 /// Takes off every header that belongs to one connection, in either direction.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub fn strip_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
+    if !survey.hop_by_hop {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         for name in connection_options(headers) {
             // These two are not options of a connection, whatever a sender claims: taking them off would change
@@ -180,8 +190,6 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in found {
         headers.remove(name);
     }
-    // HTTP/2 upgrade over cleartext (RFC 7540, 3.2.1), which RFC 9113 took out again.
-    headers.remove("http2-settings");
 }
 
 fn connection_options(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
@@ -228,7 +236,11 @@ mod tests {
 
     #[track_caller]
     fn check_host(text: &str, expected: Option<&str>) {
-        assert_eq!(host_name(text).ok().as_deref(), expected, "{text}");
+        assert_eq!(
+            host_name(text).ok().as_ref().map(HostName::as_str),
+            expected,
+            "{text}"
+        );
     }
 
     #[test]
@@ -256,7 +268,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            (&*host.name, host.replaces.unwrap().to_str().unwrap()),
+            (host.name.as_str(), host.field.unwrap().to_str().unwrap()),
             ("a.example", "a.example:81")
         );
     }
@@ -276,7 +288,8 @@ mod tests {
             ("content-length", "3"),
             ("x-kept", "1"),
         ]);
-        hop_by_hop(&mut headers).unwrap();
+        let survey = Survey::of(&headers);
+        hop_by_hop(&mut headers, survey).unwrap();
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "host", "x-kept"]);
@@ -295,10 +308,30 @@ mod tests {
             for value in bad {
                 headers.append(TRANSFER_ENCODING, value.parse().unwrap());
             }
-            assert!(framing(&mut headers).is_err(), "{bad:?}");
+            assert!(
+                framing(
+                    &mut headers,
+                    Survey {
+                        transfer_encoding: true,
+                        ..Survey::default()
+                    }
+                )
+                .is_err(),
+                "{bad:?}"
+            );
         }
         let mut headers = map(&[("transfer-encoding", "Chunked"), ("content-length", "3")]);
-        assert_eq!(framing(&mut headers).unwrap(), Framing::Chunked);
+        assert_eq!(
+            framing(
+                &mut headers,
+                Survey {
+                    transfer_encoding: true,
+                    ..Survey::default()
+                }
+            )
+            .unwrap(),
+            Framing::Chunked
+        );
         assert!(!headers.contains_key(CONTENT_LENGTH));
     }
 }

@@ -7,11 +7,12 @@
 //! Errors only move forward: whatever fails becomes a [`Failure`](crate::respond::failure::Failure), `respond` turns it into an answer, and the answer
 //! goes through `header_filter` and `log` like any other.
 
-pub mod activity;
 mod answer;
+mod begin;
 mod facts;
 pub mod forwarding;
 pub mod ingress;
+mod outgoing;
 mod serve;
 mod upward;
 

@@ -20,11 +20,10 @@ pub(super) fn request(
     route: &Route,
     framing: Framing,
     body: RequestBody,
-    keep_headers: bool,
 ) -> Result<Request<RequestBody>, http::Error> {
     let uri = target(exchange, route)?;
     let context = &mut exchange.context;
-    let mut headers: HeaderMap = if keep_headers {
+    let mut headers: HeaderMap = if route.plan.keep.request {
         context.request_headers.clone()
     } else {
         std::mem::take(&mut context.request_headers)
@@ -33,7 +32,7 @@ pub(super) fn request(
         // Without it hyper would take a GET with a body of unknown length for one without a body.
         headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
-    if !headers.contains_key(HOST) {
+    if exchange.host.is_none() {
         // Only HTTP/1.0 gets here without one; the upstream is spoken to in HTTP/1.1, which needs it.
         headers.insert(HOST, HeaderValue::from_static(""));
     }

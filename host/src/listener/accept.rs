@@ -13,7 +13,7 @@ use tokio::task::spawn_local;
 
 use super::bind::BACKLOG;
 use super::connection;
-use crate::exchange::activity::Activity;
+use crate::activity::Activity;
 use crate::local::Local;
 
 /// First and longest pause after the system could not give a connection.

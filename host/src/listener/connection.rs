@@ -11,13 +11,16 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until};
 
 use super::io::ClientIo;
+use crate::activity::{Activity, Overdue};
 use crate::config::ready::{ClientTimeouts, Limits};
-use crate::exchange::activity::{Activity, Overdue};
 use crate::exchange::{Peer, serve};
 use crate::local::Local;
 
 /// Room hyper needs at the least.
 const LEAST_BUFFER: usize = 8 * 1024;
+
+/// How many header fields hyper admits unless told otherwise.
+const HYPER_HEADERS: usize = 100;
 
 /// Serves one connection until it ends.
 pub async fn run(worker: Rc<Local>, stream: TcpStream, activity: Rc<Activity>) {
@@ -32,20 +35,27 @@ pub async fn run(worker: Rc<Local>, stream: TcpStream, activity: Rc<Activity>) {
     let facts = Rc::new(Peer::new(peer, local, Rc::clone(&activity)));
     let io = ClientIo::new(stream, Rc::clone(&activity));
     let service = service_fn(move |request| serve(Rc::clone(&worker), Rc::clone(&facts), request));
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
-        .max_headers(limits.headers)
-        .header_read_timeout(None)
-        .serve_connection(io, service);
+        .header_read_timeout(None);
+    if limits.headers != HYPER_HEADERS {
+        // Said only where it differs: hyper then takes room for the fields from the heap.
+        builder.max_headers(limits.headers);
+    }
+    let connection = builder.serve_connection(io, service);
     let mut connection = pin!(connection);
     let mut drained = false;
     let mut guard = Guard::new(activity, timeouts);
     let ended = std::future::poll_fn(|cx| {
-        if guard.activity.is_draining() && !drained {
+        // Polled first: a request that waits in the socket is taken before the connection is asked to end.
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() && guard.activity.is_draining() && !drained {
             drained = true;
             connection.as_mut().graceful_shutdown();
+            polled = connection.as_mut().poll(cx);
         }
-        match connection.as_mut().poll(cx) {
+        match polled {
             Poll::Ready(result) => Poll::Ready(Ok(result)),
             Poll::Pending => guard.poll(cx).map(Err),
         }
@@ -104,11 +114,18 @@ impl Guard {
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
+            // While nothing is waited for, look again later; a limit that comes nearer moves the timer before that.
+            let later = now + self.timeouts.idle.max(self.timeouts.header);
             let next = match due {
+                Some((at, Overdue::Upstream)) if at <= now => {
+                    // Not the client's doing: the exchange is told, and answers.
+                    self.activity.answer_is_late();
+                    cx.waker().wake_by_ref();
+                    later
+                }
                 Some((at, overdue)) if at <= now => return Poll::Ready(overdue),
                 Some((at, _)) => at,
-                // An exchange is running; look again later. A limit that comes nearer moves the timer before that.
-                None => now + self.timeouts.idle.max(self.timeouts.header),
+                None => later,
             };
             self.timer.as_mut().reset(next.into());
         }

@@ -1,27 +1,35 @@
 //! A client's socket that reports what it does.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 
-use crate::exchange::activity::Activity;
+use crate::activity::Activity;
 
 /// A socket together with the record its connection is held to.
 pub(super) struct ClientIo {
     stream: TokioIo<TcpStream>,
     activity: Rc<Activity>,
+    /// Bytes that are still thrown away before the socket closes; none before it is being closed.
+    lingering: Option<usize>,
 }
+
+/// How much a closing connection may still send.
+const LINGERING_BYTES: usize = 1024 * 1024;
 
 impl ClientIo {
     pub(super) fn new(stream: TcpStream, activity: Rc<Activity>) -> Self {
         Self {
             stream: TokioIo::new(stream),
             activity,
+            lingering: None,
         }
     }
 
@@ -74,6 +82,30 @@ impl Write for ClientIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let mut left = match self.lingering {
+            Some(left) => left,
+            None => {
+                ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+                if self.activity.lingers() {
+                    LINGERING_BYTES
+                } else {
+                    0
+                }
+            }
+        };
+        // Closing a socket with unread bytes resets it, and the client may lose the answer it was just sent.
+        let mut scratch = [MaybeUninit::uninit(); 4096];
+        while left > 0 {
+            self.lingering = Some(left);
+            let mut buffer = tokio::io::ReadBuf::uninit(&mut scratch);
+            match ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {
+                    left = left.saturating_sub(buffer.filled().len());
+                }
+                _ => break,
+            }
+        }
+        self.lingering = Some(0);
+        Poll::Ready(Ok(()))
     }
 }

@@ -1,11 +1,11 @@
 //! Answers as `application/problem+json` (RFC 9457), or as plain text for who does not accept JSON.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::rescue::Rescue;
-use crate::context::{Answer, ResponseHead};
+use crate::context::{Answer, RequestId, ResponseHead};
 
 /// The header with the id of an exchange.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -16,12 +16,12 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Writes what the client is told.
 #[must_use]
-pub fn answer(rescue: &Rescue, request_headers: &HeaderMap, request_id: &HeaderValue) -> Answer {
+pub fn answer(rescue: &Rescue, as_text: bool, request_id: &RequestId) -> Answer {
     let status = rescue.status;
     let title = status.canonical_reason().unwrap_or("Error");
-    let id = request_id.to_str().unwrap_or_default();
+    let id = request_id.as_str();
     let mut headers = HeaderMap::with_capacity(4);
-    let body = if prefers_text(request_headers) {
+    let body = if as_text {
         headers.insert(CONTENT_TYPE, PLAIN);
         format!(
             "{} {title}: {}\nrequest id: {id}\n",
@@ -32,7 +32,7 @@ pub fn answer(rescue: &Rescue, request_headers: &HeaderMap, request_id: &HeaderV
         headers.insert(CONTENT_TYPE, JSON);
         json(status, title, &rescue.detail, id)
     };
-    headers.insert(X_REQUEST_ID, request_id.clone());
+    headers.insert(X_REQUEST_ID, request_id.to_value());
     if rescue.close {
         headers.insert(CONNECTION, CLOSE);
     }
@@ -55,17 +55,13 @@ fn json(status: StatusCode, title: &str, detail: &str, id: &str) -> String {
 
 /// Whether the client takes plain text and says nothing of JSON. A rough reading of `Accept` (RFC 9110, 12.5.1) is
 /// enough: either form is readable to whoever gets the other.
-fn prefers_text(headers: &HeaderMap) -> bool {
-    let mut text = false;
-    for value in headers.get_all(ACCEPT) {
-        let Ok(value) = value.to_str() else { continue };
-        let value = value.to_ascii_lowercase();
-        if value.contains("json") || value.contains("*/*") || value.contains("application/*") {
-            return false;
-        }
-        text |= value.contains("text/");
-    }
-    text
+#[must_use]
+pub fn prefers_text(accept: &HeaderValue) -> bool {
+    let accept = accept.to_str().unwrap_or_default().to_ascii_lowercase();
+    let json = ["json", "*/*", "application/*"]
+        .iter()
+        .any(|part| accept.contains(part));
+    !json && accept.contains("text/")
 }
 
 #[cfg(test)]
@@ -73,16 +69,14 @@ mod tests {
     use super::*;
 
     fn check(accept: Option<&str>, expected: &HeaderValue) {
-        let mut headers = HeaderMap::new();
-        if let Some(accept) = accept {
-            headers.insert(ACCEPT, accept.parse().unwrap());
-        }
+        let as_text = accept.is_some_and(|accept| prefers_text(&accept.parse().unwrap()));
         let rescue = Rescue {
             status: StatusCode::NOT_FOUND,
             detail: "no \"route\"".to_owned(),
             close: true,
         };
-        let answer = answer(&rescue, &headers, &HeaderValue::from_static("abc"));
+        let id = RequestId::Given(HeaderValue::from_static("abc"));
+        let answer = answer(&rescue, as_text, &id);
         assert_eq!(
             answer.head.headers.get(CONTENT_TYPE),
             Some(expected),

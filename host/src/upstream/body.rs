@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 
 use super::idle::Idle;
+use crate::activity::Activity;
 
 /// What happened to a request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +25,38 @@ pub enum BodyFault {
 }
 
 /// Shared between a request body, which the upstream connection drives, and its exchange.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BodyWatch {
     /// Why it ended early.
     pub fault: Cell<Option<BodyFault>>,
     /// Bytes received so far.
     pub received: Cell<u64>,
+    /// When the last piece came, or the end.
+    pub progress: Cell<Instant>,
+    complete: Cell<bool>,
+    activity: Rc<Activity>,
+}
+
+impl BodyWatch {
+    /// A body begins on a connection.
+    #[must_use]
+    pub fn new(activity: Rc<Activity>, now: Instant) -> Rc<Self> {
+        activity.body_begins();
+        Rc::new(Self {
+            fault: Cell::new(None),
+            received: Cell::new(0),
+            progress: Cell::new(now),
+            complete: Cell::new(false),
+            activity,
+        })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let complete = self.watch.complete.get() || self.incoming.is_end_stream();
+        self.watch.activity.body_ends(complete);
+    }
 }
 
 /// A request body on its way to the upstream.
@@ -115,10 +142,14 @@ impl Stream {
                     ready!(self.idle.poll_over(cx));
                     return Poll::Ready(Some(Err(BodyFault::Slow)));
                 }
-                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(None) => {
+                    self.watch.complete.set(true);
+                    return Poll::Ready(None);
+                }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault::Broken))),
                 Poll::Ready(Some(Ok(frame))) => {
                     self.idle.progress();
+                    self.watch.progress.set(Instant::now());
                     // Trailers are not forwarded (RFC 9110, 6.5.1 leaves that open): no plugin has seen them.
                     let Ok(data) = frame.into_data() else {
                         continue;

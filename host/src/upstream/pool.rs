@@ -1,10 +1,9 @@
 //! Connections to one target, kept for the next exchange.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -13,9 +12,9 @@ use tokio::net::TcpStream;
 
 use super::body::RequestBody;
 
-/// How long an unused connection is kept. Shorter than what common servers allow, so that they rarely close one that
-/// is about to be used.
-const IDLE: Duration = Duration::from_secs(55);
+/// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
+/// they rarely close one that is about to be used.
+const SWEEPS: u32 = 11;
 /// How many unused connections are kept for one target.
 const KEPT: usize = 512;
 
@@ -29,7 +28,9 @@ pub struct Pool {
     pub target: SocketAddr,
     /// The target as a `Host` value.
     pub host: HeaderValue,
-    idle: RefCell<Vec<(Sender, Instant)>>,
+    /// Each with the sweep before which it was used last; counting sweeps needs no clock.
+    idle: RefCell<Vec<(Sender, u32)>>,
+    sweeps: Cell<u32>,
 }
 
 impl Pool {
@@ -42,6 +43,7 @@ impl Pool {
             target,
             host,
             idle: RefCell::new(Vec::new()),
+            sweeps: Cell::new(0),
         })
     }
 
@@ -63,14 +65,16 @@ impl Pool {
         if idle.len() >= KEPT {
             idle.remove(0);
         }
-        idle.push((sender, Instant::now()));
+        idle.push((sender, self.sweeps.get()));
     }
 
-    /// Lets go of connections that are closed or grew old.
-    pub fn sweep(&self, now: Instant) {
+    /// Lets go of connections that are closed or grew old; called every five seconds.
+    pub fn sweep(&self) {
+        let now = self.sweeps.get().wrapping_add(1);
+        self.sweeps.set(now);
         self.idle
             .borrow_mut()
-            .retain(|(sender, since)| !sender.is_closed() && now.duration_since(*since) < IDLE);
+            .retain(|(sender, since)| !sender.is_closed() && now.wrapping_sub(*since) < SWEEPS);
     }
 }
 

@@ -4,17 +4,23 @@
 //! a kept connection that turns out dead is replaced once, but only if hyper gives the request back unsent. Anything
 //! later may have reached the upstream and is never sent twice.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Instant;
 
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use tokio::time::timeout;
 
 use super::balance::RoundRobin;
-use super::body::RequestBody;
+use super::body::{BodyWatch, RequestBody};
 use super::pool::{Pool, Sender, connect};
+use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
+use crate::context::headers::Survey;
 use crate::respond::failure::UpstreamFault;
 
 /// A group of targets, on one worker.
@@ -33,8 +39,6 @@ pub struct Sent {
     pub response: Response<Incoming>,
     /// Goes back to its pool when the body is over.
     pub lease: Lease,
-    /// When the target was chosen.
-    pub started: Instant,
 }
 
 /// A connection in use.
@@ -43,69 +47,211 @@ pub struct Lease {
     /// Where it came from.
     pub pool: Rc<Pool>,
     sender: Sender,
+    /// Whether it may be used again.
+    again: bool,
 }
 
 impl Lease {
     /// Gives the connection back.
     pub fn give_back(self) {
-        self.pool.put(self.sender);
+        if self.again {
+            self.pool.put(self.sender);
+        }
     }
+}
+
+/// What a request is sent with.
+pub struct Order<'a> {
+    /// Where it may go.
+    pub group: &'a Group,
+    /// How long the upstream may take.
+    pub timeouts: ServiceTimeouts,
+    /// Whether the client's `Host` is kept, or the address of the target takes its place.
+    pub preserve_host: bool,
+    /// The client's connection, whose timer also holds the limit on the answer.
+    pub activity: &'a Activity,
+    /// The request body, if there is one.
+    pub body: Option<&'a BodyWatch>,
 }
 
 /// Sends a request to a target of the group and waits for the head of its answer.
 ///
-/// `authority` writes the target into the request where the client's `Host` is not kept.
-///
 /// # Errors
 /// Whatever the upstream did wrong.
 pub async fn send(
-    group: &Group,
+    order: &Order<'_>,
     mut request: Request<RequestBody>,
-    timeouts: ServiceTimeouts,
-    preserve_host: bool,
 ) -> Result<Sent, UpstreamFault> {
-    let started = Instant::now();
-    let count = group.pools.len();
-    let first = group.balance.next();
-    let mut tried = 0;
-    let (mut pool, mut sender, mut reused) = checkout(group, first, &mut tried, timeouts).await?;
+    let mut turn = Turn {
+        order,
+        at: order.group.balance.next(),
+        tried: 0,
+    };
+    let Checkout {
+        mut pool,
+        mut sender,
+        mut reused,
+    } = turn.next().await?;
     loop {
-        if !preserve_host {
-            set_host(&mut request, &pool);
+        if !order.preserve_host {
+            request
+                .headers_mut()
+                .insert(header::HOST, pool.host.clone());
         }
-        let head = timeout(timeouts.response, sender.try_send_request(request)).await;
-        match head {
-            Err(_) => {
+        let mut failed = match order.answered(sender.try_send_request(request)).await {
+            Answered::Late => {
+                let limit = order.timeouts.response;
                 return Err(UpstreamFault::TimedOut {
                     target: pool.target,
                     what: "answer",
-                    limit: timeouts.response,
+                    limit,
                 });
             }
-            Ok(Ok(response)) => {
+            Answered::With(response) => {
                 check(&response, &pool)?;
+                // hyper speaks HTTP/1.0 to whoever answered in it, and then drops a chunked request body.
+                let again = response.version() == Version::HTTP_11;
                 return Ok(Sent {
                     response,
-                    lease: Lease { pool, sender },
-                    started,
+                    lease: Lease {
+                        pool,
+                        sender,
+                        again,
+                    },
                 });
             }
-            Ok(Err(mut failed)) => match failed.take_message() {
-                Some(unsent) if reused => {
-                    request = unsent;
-                    reused = false;
-                    sender = fresh(&pool, timeouts)
-                        .await
-                        .map_err(|fault| fault.into_fault(&pool, tried.max(1)))?;
+            Answered::Failed(failed) => failed,
+        };
+        request = match failed.take_message() {
+            Some(unsent) if reused || turn.has_more() => unsent,
+            _ => return Err(died(pool.target, failed.into_error())),
+        };
+        // A fresh connection that closed before it took the request is like one that was refused.
+        let other = if reused {
+            turn.again(pool).await?
+        } else {
+            turn.next().await?
+        };
+        Checkout {
+            pool,
+            sender,
+            reused,
+        } = other;
+    }
+}
+
+/// What waiting for an answer came to.
+enum Answered {
+    With(Response<Incoming>),
+    Failed(TrySendError<Request<RequestBody>>),
+    Late,
+}
+
+impl Order<'_> {
+    /// Waits for the head of an answer. The time runs from the sent request, so a body that is still being sent moves
+    /// the limit with every piece.
+    async fn answered(
+        &self,
+        sending: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+    ) -> Answered {
+        let limit = self.timeouts.response;
+        self.activity
+            .expect_answer(Instant::now().checked_add(limit));
+        let mut sending = pin!(sending);
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+                return Poll::Ready(match result {
+                    Ok(response) => Answered::With(response),
+                    Err(failed) => Answered::Failed(failed),
+                });
+            }
+            if !self.activity.is_answer_late() {
+                return Poll::Pending;
+            }
+            let moved = self
+                .body
+                .and_then(|body| body.progress.get().checked_add(limit));
+            match moved.filter(|due| *due > Instant::now()) {
+                Some(due) => {
+                    self.activity.expect_answer(Some(due));
+                    Poll::Pending
                 }
-                // A fresh connection that closed before it took the request is like one that was refused.
-                Some(unsent) if tried < count => {
-                    request = unsent;
-                    let next = (first + tried) % count;
-                    (pool, sender, reused) = checkout(group, next, &mut tried, timeouts).await?;
-                }
-                _ => return Err(died(pool.target, failed.into_error())),
-            },
+                None => Poll::Ready(Answered::Late),
+            }
+        })
+        .await;
+        self.activity.expect_answer(None);
+        answered
+    }
+}
+
+/// A connection to try.
+struct Checkout {
+    pool: Rc<Pool>,
+    sender: Sender,
+    /// Whether it was used before, and may have died since.
+    reused: bool,
+}
+
+/// The way of one request through the targets: each is tried at most once.
+struct Turn<'a> {
+    order: &'a Order<'a>,
+    at: usize,
+    tried: usize,
+}
+
+impl Turn<'_> {
+    fn has_more(&self) -> bool {
+        self.tried < self.order.group.pools.len()
+    }
+
+    /// A kept connection, or a fresh one to the first target that takes it.
+    async fn next(&mut self) -> Result<Checkout, UpstreamFault> {
+        let pools = &self.order.group.pools;
+        loop {
+            let Some(pool) = pools.get(self.at % pools.len().max(1)).map(Rc::clone) else {
+                // Validation admits no empty group; this keeps the serving path free of a panic all the same.
+                return Err(UpstreamFault::Unwritable {
+                    target: ([0, 0, 0, 0], 0).into(),
+                    text: "no targets".into(),
+                });
+            };
+            self.at += 1;
+            self.tried += 1;
+            if let Some(sender) = pool.take() {
+                return Ok(Checkout {
+                    pool,
+                    sender,
+                    reused: true,
+                });
+            }
+            if let Some(checkout) = self.fresh(pool).await? {
+                return Ok(checkout);
+            }
+        }
+    }
+
+    /// A fresh connection in the place of a kept one that had died.
+    async fn again(&mut self, pool: Rc<Pool>) -> Result<Checkout, UpstreamFault> {
+        match self.fresh(pool).await? {
+            Some(checkout) => Ok(checkout),
+            None => self.next().await,
+        }
+    }
+
+    /// A fresh connection; none if the target takes none and there are others.
+    async fn fresh(&self, pool: Rc<Pool>) -> Result<Option<Checkout>, UpstreamFault> {
+        match fresh(&pool, self.order.timeouts).await {
+            Ok(sender) => Ok(Some(Checkout {
+                pool,
+                sender,
+                reused: false,
+            })),
+            Err(failed) if self.has_more() => {
+                tracing::warn!(target: "upstream", "{}", failed.into_fault(&pool, self.tried));
+                Ok(None)
+            }
+            Err(failed) => Err(failed.into_fault(&pool, self.tried)),
         }
     }
 }
@@ -122,43 +268,6 @@ fn died(target: std::net::SocketAddr, error: hyper::Error) -> UpstreamFault {
         UpstreamFault::Died {
             target,
             source: error,
-        }
-    }
-}
-
-/// A kept connection, or a fresh one to the first target that takes it.
-async fn checkout(
-    group: &Group,
-    first: usize,
-    tried: &mut usize,
-    timeouts: ServiceTimeouts,
-) -> Result<(Rc<Pool>, Sender, bool), UpstreamFault> {
-    let count = group.pools.len();
-    let mut at = first;
-    loop {
-        let pool = group
-            .pools
-            .get(at % count)
-            .or(group.pools.first())
-            .map(Rc::clone);
-        let Some(pool) = pool else {
-            // Validation admits no empty group; this keeps the serving path free of a panic all the same.
-            return Err(UpstreamFault::Unwritable {
-                target: ([0, 0, 0, 0], 0).into(),
-                text: "no targets".into(),
-            });
-        };
-        *tried += 1;
-        if let Some(sender) = pool.take() {
-            return Ok((pool, sender, true));
-        }
-        match fresh(&pool, timeouts).await {
-            Ok(sender) => return Ok((pool, sender, false)),
-            Err(failed) if *tried >= count => return Err(failed.into_fault(&pool, *tried)),
-            Err(failed) => {
-                tracing::warn!(target: "upstream", target_address = %pool.target, "{}", failed.into_fault(&pool, *tried));
-                at += 1;
-            }
         }
     }
 }
@@ -194,12 +303,6 @@ async fn fresh(pool: &Pool, timeouts: ServiceTimeouts) -> Result<Sender, Connect
     }
 }
 
-fn set_host(request: &mut Request<RequestBody>, pool: &Pool) {
-    request
-        .headers_mut()
-        .insert(header::HOST, pool.host.clone());
-}
-
 /// Refuses answers that could be read in more than one way (RFC 9112, 6.1 and 6.3), which hyper lets through.
 fn check(response: &Response<Incoming>, pool: &Pool) -> Result<(), UpstreamFault> {
     let malformed = |text: &str| {
@@ -212,15 +315,20 @@ fn check(response: &Response<Incoming>, pool: &Pool) -> Result<(), UpstreamFault
         return malformed("it switched protocols without having been asked");
     }
     let headers = response.headers();
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => {}
-        // RFC 9112, 6.3: a sign of response splitting, which ought to be handled as an error.
-        (Some(_), None) if headers.contains_key(header::CONTENT_LENGTH) => {
+    let survey = Survey::of(headers);
+    if survey.transfer_encoding {
+        if survey.content_length {
+            // RFC 9112, 6.3: a sign of response splitting, which ought to be handled as an error.
             return malformed("it has both Transfer-Encoding and Content-Length");
         }
-        (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {}
-        _ => return malformed("its Transfer-Encoding is not chunked alone"),
+        let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+        match (codings.next(), codings.next()) {
+            (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {}
+            _ => return malformed("its Transfer-Encoding is not chunked alone"),
+        }
+    }
+    if !survey.content_length {
+        return Ok(());
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     if let Some(first) = lengths.next() {

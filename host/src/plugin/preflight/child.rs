@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::protocol::{At, Line, Report, Request};
 use super::schema;
-use crate::context::{Context, Ends, Frame, Phase, ResponseHead, RouteNames};
+use crate::context::{Context, Ends, Frame, HostName, Phase, RequestId, ResponseHead, RouteNames};
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::host::ImageIdentity;
 use crate::plugin::ffi::request;
@@ -227,7 +227,7 @@ fn synthetic(token: u64) -> Context {
     headers.insert("user-agent", HeaderValue::from_static("swapgate-preflight"));
     let mut context = Context::new(
         token,
-        HeaderValue::from_static("00000000000000000000000000000000"),
+        RequestId::Own([b'0'; 32]),
         Uri::from_static("/preflight?swapgate=1"),
         Method::GET,
         headers,
@@ -237,7 +237,7 @@ fn synthetic(token: u64) -> Context {
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         },
     );
-    context.host = Box::from("preflight.invalid");
+    context.host = HostName::lower("preflight.invalid");
     context
 }
 

@@ -1,0 +1,255 @@
+//! What a client's connection is doing, so that one timer can hold it to all its limits.
+//!
+//! The connection's task, its socket, its exchange and its request body share one record; all of them live on one
+//! worker. It also carries the limit on the upstream's answer: a timer for each request would cost more than the rest
+//! of forwarding does.
+
+use std::cell::{Cell, RefCell};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::config::ready::ClientTimeouts;
+
+/// What a connection is doing.
+#[derive(Debug)]
+pub struct Activity {
+    stage: Cell<Stage>,
+    /// Since when the client has taken nothing of what is to be written.
+    blocked: Cell<Option<Instant>>,
+    /// Whether a request body is still coming, which may go on after its answer.
+    body_open: Cell<bool>,
+    /// Whether a request body was given up, so that bytes may come that nobody reads.
+    unread: Cell<bool>,
+    /// When the upstream must have answered.
+    answer_due: Cell<Option<Instant>>,
+    /// It has not.
+    answer_late: Cell<bool>,
+    /// Whether the connection is to end after the running exchange.
+    draining: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Between two requests.
+    Idle(Instant),
+    /// A head has begun, or the connection is new.
+    Head(Instant),
+    /// An exchange is running.
+    Exchange,
+    /// The last answer is sent; what still comes is thrown away.
+    Lingering(Instant),
+}
+
+/// What a connection has overdone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overdue {
+    /// No request for too long.
+    Idle,
+    /// A head that does not end.
+    Head,
+    /// An answer that is not taken.
+    Answer,
+    /// The upstream has not answered; the exchange is told, the connection lives on.
+    Upstream,
+    /// It still sends after its last answer.
+    Linger,
+}
+
+/// How long a closing connection may still send. As nginx's `lingering_timeout`, but short: it is a courtesy.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Activity {
+    /// A connection that was just accepted: its first head counts as begun.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            stage: Cell::new(Stage::Head(now)),
+            blocked: Cell::new(None),
+            body_open: Cell::new(false),
+            unread: Cell::new(false),
+            answer_due: Cell::new(None),
+            answer_late: Cell::new(false),
+            draining: Cell::new(false),
+            waker: RefCell::new(None),
+        }
+    }
+
+    /// Bytes came in.
+    pub fn read(&self) {
+        if let (Stage::Idle(_), false) = (self.stage.get(), self.body_open.get()) {
+            self.stage.set(Stage::Head(Instant::now()));
+        }
+    }
+
+    /// The client took some of what was written, or nothing.
+    pub fn wrote(&self, blocked: bool) {
+        match (blocked, self.blocked.get()) {
+            (true, None) => self.blocked.set(Some(Instant::now())),
+            (false, Some(_)) => {
+                self.blocked.set(None);
+                self.restart_idle();
+            }
+            _ => {}
+        }
+    }
+
+    /// A request body is coming.
+    pub fn body_begins(&self) {
+        self.body_open.set(true);
+    }
+
+    /// It is over, or was given up.
+    pub fn body_ends(&self, complete: bool) {
+        self.body_open.set(false);
+        if !complete {
+            self.unread.set(true);
+        }
+        self.restart_idle();
+    }
+
+    /// The upstream has until `due` for the head of its answer; none: there is nothing to wait for any more.
+    pub fn expect_answer(&self, due: Option<Instant>) {
+        self.answer_due.set(due);
+        self.answer_late.set(false);
+    }
+
+    /// Whether the upstream's time has run out.
+    #[must_use]
+    pub fn is_answer_late(&self) -> bool {
+        self.answer_late.get()
+    }
+
+    /// Notes that the upstream's time has run out.
+    pub fn answer_is_late(&self) {
+        self.answer_due.set(None);
+        self.answer_late.set(true);
+    }
+
+    /// Whether the client may still be sending when the connection closes: closing at once would reset it, and it
+    /// could lose the answer (RFC 9112, 9.6). Says so once.
+    pub fn lingers(&self) -> bool {
+        let sending = self.unread.get() || matches!(self.stage.get(), Stage::Head(_));
+        if sending {
+            self.stage.set(Stage::Lingering(Instant::now()));
+        }
+        sending
+    }
+
+    /// A head is complete.
+    pub fn exchange_begins(&self) {
+        self.stage.set(Stage::Exchange);
+    }
+
+    /// Its answer is handed over.
+    pub fn exchange_ends(&self, now: Instant) {
+        self.stage.set(Stage::Idle(now));
+    }
+
+    /// Asks the connection to end after the running exchange.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether the connection is to end after the running exchange.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Remembers whom [`Self::drain`] wakes.
+    pub fn watch(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+
+    /// When the connection will have overdone something, and what; none while nothing is waited for.
+    #[must_use]
+    pub fn deadline(&self, limits: &ClientTimeouts) -> Option<(Instant, Overdue)> {
+        let after =
+            |since: Instant, limit: Duration, what| since.checked_add(limit).map(|at| (at, what));
+        if let Some(since) = self.blocked.get() {
+            return after(since, limits.body, Overdue::Answer);
+        }
+        match self.stage.get() {
+            // The body has a limit of its own, on whoever reads it.
+            Stage::Idle(_) if self.body_open.get() => None,
+            Stage::Idle(since) => after(since, limits.idle, Overdue::Idle),
+            Stage::Head(since) => after(since, limits.header, Overdue::Head),
+            Stage::Exchange => self.answer_due.get().map(|at| (at, Overdue::Upstream)),
+            Stage::Lingering(since) => after(since, LINGER, Overdue::Linger),
+        }
+    }
+
+    /// Time to be idle begins when the last byte has gone either way.
+    fn restart_idle(&self) {
+        if let Stage::Idle(_) = self.stage.get() {
+            self.stage.set(Stage::Idle(Instant::now()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ClientTimeouts = ClientTimeouts {
+        header: Duration::from_secs(10),
+        body: Duration::from_secs(30),
+        idle: Duration::from_secs(60),
+    };
+
+    fn due(activity: &Activity) -> Option<Overdue> {
+        activity.deadline(&LIMITS).map(|(_, what)| what)
+    }
+
+    #[test]
+    fn each_stage_has_its_limit() {
+        let activity = Activity::new(Instant::now());
+        assert_eq!(due(&activity), Some(Overdue::Head));
+        activity.exchange_begins();
+        activity.read();
+        assert_eq!(due(&activity), None);
+        activity.wrote(true);
+        assert_eq!(due(&activity), Some(Overdue::Answer));
+        activity.wrote(false);
+        activity.expect_answer(Some(Instant::now()));
+        assert_eq!(due(&activity), Some(Overdue::Upstream));
+        activity.answer_is_late();
+        assert!(activity.is_answer_late());
+        assert_eq!(due(&activity), None);
+        activity.body_begins();
+        activity.exchange_ends(Instant::now());
+        activity.read();
+        assert_eq!(
+            due(&activity),
+            None,
+            "a body that outlives its answer is no head"
+        );
+        activity.body_ends(true);
+        assert_eq!(due(&activity), Some(Overdue::Idle));
+        activity.read();
+        let first = activity.deadline(&LIMITS);
+        activity.read();
+        assert_eq!(
+            activity.deadline(&LIMITS),
+            first,
+            "more bytes of a head give it no more time"
+        );
+    }
+    #[test]
+    fn only_who_may_still_send_is_waited_for() {
+        let activity = Activity::new(Instant::now());
+        activity.exchange_begins();
+        activity.exchange_ends(Instant::now());
+        assert!(!activity.lingers());
+        activity.body_ends(false);
+        assert!(activity.lingers());
+        assert_eq!(due(&activity), Some(Overdue::Linger));
+    }
+}

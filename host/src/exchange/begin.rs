@@ -1,0 +1,115 @@
+//! The head of a request becomes an exchange.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use http::header::{ACCEPT, HOST};
+use http::request::Parts;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+
+use super::forwarding::{self, Told};
+use super::ingress::{self, Framing};
+use super::{Exchange, Peer};
+use crate::context::headers::Survey;
+use crate::context::{Context, Ends, HostName, RequestId};
+use crate::local::{Generation, Local};
+use crate::respond::failure::RequestFault;
+use crate::snapshot::Settings;
+
+/// What is left of a request once its head is read.
+pub(super) struct Rest {
+    pub(super) body: Incoming,
+    pub(super) framing: Framing,
+}
+
+/// Reads the head; makes the exchange in any case, because a refused request has an answer and a log as well.
+pub(super) fn begin(
+    worker: Rc<Local>,
+    generation: Rc<Generation>,
+    peer: &Rc<Peer>,
+    settings: &Settings,
+    request: Request<Incoming>,
+) -> (Box<Exchange>, Rest, Result<(), RequestFault>) {
+    let (mut head, body) = request.into_parts();
+    let (token, fresh_id) = worker.next_exchange();
+    let trusted = &settings.trusted_addresses;
+    let known_id = if forwarding::is_trusted(peer.peer.ip(), trusted) {
+        forwarding::known_request_id(&head.headers)
+    } else {
+        None
+    };
+    let request_id = known_id.map_or(fresh_id, RequestId::Given);
+    let survey = Survey::of(&head.headers);
+    let accept = if survey.accept {
+        head.headers.get(ACCEPT).cloned()
+    } else {
+        None
+    };
+    let mut read = Read::default();
+    let verdict = read.head(&mut head, survey, settings.merge_slashes);
+    let told = Told {
+        peer: &peer.values,
+        trusted,
+        request_id: request_id.to_value(),
+        host: read.field.clone(),
+    };
+    let client = forwarding::apply(&mut head.headers, survey, told);
+    forwarding::via(&mut head.headers, generation.via.as_ref());
+    let ends = Ends {
+        peer: peer.peer,
+        local: peer.local,
+        client,
+    };
+    let mut context = Context::new(token, request_id, head.uri, head.method, head.headers, ends);
+    context.host = read.name;
+    if let Some(path) = read.path {
+        context.set_path(path);
+    }
+    let rest = Rest {
+        body,
+        framing: read.framing,
+    };
+    let exchange = Exchange::new(
+        worker,
+        generation,
+        Rc::clone(peer),
+        context,
+        accept,
+        read.field,
+    );
+    (exchange, rest, verdict)
+}
+
+/// What a head says, as far as it was read.
+#[derive(Default)]
+struct Read {
+    name: HostName,
+    field: Option<HeaderValue>,
+    /// The normal form, where the target is not already in it.
+    path: Option<Box<str>>,
+    framing: Framing,
+}
+
+impl Read {
+    fn head(
+        &mut self,
+        head: &mut Parts,
+        survey: Survey,
+        merge_slashes: bool,
+    ) -> Result<(), RequestFault> {
+        ingress::target(&head.method, &head.uri)?;
+        let host = ingress::host(&head.uri, head.version, &head.headers)?;
+        self.framing = ingress::framing(&mut head.headers, survey)?;
+        ingress::hop_by_hop(&mut head.headers, survey)?;
+        if let (true, Some(field)) = (host.from_target, &host.field) {
+            head.headers.insert(HOST, field.clone());
+        }
+        self.name = host.name;
+        self.field = host.field;
+        if let Cow::Owned(path) = ingress::path(&head.uri, merge_slashes)? {
+            self.path = Some(path.into());
+        }
+        Ok(())
+    }
+}

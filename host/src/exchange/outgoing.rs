@@ -1,0 +1,174 @@
+//! The answer on its way out, whoever made it.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use super::answer::AnswerBody;
+use super::{Exchange, forwarding, ingress};
+use crate::chain::Outcome;
+use crate::context::headers::Survey;
+use crate::context::{Answer, Phase, ResponseHead};
+use crate::respond::failure::Failure;
+use crate::respond::{problem, rescue};
+use crate::snapshot::Snapshot;
+use crate::upstream::send::Sent;
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
+/// Passes an upstream's answer on.
+pub(super) fn relay(
+    mut exchange: Box<Exchange>,
+    snapshot: &Snapshot,
+    sent: Sent,
+) -> Response<AnswerBody> {
+    let (head, incoming) = sent.response.into_parts();
+    let mut headers = head.headers;
+    let survey = Survey::of(&headers);
+    if survey.transfer_encoding {
+        // The answer is framed anew (RFC 9112, 6.3).
+        headers.remove(TRANSFER_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    }
+    ingress::strip_hop_by_hop(&mut headers, survey);
+    forwarding::via(&mut headers, exchange.generation.via.as_ref());
+    exchange.context.response = Some(ResponseHead {
+        status: head.status,
+        headers,
+    });
+    if let Some(answer) = header_filter(&mut exchange, snapshot) {
+        return whole(exchange, snapshot, answer);
+    }
+    let idle = exchange
+        .route(snapshot)
+        .map_or(std::time::Duration::MAX, |(_, service)| {
+            service.timeouts.idle
+        });
+    let (status, headers) = outgoing(&mut exchange, snapshot);
+    respond(
+        status,
+        headers,
+        AnswerBody::relayed(incoming, sent.lease, idle, exchange),
+    )
+}
+
+/// Sends an answer that no upstream made, after the same `header_filter`. `close`: the connection cannot go on.
+pub(super) fn local(
+    mut exchange: Box<Exchange>,
+    snapshot: &Snapshot,
+    mut answer: Answer,
+    close: bool,
+) -> Response<AnswerBody> {
+    if close {
+        answer.head.headers.insert(CONNECTION, CLOSE);
+    }
+    exchange.context.response = Some(answer.head);
+    match header_filter(&mut exchange, snapshot) {
+        None => body(exchange, snapshot, answer.body),
+        Some(mut other) => {
+            let closes = exchange
+                .context
+                .response
+                .as_ref()
+                .is_some_and(|head| head.headers.contains_key(CONNECTION));
+            if closes {
+                other.head.headers.insert(CONNECTION, CLOSE);
+            }
+            whole(exchange, snapshot, other)
+        }
+    }
+}
+
+/// Runs `header_filter`; an answer if a plugin failed in it, which goes out as it is.
+fn header_filter(exchange: &mut Exchange, snapshot: &Snapshot) -> Option<Answer> {
+    let chain = &exchange.plan(snapshot).chain;
+    match exchange.run(chain, Phase::HeaderFilter, snapshot) {
+        Outcome::Continue | Outcome::Answer => None,
+        Outcome::Fail(fault) => Some(rescued(exchange, &Failure::Plugin(fault))),
+    }
+}
+
+fn whole(mut exchange: Box<Exchange>, snapshot: &Snapshot, answer: Answer) -> Response<AnswerBody> {
+    exchange.context.response = Some(answer.head);
+    body(exchange, snapshot, answer.body)
+}
+
+fn body(mut exchange: Box<Exchange>, snapshot: &Snapshot, bytes: Bytes) -> Response<AnswerBody> {
+    let (status, headers) = outgoing(&mut exchange, snapshot);
+    respond(status, headers, AnswerBody::whole(bytes, exchange))
+}
+
+fn respond(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The head that goes out. The context keeps its copy only if somebody may read it later.
+fn outgoing(exchange: &mut Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
+    let keep = exchange.plan(snapshot).keep.answer;
+    match &mut exchange.context.response {
+        Some(head) if keep => (head.status, head.headers.clone()),
+        Some(head) => (head.status, std::mem::take(&mut head.headers)),
+        None => (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new()),
+    }
+}
+
+/// Turns a failure into an answer, and says in the log whose side failed.
+pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
+    let told = rescue::rescue(failure);
+    let context = &exchange.context;
+    let (id, status) = (context.request_id.as_str(), told.status.as_u16());
+    match failure {
+        // A plugin's failure was told by the chain, with more than is known here.
+        Failure::Request(_)
+        | Failure::NoRoute
+        | Failure::MethodNotAllowed { .. }
+        | Failure::Plugin(_) => {
+            tracing::debug!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
+        }
+        Failure::Unavailable(_) | Failure::Upstream(_) => {
+            tracing::warn!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
+        }
+    }
+    let as_text = exchange.accept.as_ref().is_some_and(problem::prefers_text);
+    let mut answer = problem::answer(&told, as_text, &context.request_id);
+    if let Failure::MethodNotAllowed { allow } = failure {
+        answer.head.headers.insert(ALLOW, allow.clone());
+    }
+    answer
+}
+
+/// Lets go of a request body nobody will read; whether the connection has to end with the answer.
+///
+/// A small one is read away, so that the next request can follow. For a large one the connection ends, but lingers, so
+/// that the client reads the answer (RFC 9112, 9.6).
+pub(super) fn dismiss(exchange: &Exchange, incoming: hyper::body::Incoming) -> bool {
+    use http_body_util::BodyExt as _;
+    use hyper::body::Body as _;
+    const SMALL: u64 = 64 * 1024;
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+    if incoming.is_end_stream() {
+        return false;
+    }
+    let activity = Rc::clone(exchange.activity());
+    if incoming
+        .size_hint()
+        .upper()
+        .is_none_or(|bytes| bytes > SMALL)
+    {
+        activity.body_ends(false);
+        return true;
+    }
+    activity.body_begins();
+    tokio::task::spawn_local(async move {
+        let mut incoming = incoming;
+        let away = async { while let Some(Ok(_)) = incoming.frame().await {} };
+        let _ = tokio::time::timeout(PATIENCE, away).await;
+        activity.body_ends(incoming.is_end_stream());
+    });
+    false
+}
