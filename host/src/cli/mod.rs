@@ -13,6 +13,7 @@ mod plugin;
 mod preflight;
 mod run;
 mod schema;
+mod scratch;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,7 @@ use swapgate::plugin::refusal::{Reason, Refusal, Step};
 use swapgate::plugin::settle;
 use swapgate::plugin::stage::Stage;
 
+use super::scratch::Scratch;
 use super::{FAILED, Format, print};
 
 /// How long one step of the preflight may take.
@@ -79,34 +80,8 @@ struct Refused<'a> {
     refusal: &'a Refusal,
 }
 
-/// A private folder for the copy, gone when the check is over.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(file: &Path) -> Result<Self, Refusal> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let path = std::env::temp_dir().join(format!("swapgate-check-{}", std::process::id()));
-        // Not recursive: it must not have been there, for somebody else may have made it.
-        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => Ok(Self(path)),
-            Err(error) => {
-                let action = format!("make the folder {} for a copy", path.display());
-                let error = error.to_string();
-                let reason = Reason::Io { action, error };
-                Err(Refusal::new(Step::Stage, shown(file), reason))
-            }
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn check(file: &Path, scratch: &Scratch) -> Result<Checked, Refusal> {
-    let stage = Stage::prepare(&scratch.0)?;
+    let stage = Stage::prepare(scratch.path())?;
     let entry =
         settle::entry(file).map_err(|reason| Refusal::new(Step::Stage, shown(file), reason))?;
     // A file on its way from a build may well be writable by a group; the folder it will lie in is not known here.

@@ -370,7 +370,7 @@ impl Control {
 }
 
 /// Waits until the files that lie in the folder at a start have come to rest.
-async fn settle(folder: &mut Folder, catalog: &mut Catalog, config: &Config) {
+pub(super) async fn settle(folder: &mut Folder, catalog: &mut Catalog, config: &Config) {
     /// A file that is being written all the time must not keep the gateway from starting.
     const PATIENCE: u32 = 20;
     for _ in 0..PATIENCE {
@@ -399,6 +399,7 @@ fn name(trigger: Trigger) -> &'static str {
         Trigger::Start => "start",
         Trigger::Reload => "reload",
         Trigger::Folder => "folder",
+        Trigger::Check => "check",
     }
 }
 

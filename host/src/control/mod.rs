@@ -13,12 +13,14 @@
 //! - [`assemble`]: from configuration and instances to a snapshot;
 //! - [`fleet`]: the workers, their sockets, and who still holds which generation;
 //! - [`apply`]: one change from its beginning to its end;
+//! - [`check`](mod@check): the same without serving;
 //! - [`status`]: what the admin listener shows.
 //!
 //! Nothing here touches a live request.
 
 pub mod apply;
 pub mod assemble;
+pub mod check;
 pub mod events;
 pub mod fleet;
 pub mod folder;

@@ -7,6 +7,7 @@
 //! |---|---|---|---|
 //! | start | next file | schema: the start fails; `configure`: the route answers 503 | 503 |
 //! | reload | next file | the reload is refused | the reload is refused |
+//! | check | next file | an error | an error |
 //! | folder | next file | the instances of before stay | the instances of before stay |
 
 use std::collections::{BTreeMap, HashSet};
@@ -32,6 +33,8 @@ pub enum Trigger {
     Reload,
     /// The same configuration, another folder.
     Folder,
+    /// A configuration that will not serve: files are chosen and tried in children, nothing is loaded here.
+    Check,
 }
 
 /// What one use got: an instance, or why it has none.
@@ -197,6 +200,12 @@ impl Run<'_> {
         let image = match &origin {
             Origin::File(fit) => {
                 self.preflight(fit, indices).await?;
+                if self.trigger == Trigger::Check {
+                    return Ok(indices
+                        .iter()
+                        .map(|index| (*index, only_checked()))
+                        .collect());
+                }
                 match self.catalog.activate(fit).await {
                     Ok(image) => image,
                     Err(refusal) => return Err(self.all_refused(indices, &refusal)),
@@ -289,7 +298,7 @@ impl Run<'_> {
     ) -> Vec<(usize, Resolved)> {
         let descriptor = &fit.inspected.descriptor;
         let label = format!("{}@{}", descriptor.id, descriptor.version);
-        let fatal = |severity| self.trigger == Trigger::Reload || severity == Severity::Schema;
+        let fatal = |severity| self.is_strict() || severity == Severity::Schema;
         if self.trigger != Trigger::Folder && problems.iter().any(|(.., severity)| fatal(*severity))
         {
             self.errors
@@ -326,6 +335,11 @@ impl Run<'_> {
             .collect()
     }
 
+    /// Whether a use that gets nothing is an error and not a route that answers 503.
+    fn is_strict(&self) -> bool {
+        matches!(self.trigger, Trigger::Reload | Trigger::Check)
+    }
+
     fn as_before(&self, index: usize) -> Option<Resolved> {
         match (self.trigger, self.before.get(index)) {
             (Trigger::Folder, Some(Ok(instance))) => Some(Ok(Arc::clone(instance))),
@@ -355,7 +369,7 @@ impl Run<'_> {
             }
         }
         let missing = self.missing(use_);
-        if self.trigger == Trigger::Reload {
+        if self.is_strict() {
             self.errors.push(missing.clone());
         }
         Err(missing.to_string())
@@ -409,7 +423,10 @@ impl Run<'_> {
             )
         };
         let error = ConfigError::new(use_.place.clone(), problem);
-        let advice = "put its file there; this change is tried again when the folder changes";
+        let advice = match self.trigger {
+            Trigger::Check => "put its file there",
+            _ => "put its file there; this change is tried again when the folder changes",
+        };
         match (versions.is_empty(), refused.is_empty()) {
             (false, _) => error
                 .found(format!("version {}", versions.join(", ")))
@@ -420,6 +437,11 @@ impl Run<'_> {
             (true, true) => error.advice(advice),
         }
     }
+}
+
+/// A check makes no instance, and nobody asks what its uses got.
+fn only_checked() -> Resolved {
+    Err("it was only checked".to_owned())
 }
 
 fn admits(use_: &PluginUse, instance: &Instance) -> bool {
