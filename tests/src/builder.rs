@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::artifacts;
 use crate::eventually::wait_for;
 use crate::gateway::{Gateway, Refusal, fill, read};
+use crate::launch::Launch;
 use crate::plugin_dir::PluginDir;
 
 /// A folder in which a gateway can be started: configuration, plugins, state.
@@ -108,7 +109,18 @@ impl Builder {
     #[must_use]
     #[track_caller]
     pub fn start(self) -> Gateway {
-        let mut child = self.spawn();
+        let child = self.spawn();
+        self.wait_until_it_serves(child)
+    }
+
+    /// Starts the gateway and waits for nothing.
+    #[must_use]
+    pub fn launch(self) -> Launch {
+        Launch::new(self)
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_until_it_serves(self, mut child: Child) -> Gateway {
         let (announce, log) = (self.path("announce.json"), self.path("log"));
         let ready = wait_for("the gateway to announce itself", || {
             if let Some(status) = child.try_wait().expect("the child is ours") {
@@ -161,7 +173,7 @@ impl Builder {
         }
     }
 
-    fn spawn(&self) -> Child {
+    pub(crate) fn spawn(&self) -> Child {
         let config = self.path("swapgate.yaml");
         fs::write(&config, fill(&self.text, &self.places)).expect("the folder is ours");
         let log = File::create(self.path("log")).expect("the folder is ours");
@@ -182,7 +194,7 @@ impl Builder {
             .expect("the gateway's binary runs")
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }

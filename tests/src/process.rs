@@ -53,6 +53,40 @@ pub fn mapped_files(pid: Pid, below: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The processes whose parent this one is.
+///
+/// # Panics
+/// When the system does not list processes.
+#[must_use]
+pub fn children(pid: Pid) -> Vec<u32> {
+    let parent = |entry: std::fs::DirEntry| -> Option<(u32, u32)> {
+        let own = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let fields = stat.rsplit(')').next()?;
+        Some((own, fields.split_whitespace().nth(1)?.parse().ok()?))
+    };
+    let entries = fs::read_dir("/proc").expect("Linux lists its processes");
+    let wanted = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
+    let found = entries.filter_map(|entry| parent(entry.ok()?));
+    let mut children: Vec<u32> = found
+        .filter(|(_, of)| *of == wanted)
+        .map(|(own, _)| own)
+        .collect();
+    children.sort_unstable();
+    children
+}
+
+/// Whether a process is there and no zombie.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(')')
+        .next()
+        .and_then(|fields| fields.split_whitespace().next());
+    state.is_some_and(|state| state != "Z")
+}
+
 /// CPU time used so far, in clock ticks (user and system together).
 ///
 /// # Panics
