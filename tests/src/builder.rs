@@ -21,6 +21,7 @@ pub struct Builder {
     text: String,
     places: Vec<(String, String)>,
     arguments: Vec<String>,
+    announce: String,
     environment: Vec<(String, String)>,
 }
 
@@ -52,6 +53,7 @@ impl Builder {
             text: text.to_owned(),
             places: Vec::new(),
             arguments: vec!["--log-format".to_owned(), "json".to_owned()],
+            announce: "announce.json".to_owned(),
             environment: Vec::new(),
         }
     }
@@ -89,6 +91,13 @@ impl Builder {
         self
     }
 
+    /// Writes the announcement elsewhere in the folder.
+    #[must_use]
+    pub fn announce_to(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.announce);
+        self
+    }
+
     /// Sets an environment variable of the process.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -121,7 +130,7 @@ impl Builder {
 
     #[track_caller]
     pub(crate) fn wait_until_it_serves(self, mut child: Child) -> Gateway {
-        let (announce, log) = (self.path("announce.json"), self.path("log"));
+        let (announce, log) = (self.path(&self.announce), self.path("log"));
         let ready = wait_for("the gateway to announce itself", || {
             if let Some(status) = child.try_wait().expect("the child is ours") {
                 panic!("the gateway ended with {status}:\n{}", read(&log));
@@ -159,7 +168,7 @@ impl Builder {
     #[track_caller]
     pub fn start_refused(self) -> Refusal {
         let mut child = self.spawn();
-        let announce = self.path("announce.json");
+        let announce = self.path(&self.announce);
         let status = wait_for("the gateway to end by itself", || {
             if announce.exists() {
                 let _ = child.kill();
@@ -180,10 +189,7 @@ impl Builder {
         Command::new(artifacts::gateway())
             .arg("run")
             .args(["--config".as_ref(), config.as_os_str()])
-            .args([
-                "--announce".as_ref(),
-                self.path("announce.json").as_os_str(),
-            ])
+            .args(["--announce".as_ref(), self.path(&self.announce).as_os_str()])
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
@@ -192,6 +198,10 @@ impl Builder {
             .stderr(log)
             .spawn()
             .expect("the gateway's binary runs")
+    }
+
+    pub(crate) fn has_announced(&self) -> bool {
+        self.path(&self.announce).exists()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -44,7 +44,7 @@ impl Launch {
     /// Whether it serves.
     #[must_use]
     pub fn has_announced(&self) -> bool {
-        self.builder.path("announce.json").exists()
+        self.builder.has_announced()
     }
 
     /// Waits until it serves.

@@ -8,7 +8,7 @@
 //! - [`upstream`]: what stands behind it, scripted ([`conversation`]), recording every byte; [`mod@unreachable`]: nobody there
 //! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one; [`patched`]: what they put there
 //! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started;
-//!   [`mod@launch`]: before it serves
+//!   [`mod@launch`]: before it serves; [`edits`]: its configuration, while it serves
 //! - [`load`]: clients that never pause, each answer checked
 //! - [`process`]: what the system tells about the gateway's memory
 //!
@@ -19,6 +19,7 @@ pub mod artifacts;
 pub mod builder;
 pub mod client;
 pub mod conversation;
+pub mod edits;
 pub mod eventually;
 pub mod gateway;
 pub mod launch;
