@@ -136,7 +136,10 @@ impl Catalog {
         let verdict = self.preflight.run(fit, configs, &self.verdicts).await;
         if let Some(slot) = self.slots.get(&fit.key()) {
             match &verdict {
-                Ok(_) => slot.advance(State::Preflighted),
+                Ok(verdict) => {
+                    slot.expect_only_one(verdict.report.one_image_only);
+                    slot.advance(State::Preflighted);
+                }
                 Err(refusal) => slot.refused(refusal),
             }
         }

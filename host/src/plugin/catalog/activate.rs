@@ -49,22 +49,22 @@ impl Catalog {
         life: &mut Life,
     ) -> Result<Arc<Image>, Reason> {
         let deadline = self.loader.call_timeout;
-        if let Some(hook) = slot.stuck_in() {
-            let seconds = deadline.as_secs();
-            return Err(Reason::Stuck { hook, seconds });
+        slot.is_free(deadline)?;
+        // A preflight has said it before anything is mapped: constructors run with the mapping.
+        if slot.is_only_one() {
+            self.is_only(&slot.key, fit)?;
         }
         if life.mapped.is_none() {
             self.has_room(&slot.key, fit)?;
         }
         let loaded = slot.load(life, &self.foreign, deadline).await?;
         if loaded.table().flags.one_image_only
-            && let Some(other) = self.only_image_beside(&slot.key)
+            && let Err(reason) = self.is_only(&slot.key, fit)
         {
             slot.advance(State::Retired);
             slot.finish(life, loaded, &self.foreign, deadline, self.loader.unload)
                 .await;
-            let plugin = fit.inspected.descriptor.id.clone();
-            return Err(Reason::OneImageOnly { plugin, other });
+            return Err(reason);
         }
         let image = Image::new(Arc::clone(&loaded), self.queue.clone());
         life.loaded = Some(loaded);
@@ -95,11 +95,18 @@ impl Catalog {
         Ok(())
     }
 
-    fn only_image_beside(&self, key: &ImageKey) -> Option<String> {
-        self.slots
+    /// Whether no other image that must be alone is mapped.
+    fn is_only(&self, key: &ImageKey, fit: &Fit) -> Result<(), Reason> {
+        let mut mapped = self
+            .slots
             .iter()
-            .filter(|(other, slot)| *other != key && slot.is_mapped())
-            .find(|(_, slot)| slot.is_only_one())
-            .map(|(_, slot)| slot.label())
+            .filter(|(other, slot)| *other != key && slot.is_mapped());
+        match mapped.find(|(_, slot)| slot.is_only_one()) {
+            None => Ok(()),
+            Some((_, other)) => Err(Reason::OneImageOnly {
+                plugin: fit.inspected.descriptor.id.clone(),
+                other: other.label(),
+            }),
+        }
     }
 }

@@ -29,6 +29,7 @@ impl Catalog {
             return Ok(instance);
         }
         let refuse = |reason| slot.refuse(Step::Configure, reason);
+        slot.is_free(self.loader.call_timeout).map_err(refuse)?;
         let (call, config) = (Arc::clone(loaded), config.to_owned());
         let raw = slot
             .call(
@@ -68,26 +69,24 @@ impl Catalog {
         let (Some(slot), Some(loaded)) = (self.slot_of(image), image.loaded()) else {
             return Ok(());
         };
-        let refuse = |reason| slot.refuse(Step::Start, reason);
+        let deadline = self.loader.call_timeout;
         let (call, raw) = (Arc::clone(loaded), instance.raw_instance());
-        let started = slot
-            .call(
-                &self.foreign,
-                "start",
-                self.loader.call_timeout,
-                move || call.table().start(raw),
-            )
-            .await
-            .map_err(refuse)
-            .and_then(|outcome| {
-                outcome.map_err(|error| {
-                    refuse(error.reason("start", |text| Reason::StartFailed { text }))
+        let started = match slot.is_free(deadline) {
+            Err(reason) => Err(reason),
+            Ok(()) => slot
+                .call(&self.foreign, "start", deadline, move || {
+                    call.table().start(raw)
                 })
-            });
+                .await
+                .and_then(|outcome| {
+                    let failed = |text| Reason::StartFailed { text };
+                    outcome.map_err(|error| error.reason("start", failed))
+                }),
+        };
         if started.is_err() {
             // It must not be found again as one that serves: the next attempt makes a new instance.
             self.instances.remove(&(slot.key, instance.config()));
         }
-        started
+        started.map_err(|reason| slot.refuse(Step::Start, reason))
     }
 }

@@ -143,6 +143,11 @@ impl Slot {
         self.mapped.load(Ordering::Acquire)
     }
 
+    /// Remembers what a preflight found out: whether its image must be the only one of its kind.
+    pub(super) fn expect_only_one(&self, only_one: bool) {
+        self.only_one.store(only_one, Ordering::Release);
+    }
+
     pub(super) fn is_only_one(&self) -> bool {
         self.only_one.load(Ordering::Acquire)
     }
@@ -154,6 +159,17 @@ impl Slot {
 
     pub(super) fn stuck_in(&self) -> Option<String> {
         self.shown().stuck.clone()
+    }
+
+    /// Refuses a call while another one of this plugin has not returned: the contract promises one at a time.
+    pub(super) fn is_free(&self, deadline: Duration) -> Result<(), Reason> {
+        match self.stuck_in() {
+            None => Ok(()),
+            Some(hook) => Err(Reason::Stuck {
+                hook,
+                seconds: deadline.as_secs(),
+            }),
+        }
     }
 
     /// Moves on in the image's life; a step that is behind where it stands changes nothing.
@@ -251,9 +267,10 @@ impl Slot {
         Ok(loaded)
     }
 
-    /// Ends an instance, then lets go of its image.
+    /// Ends an instance, then lets go of its image. Where a call of this plugin has not returned, `destroy` is not
+    /// called and the instance leaks: that call may still be inside it.
     pub(super) async fn destroy(
-        &self,
+        self: &Arc<Self>,
         instance: RetiredInstance,
         foreign: &Foreign,
         deadline: Duration,
@@ -262,15 +279,27 @@ impl Slot {
         let Some(loaded) = instance.image.loaded().cloned() else {
             return;
         };
-        let raw = instance.raw;
+        let (raw, slot) = (instance.raw, Arc::clone(self));
         // A call that gets stuck keeps the library mapped by itself: it holds `loaded`.
         let ended = self
             .call(foreign, "destroy", deadline, move || {
-                loaded.table().destroy(raw);
+                // Asked here and not before: another call may have got stuck while this one waited for its turn.
+                let stuck = slot.stuck_in();
+                if stuck.is_none() {
+                    loaded.table().destroy(raw);
+                }
+                stuck
             })
             .await;
-        if let Err(reason) = ended {
-            tracing::error!(plugin = %self.label(), config = %instance.config, %reason, "an instance could not be destroyed");
+        let (plugin, config) = (self.label(), instance.config);
+        match ended {
+            Ok(None) => {}
+            Ok(Some(hook)) => {
+                tracing::warn!(plugin, %config, hook, "an instance is not destroyed, for a call has not returned");
+            }
+            Err(reason) => {
+                tracing::error!(plugin, %config, %reason, "an instance could not be destroyed");
+            }
         }
     }
 
@@ -345,7 +374,6 @@ impl Slot {
         match closed {
             Ok(Ok(_)) if !is_mapped(&path) => {
                 self.mapped.store(false, Ordering::Release);
-                self.only_one.store(false, Ordering::Release);
                 self.advance(State::Unloaded);
             }
             Ok(Ok(_)) => self.advance(State::Resident(vec![Pin::StillMapped])),

@@ -222,6 +222,45 @@ fn a_call_that_hangs_is_stuck_and_takes_nobody_with_it() {
 }
 
 #[test]
+fn an_instance_whose_start_hangs_is_not_destroyed() {
+    run(async |mut fixture: Fixture| {
+        let hangs = fixture
+            .fit(
+                "hangs.so",
+                &[
+                    "-DSTART=for (volatile int i = 1; i;) sleep(1); return 0;",
+                    "-DDESTROY=abort();",
+                    "-include",
+                    "unistd.h",
+                ],
+            )
+            .await;
+        let instance = fixture.instance(&hangs, "{}").await;
+        let image = Arc::clone(instance.image().expect("an image"));
+        fixture.catalog.loader.call_timeout = Duration::from_millis(50);
+        let refusal = fixture
+            .catalog
+            .start(&instance)
+            .await
+            .expect_err("does not return");
+        assert_eq!(refusal.step, Step::Start);
+        drop(instance);
+        fixture.settle().await;
+        assert_eq!(fixture.catalog.foreign().stuck().len(), 1);
+        // Nor is anything else asked of it.
+        let refusal = fixture
+            .catalog
+            .configure(&image, "{ }")
+            .await
+            .expect_err("is refused");
+        assert!(matches!(*refusal.reason, Reason::Stuck { .. }));
+        drop(image);
+        fixture.settle().await;
+        assert!(fixture.find(&hangs).mapped);
+    });
+}
+
+#[test]
 fn configure_may_refuse_panic_or_hang() {
     run(async |mut fixture: Fixture| {
         let fit = fixture
