@@ -1,4 +1,29 @@
 //! Swapgate: an API gateway whose behaviour is native plugins.
+//!
+//! This page is the map. Rooms in reading order, and what each does not know; what is absent here is what keeps the
+//! house simple.
+//!
+//! A request walks through the hot side, on one worker thread from its first byte to its last:
+//!
+//! 1. [`worker`]: one thread, one runtime, its own sockets and upstream connections. [`local`] is what it keeps.
+//! 2. [`listener`]: binding, accepting, one task for each connection; [`activity`] holds a connection to its limits.
+//! 3. [`exchange`]: one request and its answer as one straight sequence. It knows no file and no configuration.
+//! 4. [`router`]: host, path, method to route. Pure: no clock, no socket.
+//! 5. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
+//! 6. [`chain`]: walks the instances of a route in order. It knows no socket.
+//! 7. [`upstream`]: targets and connections. It knows no routes and no plugins.
+//! 8. [`respond`]: everything that can go wrong, and the one table from there to an answer.
+//!
+//! A change walks through the slow side, on the control thread, and never touches a live request:
+//!
+//! 1. [`config`]: text to ready types, all errors at once. It knows no socket and no plugin file.
+//! 2. [`plugin`]: from a file to instances that serve, and back. It knows no routes, connections or exchanges.
+//! 3. [`control`]: one change at a time: read, validate, resolve, build, publish; or nothing changes and it says why.
+//! 4. [`admin`]: shows what control wrote down. It changes nothing.
+//! 5. [`server`]: joins the rooms; `main` and the tests start the same thing.
+//!
+//! Both sides meet in [`snapshot`] and nowhere else. Unsafe code stands in `plugin::{ffi, library, mapped}`; everywhere
+//! else it is denied.
 #![deny(unsafe_code)]
 
 pub mod activity;
