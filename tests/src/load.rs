@@ -1,15 +1,21 @@
-//! Closed-loop load: clients on kept-alive connections that send the next request as soon as the answer is there and checked.
+//! Constant load: clients on kept-alive connections that send the next request a moment after the answer is there and
+//! checked.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::client::{Client, Response};
 use crate::eventually::{lock, wait_until};
 
 /// Failures kept for the report; the rest is counted.
 const KEPT_FAILURES: usize = 20;
+
+/// How long a client rests between an answer and its next request. A test wants requests in flight at every moment of a
+/// change, not a machine without a free core: the change itself would wait for minutes then.
+const PACE: Duration = Duration::from_millis(3);
 
 /// Load that runs until it is stopped.
 pub struct Load {
@@ -156,6 +162,7 @@ impl Shared {
                 }
                 Err(error) => self.fail(error.to_string()),
             }
+            thread::sleep(PACE);
         }
     }
 
