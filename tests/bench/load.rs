@@ -1,8 +1,9 @@
 //! The load generator: a closed loop over kept-alive connections, and an honest account of what came back.
 //!
 //! `--seconds` measures for that long after `--warmup`; `--until-eof` goes on until standard input ends. The report is
-//! one JSON object on standard output. With `--cpu-of PID` it holds what that process spent during the measurement;
-//! with `--check-stamp` every answer must come from exactly one version of the plugin `stamp`.
+//! one JSON object on standard output. `--header 'name: value'` goes with every request. With `--cpu-of PID` the report
+//! holds what that process spent during the measurement; with `--check-stamp` every answer must come from exactly one
+//! version of the plugin `stamp`.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -54,6 +55,8 @@ impl Plan {
         let path = arguments
             .value("--path")?
             .unwrap_or_else(|| String::from("/"));
+        let header: Option<String> = arguments.value("--header")?;
+        let header = header.map_or_else(String::new, |line| format!("{line}\r\n"));
         let until_eof = arguments.flag("--until-eof");
         let seconds: Option<f64> = arguments.value("--seconds")?;
         if until_eof == seconds.is_some() {
@@ -66,8 +69,10 @@ impl Plan {
             seconds: seconds.map(Duration::from_secs_f64),
             cpu_of: arguments.value("--cpu-of")?,
             check_stamp: arguments.flag("--check-stamp"),
-            request: format!("GET {path} HTTP/1.1\r\nhost: {target}\r\naccept: */*\r\n\r\n")
-                .into_bytes(),
+            request: format!(
+                "GET {path} HTTP/1.1\r\nhost: {target}\r\naccept: */*\r\n{header}\r\n"
+            )
+            .into_bytes(),
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Versions of the plugin `stamp`, and the ways in which people put a new file in the place of an old one.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -61,12 +62,16 @@ pub(crate) enum Way {
     Rename,
     /// Removed and linked again, as cargo does.
     Link,
+    /// A link whose target is inside a folder that another link names; that link is replaced, as mounted
+    /// configurations of Kubernetes are.
+    LinkSwap,
 }
 
 impl Way {
-    /// The way of swap number `turn`.
+    /// The way of swap number `turn`. After a link swap comes a renamed file: a write through a link changes a file
+    /// outside the watched folder, which the gateway sees with its next look, ten seconds later.
     pub(crate) fn of_turn(turn: usize) -> Self {
-        [Self::InPlace, Self::Rename, Self::Link][turn % 3]
+        [Self::InPlace, Self::Link, Self::LinkSwap, Self::Rename][turn % 4]
     }
 
     /// Puts `bytes` where `path` is; what has to lie aside for it lies in `folder`.
@@ -78,9 +83,11 @@ impl Way {
             ))
     }
 
-    fn try_put(self, aside: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        if let Self::InPlace = self {
-            return fs::write(path, bytes);
+    fn try_put(self, aside: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::InPlace => return fs::write(path, bytes),
+            Self::LinkSwap => return swap_links(aside, path, bytes),
+            Self::Rename | Self::Link => {}
         }
         fs::write(aside, bytes)?;
         fs::set_permissions(aside, fs::Permissions::from_mode(0o755))?;
@@ -94,9 +101,53 @@ impl Way {
     }
 }
 
+/// The folder of the new file is whole before `..data` names it; the old one goes once nothing leads there.
+fn swap_links(aside: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    const DATA: &str = "..data";
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let data = folder.join(DATA);
+    let old = fs::read_link(&data).ok();
+    let new = match &old {
+        Some(old) if old == Path::new("..one") => "..two",
+        _ => "..one",
+    };
+    DirBuilder::new().mode(0o755).create(folder.join(new))?;
+    let file = folder.join(new).join(name);
+    fs::write(&file, bytes)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    symlink(new, aside)?;
+    fs::rename(aside, &data)?;
+    if !path.is_symlink() {
+        symlink(Path::new(DATA).join(name), aside)?;
+        fs::rename(aside, path)?;
+    }
+    old.map_or(Ok(()), |old| fs::remove_dir_all(folder.join(old)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Version;
+    use std::fs;
+
+    use super::{Version, swap_links};
+
+    #[test]
+    fn links_are_swapped_and_the_old_folder_goes() {
+        let root = std::env::temp_dir().join(format!("xtask-links-{}", std::process::id()));
+        let folder = root.join("plugins.d");
+        fs::create_dir_all(&folder).unwrap();
+        let (aside, path) = (root.join("next"), folder.join("a.so"));
+        fs::write(&path, "a file at first").unwrap();
+        for content in ["one", "two", "three"] {
+            swap_links(&aside, &path, content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            // The file, `..data`, and the one folder it names.
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 3);
+        }
+        assert_eq!(fs::read_link(&path).unwrap().to_str(), Some("..data/a.so"));
+        fs::remove_dir_all(root).unwrap();
+    }
 
     #[test]
     fn the_field_is_written_over() {
