@@ -32,6 +32,9 @@ enum Command {
     Check {
         /// The plugin file.
         file: PathBuf,
+        /// The file lies in a plugins folder: judge its folder, links and permissions as the gateway does.
+        #[arg(long)]
+        installed: bool,
         /// How the result is printed.
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
@@ -40,8 +43,12 @@ enum Command {
 
 /// Does what was asked.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let Command::Check { file, format } = &args.command;
-    let outcome = Scratch::new(file).and_then(|scratch| check(file, &scratch));
+    let Command::Check {
+        file,
+        installed,
+        format,
+    } = &args.command;
+    let outcome = Scratch::new(file).and_then(|scratch| check(file, *installed, &scratch));
     let code = match (format, &outcome) {
         (Format::Text, Ok(checked)) => print(&text(file, checked)),
         (Format::Text, Err(refusal)) => {
@@ -80,12 +87,17 @@ struct Refused<'a> {
     refusal: &'a Refusal,
 }
 
-fn check(file: &Path, scratch: &Scratch) -> Result<Checked, Refusal> {
+fn check(file: &Path, installed: bool, scratch: &Scratch) -> Result<Checked, Refusal> {
     let stage = Stage::prepare(scratch.path())?;
-    let entry =
-        settle::entry(file).map_err(|reason| Refusal::new(Step::Stage, shown(file), reason))?;
     // A file on its way from a build may well be writable by a group; the folder it will lie in is not known here.
-    let fit = Fit::inspect(stage.stage(&entry, Permissions::Relaxed)?)?;
+    let (entry, permissions) = if installed {
+        let permissions = Permissions::Strict;
+        (settle::entry_in_folder(file, permissions), permissions)
+    } else {
+        (settle::entry(file), Permissions::Relaxed)
+    };
+    let entry = entry.map_err(|reason| Refusal::new(Step::Stage, shown(file), reason))?;
+    let fit = Fit::inspect(stage.stage(&entry, permissions)?)?;
     let broken = |error: std::io::Error| {
         let error = error.to_string();
         fit.refuse(Step::Preflight, Reason::PreflightBroken { error })

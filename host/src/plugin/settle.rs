@@ -112,6 +112,23 @@ pub fn entry(path: &Path) -> Result<FolderEntry, Reason> {
     })
 }
 
+/// One file as [`scan`] sees it, in a plugins folder that is the folder it lies in: for the command line.
+///
+/// # Errors
+/// It is not there, or a scan would refuse it.
+pub fn entry_in_folder(path: &Path, permissions: Permissions) -> Result<FolderEntry, Reason> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let missing = |error: io::Error| Reason::Io {
+        action: "open it".to_owned(),
+        error: error.to_string(),
+    };
+    let root = folder.canonicalize().map_err(missing)?;
+    look(path, &root, permissions)?.ok_or_else(|| missing(io::ErrorKind::NotFound.into()))
+}
+
 /// How much longer to wait for a file in state `now`, which had state `before` when it was last looked at, at `since`.
 /// None: it is settled.
 #[must_use]
