@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -37,7 +37,12 @@ pub struct Control {
     pending: Option<Config>,
     generation: u64,
     attempts: u64,
+    /// The state of the folder that was resolved last after a look at it, and when.
+    tried: (u64, Instant),
 }
+
+/// After this long even an unchanged folder is resolved again: what refused may have had its cause elsewhere.
+const RETRY: Duration = Duration::from_secs(9);
 
 /// What a start needs.
 pub struct Start {
@@ -101,6 +106,7 @@ impl Control {
             pending: None,
             generation: 1,
             attempts: 0,
+            tried: (0, Instant::now()),
         };
         control.published(
             &snapshot,
@@ -142,6 +148,14 @@ impl Control {
     /// not come to rest.
     pub async fn rescan(&mut self) -> Option<Duration> {
         let wait = self.look().await;
+        // A file that never comes to rest is looked at many times a second; trying every configuration anew each time
+        // would start as many children.
+        let revision = self.folder.revision();
+        let (tried, at) = self.tried;
+        if revision == tried && at.elapsed() < RETRY {
+            return wait;
+        }
+        self.tried = (revision, Instant::now());
         if let Some(pending) = self.pending.take() {
             self.reconfigure(pending).await;
         }
@@ -223,13 +237,18 @@ impl Control {
             .folder
             .refresh(&mut self.catalog, self.config.loader.permissions)
             .await;
+        self.show_refused();
+        wait
+    }
+
+    /// Shows which files are not taken. Not only after a look: a file may turn out unfit while uses are resolved.
+    fn show_refused(&self) {
         let refused: Vec<_> = self
             .folder
             .refusals()
             .map(|refusal| json!(refusal))
             .collect();
         self.board.update(|status| status.refused = refused);
-        wait
     }
 
     async fn reconfigure(&mut self, config: Config) {
@@ -312,9 +331,7 @@ impl Control {
         for reason in &degraded {
             tracing::error!(target: "control", "degraded: {reason}");
         }
-        for note in &notes {
-            tracing::info!(target: "control", "{note}");
-        }
+        self.say(&notes);
         self.attempts += 1;
         let change = Change::now(
             self.attempts,
@@ -342,11 +359,22 @@ impl Control {
             status.routes = routes;
             status.readiness = self.config.readiness;
         });
+        self.show_refused();
         self.show();
     }
 
+    /// Logs the notes that were not there before.
+    fn say(&self, notes: &[String]) {
+        let known = self.board.read(|status| status.notes.clone());
+        for note in notes.iter().filter(|note| !known.contains(note)) {
+            tracing::warn!(target: "control", "{note}");
+        }
+    }
+
     fn told(&self, notes: Vec<String>) {
+        self.say(&notes);
         self.board.update(|status| status.notes = notes);
+        self.show_refused();
     }
 
     fn refused(&mut self, trigger: Trigger, errors: &[String]) {
@@ -366,6 +394,7 @@ impl Control {
             status.last_change = Some(change);
             status.pending = pending;
         });
+        self.show_refused();
     }
 }
 

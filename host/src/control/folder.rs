@@ -9,21 +9,25 @@ use crate::config::ready::Permissions;
 use crate::plugin::catalog::Catalog;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::Digest;
-use crate::plugin::refusal::{Reason, Refusal};
+use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::settle::{self, FileId, FolderEntry};
 
 /// How long to wait before a file is looked at again that changed while it was copied.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// A file that has not come to rest after this long is shown, because its writer may never end.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// The plugins folder as it was last looked at.
 pub struct Folder {
     path: PathBuf,
     known: BTreeMap<PathBuf, Known>,
-    /// Files that have not come to rest, and since when they look as they do.
-    moving: BTreeMap<PathBuf, (FileId, Instant)>,
+    /// Files that have not come to rest.
+    moving: BTreeMap<PathBuf, Moving>,
     /// Refused from outside, without being opened.
     outside: Vec<Refusal>,
     settled: u64,
+    revision: u64,
 }
 
 struct Known {
@@ -31,6 +35,16 @@ struct Known {
     /// Counts up: of two files with the same version the one settled last wins.
     order: u64,
     seen: Seen,
+}
+
+struct Moving {
+    file: FileId,
+    /// Since when it looks as it does.
+    since: Instant,
+    /// Since when it has been moving.
+    began: Instant,
+    /// Said once it has been moving for too long.
+    restless: Option<Refusal>,
 }
 
 enum Seen {
@@ -57,6 +71,7 @@ impl Folder {
             moving: BTreeMap::new(),
             outside: Vec::new(),
             settled: 0,
+            revision: 0,
         }
     }
 
@@ -64,6 +79,12 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
         &self.path
+    }
+
+    /// Counts what changed about the choice of files, so that a look that found nothing new can be told.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Looks at the folder: files that are new or changed and have come to rest are staged and inspected. Gives back
@@ -82,7 +103,9 @@ impl Folder {
         };
         self.say_outside(scan.refused);
         let paths: Vec<&PathBuf> = scan.entries.iter().map(|entry| &entry.path).collect();
+        let before = self.known.len();
         self.known.retain(|path, _| paths.contains(&path));
+        self.revision += u64::from(self.known.len() != before);
         self.moving.retain(|path, _| paths.contains(&path));
         let mut entries = scan.entries;
         // Files that settle in one look, at a start for example, settled in the order of their last change.
@@ -127,11 +150,20 @@ impl Folder {
 
     /// Every file that is not taken, and why.
     pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
-        let seen = self.known.values().filter_map(|known| match &known.seen {
+        let restless = self
+            .moving
+            .values()
+            .filter_map(|moving| moving.restless.as_ref());
+        let quiet = self.known.iter().filter(|(path, _)| {
+            self.moving
+                .get(*path)
+                .is_none_or(|one| one.restless.is_none())
+        });
+        let seen = quiet.filter_map(|(_, known)| match &known.seen {
             Seen::Refused(refusal) => Some(refusal),
             Seen::Fit(_) => None,
         });
-        self.outside.iter().chain(seen)
+        self.outside.iter().chain(restless).chain(seen)
     }
 
     fn candidates_of_all(&self) -> impl Iterator<Item = &Arc<Fit>> {
@@ -148,21 +180,12 @@ impl Folder {
             .get(&entry.path)
             .is_some_and(|known| known.file == entry.file)
         {
+            self.moving.remove(&entry.path);
             return None;
         }
-        let now = Instant::now();
-        let (before, since) = *self
-            .moving
-            .entry(entry.path.clone())
-            .or_insert((entry.file, now));
-        let quiet = settle::quiet_for(entry.file, SystemTime::now()).max(now.duration_since(since));
-        if let Some(left) = settle::wait_for(entry.file, before, quiet) {
-            if before != entry.file {
-                self.moving.insert(entry.path, (entry.file, now));
-            }
+        if let Some(left) = self.still_moving(&entry) {
             return Some(left);
         }
-        self.moving.remove(&entry.path);
         let (path, file) = (entry.path.clone(), entry.file);
         let seen = match catalog.admit(entry).await {
             Ok(fit) => Seen::Fit(fit),
@@ -172,7 +195,9 @@ impl Folder {
                 Seen::Refused(refusal)
             }
         };
+        self.moving.remove(&path);
         self.settled += 1;
+        self.revision += 1;
         self.known.insert(
             path,
             Known {
@@ -182,6 +207,33 @@ impl Folder {
             },
         );
         None
+    }
+
+    /// How long a file still needs to come to rest. One that takes too long is said, once.
+    fn still_moving(&mut self, entry: &FolderEntry) -> Option<Duration> {
+        let now = Instant::now();
+        let moving = self
+            .moving
+            .entry(entry.path.clone())
+            .or_insert_with(|| Moving {
+                file: entry.file,
+                since: now,
+                began: now,
+                restless: None,
+            });
+        if moving.restless.is_none() && now.duration_since(moving.began) > PATIENCE {
+            let shown = entry.path.display().to_string();
+            let refusal = Refusal::new(Step::Stage, shown, Reason::Changing);
+            tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
+            moving.restless = Some(refusal);
+        }
+        let quiet =
+            settle::quiet_for(entry.file, SystemTime::now()).max(now.duration_since(moving.since));
+        let left = settle::wait_for(entry.file, moving.file, quiet);
+        if moving.file != entry.file {
+            (moving.file, moving.since) = (entry.file, now);
+        }
+        left
     }
 
     fn say_outside(&mut self, refused: Vec<Refusal>) {

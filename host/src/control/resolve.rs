@@ -314,7 +314,6 @@ impl Run<'_> {
             fit.staged.shown,
             told.join("; ")
         );
-        tracing::warn!(target: "control", "{note}");
         self.notes.push(note);
         let reason = |index: usize| {
             let own = problems
