@@ -28,6 +28,17 @@ pub fn dirty_bytes(pid: Pid) -> u64 {
     sum(pid, "Private_Dirty")
 }
 
+/// Bytes of memory of this process that stand in no file. Of a file that was written just now the system counts even the
+/// pages nobody changed as private and dirty, although they are its own cache.
+///
+/// # Panics
+/// When the process is gone.
+#[must_use]
+#[track_caller]
+pub fn anonymous_bytes(pid: Pid) -> u64 {
+    sum(pid, "Anonymous:")
+}
+
 #[track_caller]
 fn sum(pid: Pid, fields: &str) -> u64 {
     let text = proc_file(pid, "smaps_rollup");

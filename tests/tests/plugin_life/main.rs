@@ -1,0 +1,12 @@
+//! The life of plugins in a running gateway: how they come, what keeps them out, what they do wrong, how they go.
+
+mod conformance;
+mod faults;
+mod folder;
+mod hostile;
+mod hostile_code;
+mod soak;
+mod start;
+mod swap;
+mod variants;
+mod world;
