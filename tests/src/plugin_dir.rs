@@ -53,6 +53,9 @@ impl PluginDir {
     /// When it cannot be written.
     pub fn rename(&self, bytes: &[u8], name: &str) {
         let prepared = self.aside.join(name);
+        // A hard link of before may share its inode with the file in the folder, and a rename between two names of one
+        // inode does nothing.
+        remove(&prepared);
         write(&prepared, bytes);
         fs::rename(prepared, self.file(name)).expect("both folders are on one file system");
     }
@@ -145,6 +148,9 @@ mod tests {
             plugins.hard_link(bytes, "a.so");
             assert_eq!(content(), bytes);
         }
+        plugins.rename(b"renamed", "a.so");
+        assert_eq!(content(), b"renamed");
+        assert!(!plugins.aside.join("a.so").exists());
         plugins.remove("a.so");
         for (revision, bytes) in [("r1", b"six".as_slice()), ("r2", b"seven")] {
             plugins.swap_link(&[("a.so", bytes)], revision);
