@@ -146,6 +146,21 @@ impl Catalog {
         verdict
     }
 
+    /// Whether this very configuration of this very file serves already, so that there is nothing to try.
+    #[must_use]
+    pub fn is_alive(&self, fit: &Fit, config: &str) -> bool {
+        let key = (fit.key(), ConfigHash::of(fit.digest(), config));
+        let instance = self.instances.get(&key);
+        instance.is_some_and(|instance| instance.strong_count() > 0)
+    }
+
+    /// The file an image was loaded from, as its private copy.
+    #[must_use]
+    pub fn fit_of(&self, image: &Image) -> Option<Arc<Fit>> {
+        let slot = self.slot_of(image)?;
+        Some(Arc::clone(&slot.shown().fit))
+    }
+
     /// Says which images the published snapshot names: they are active, others in use drain.
     pub fn published<'a>(&mut self, images: impl Iterator<Item = &'a Arc<Image>>) {
         let named: Vec<ImageKey> = images
@@ -215,6 +230,8 @@ impl Catalog {
             }
             keep
         });
+        let known: Vec<Digest> = self.slots.keys().map(|key| key.digest).collect();
+        self.verdicts.keep_only(&known);
         self.share();
     }
 

@@ -1,8 +1,8 @@
 //! A plugin with one configuration, ready to serve: what the hot path holds.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -173,6 +173,26 @@ impl ConfigHash {
         hasher.update(digest.0);
         hasher.update(config.as_bytes());
         Self(hasher.finalize().into())
+    }
+
+    /// A name for it that tells nothing outside of this process: without the salt, whoever can read it could try out
+    /// which of some likely configurations it is.
+    #[must_use]
+    pub fn shown(self) -> String {
+        use sha2::Digest as _;
+        static SALT: OnceLock<[u8; 16]> = OnceLock::new();
+        let salt = SALT.get_or_init(|| {
+            let mut salt = [0; 16];
+            // Without random numbers there is no salt, as there would be no worker either.
+            let _ = getrandom::fill(&mut salt);
+            salt
+        });
+        let mut hasher = sha2::Sha256::new();
+        hasher.update(salt);
+        hasher.update(self.0);
+        let mut text = Self(hasher.finalize().into()).to_string();
+        text.truncate(16);
+        text
     }
 }
 

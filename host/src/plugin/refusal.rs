@@ -9,6 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use swapgate_plugin::version::Mismatch;
 
+/// How a child ended that the system killed.
+pub(super) const KILLED: &str = "SIGKILL";
+
 /// A file that was not taken, the step at which that became clear, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -247,12 +250,17 @@ impl Reason {
         }
     }
 
-    /// Whether another attempt with the same bytes may end differently, so that nothing should remember it.
+    /// Whether another attempt with the same bytes may end differently, so that nothing should remember it for long.
     #[must_use]
     pub fn is_passing(&self) -> bool {
+        // Nobody but the system, short of memory or of processor time, ends a child with SIGKILL.
+        if let Self::Crashed { how, .. } = self {
+            return how == KILLED;
+        }
         matches!(
             self,
             Self::Changing
+                | Self::TimedOut { .. }
                 | Self::Io { .. }
                 | Self::PreflightBroken { .. }
                 | Self::TooManyImages { .. }

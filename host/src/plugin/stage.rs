@@ -18,8 +18,8 @@ use crate::plugin::settle::{self, FileId, FolderEntry};
 
 pub use permissions::{admits, admits_folders};
 
-/// Bytes a plugin file may have.
-pub const SIZE_LIMIT: u64 = 512 << 20;
+/// Bytes a plugin file may have. An inspection reads all of it into memory.
+pub const SIZE_LIMIT: u64 = 256 << 20;
 
 /// A private copy, read-only, named by its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,7 +59,7 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
         .iter()
         .filter(|(key, _)| *key == slot.key)
         .map(|(_, instance)| InstanceReport {
-            config: instance.config().to_string().chars().take(16).collect(),
+            config: instance.config().shown(),
             priority: instance.priority(),
             hooks: instance.totals(),
         })

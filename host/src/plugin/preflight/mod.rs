@@ -20,7 +20,7 @@ use tokio::process::{Child, Command};
 use crate::plugin::fit::Fit;
 use crate::plugin::inspect::Unload;
 use crate::plugin::instance::ConfigHash;
-use crate::plugin::refusal::{Reason, Refusal, Step};
+use crate::plugin::refusal::{KILLED, Reason, Refusal, Step};
 
 pub use protocol::Report;
 use protocol::{At, Line, Request};
@@ -30,6 +30,8 @@ pub use verdicts::Verdicts;
 const DATA_LIMIT: u64 = 2 << 30;
 /// Bytes of a child's standard error kept for the message.
 const SAID_LIMIT: usize = 2048;
+/// How often a child that said its last word is looked at: the system has no event that leaves it to be waited for.
+const POLL: Duration = Duration::from_millis(2);
 /// Bytes a child may say in all.
 const REPORT_LIMIT: u64 = 16 << 20;
 
@@ -146,6 +148,9 @@ impl Preflight {
 
     async fn child(&self, fit: &Fit, configs: Vec<String>) -> Result<Run, Reason> {
         let identity = fit.identity();
+        // The limit holds for the whole child, which tries the configurations one after the other.
+        let tries = u64::try_from(configs.len().max(1)).unwrap_or(u64::MAX);
+        let step = self.timeout.as_secs().saturating_mul(2).max(10);
         let request = Request {
             path: fit.staged.path.clone(),
             id: identity.id,
@@ -154,7 +159,7 @@ impl Preflight {
             door: fit.door,
             unmap: fit.inspected.unload == Unload::Allowed,
             configs,
-            cpu_seconds: self.timeout.as_secs().saturating_mul(2).max(10),
+            cpu_seconds: step.saturating_mul(tries),
             data_bytes: DATA_LIMIT,
         };
         let broken = |error: &dyn std::fmt::Display| Reason::PreflightBroken {
@@ -162,7 +167,7 @@ impl Preflight {
         };
         let text = serde_json::to_vec(&request).map_err(|error| broken(&error))?;
         let mut child = self.spawn().map_err(|error| broken(&error))?;
-        let group = Group(child.id());
+        let mut group = Group(child.id());
         let said = tokio::spawn(tail(child.stderr.take()));
         if let Some(mut stdin) = child.stdin.take() {
             // A child that died before it read everything says why below.
@@ -170,12 +175,11 @@ impl Preflight {
         }
         let mut run = Run::default();
         let in_time = self.listen(&mut child, &mut run).await;
-        if !in_time {
-            group.kill();
-        }
-        let status = tokio::time::timeout(self.timeout, child.wait()).await;
-        // Whatever the plugin started of its own goes with it, and lets go of the pipes.
+        let in_time = in_time && (run.ended() || group.ends(self.timeout).await);
+        // Whatever the plugin started of its own goes with it, and lets go of the pipes. Before the child is waited
+        // for: from then on its number, which names the group as well, may be given to somebody else.
         group.kill();
+        let status = tokio::time::timeout(self.timeout, child.wait()).await;
         let said = tokio::time::timeout(Duration::from_secs(2), said).await;
         let said = match said {
             Ok(Ok(said)) if !said.is_empty() => format!(", saying {said:?}"),
@@ -306,7 +310,7 @@ fn signal_name(signal: i32) -> String {
         libc::SIGILL => "SIGILL".to_owned(),
         libc::SIGFPE => "SIGFPE".to_owned(),
         libc::SIGTRAP => "SIGTRAP".to_owned(),
-        libc::SIGKILL => "SIGKILL".to_owned(),
+        libc::SIGKILL => KILLED.to_owned(),
         libc::SIGXCPU => "SIGXCPU, too much processor time".to_owned(),
         other => format!("signal {other}"),
     }
@@ -316,11 +320,33 @@ fn signal_name(signal: i32) -> String {
 struct Group(Option<u32>);
 
 impl Group {
-    fn kill(&self) {
-        let pid = self.0.and_then(|pid| i32::try_from(pid).ok());
-        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+    /// Ends the group, once: later the number may be somebody else's.
+    fn kill(&mut self) {
+        let pid = self.pid();
+        self.0 = None;
+        if let Some(pid) = pid {
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
+    }
+
+    /// Waits until the child has ended, and leaves it to be waited for. False: it has not.
+    async fn ends(&self, limit: Duration) -> bool {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        let Some(pid) = self.pid() else {
+            return true;
+        };
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let ended = async {
+            while let Ok(None) = waitid(WaitId::Pid(pid), look) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(limit, ended).await.is_ok()
+    }
+
+    fn pid(&self) -> Option<rustix::process::Pid> {
+        let pid = self.0.and_then(|pid| i32::try_from(pid).ok());
+        pid.and_then(rustix::process::Pid::from_raw)
     }
 }
 

@@ -4,26 +4,28 @@
 //! reads, a slow machine), so it is tried again after a restart. What passed is keyed by the digest, the door, the hash
 //! of the configuration and the build of the gateway: another build of the gateway tries everything again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::protocol::Report;
 use crate::plugin::fit::Fit;
-use crate::plugin::image::Door;
+use crate::plugin::image::{Digest, Door, ImageKey};
 use crate::plugin::instance::ConfigHash;
 
-/// The verdicts of one build of the gateway, in the state folder.
-#[derive(Debug, Clone)]
+/// The verdicts of one build of the gateway: in memory, and in the state folder for the next run.
+#[derive(Debug, Default)]
 pub struct Verdicts {
     folder: Option<PathBuf>,
+    known: Mutex<HashMap<ImageKey, Kept>>,
 }
 
 /// What passed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) report: Report,
     configs: BTreeSet<String>,
@@ -56,17 +58,28 @@ impl Verdicts {
             }
             Some(folder)
         });
-        Self { folder }
+        Self {
+            folder,
+            known: Mutex::default(),
+        }
     }
 
-    /// Remembers nothing.
+    /// Remembers nothing beyond its own life.
     #[must_use]
     pub fn none() -> Self {
-        Self { folder: None }
+        Self::default()
+    }
+
+    /// Forgets, in memory only, what is known of other files than these.
+    pub fn keep_only(&self, present: &[Digest]) {
+        self.known().retain(|key, _| present.contains(&key.digest));
     }
 
     /// What is remembered about a file.
     pub(super) fn find(&self, fit: &Fit) -> Option<Kept> {
+        if let Some(kept) = self.known().get(&fit.key()) {
+            return Some(kept.clone());
+        }
         serde_json::from_slice(&fs::read(self.path(fit)?).ok()?).ok()
     }
 
@@ -76,16 +89,22 @@ impl Verdicts {
         report: &Report,
         configs: impl Iterator<Item = ConfigHash>,
     ) {
-        let Some(path) = self.path(fit) else {
-            return;
-        };
         let before = self.find(fit).map(|kept| kept.configs).unwrap_or_default();
         let kept = Kept {
-            report: report.clone(),
+            // The notes hold words of the plugin, which may repeat a secret; what is told once need not be kept.
+            report: Report {
+                notes: Vec::new(),
+                ..report.clone()
+            },
             configs: configs
                 .map(|config| config.to_string())
                 .chain(before)
                 .collect(),
+        };
+        self.known().insert(fit.key(), kept.clone());
+        // Without a folder that is all.
+        let Some(path) = self.path(fit) else {
+            return;
         };
         let written = serde_json::to_vec(&kept)
             .map_err(std::io::Error::other)
@@ -97,6 +116,10 @@ impl Verdicts {
         if let Err(error) = written {
             tracing::warn!(%error, "cannot keep the verdict on a plugin; it is tried again after a restart");
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ImageKey, Kept>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, fit: &Fit) -> Option<PathBuf> {
