@@ -2,6 +2,7 @@
 //! path, so a replaced file would give the old code, and a file overwritten while it is mapped ends the process.
 
 mod permissions;
+mod run;
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -16,7 +17,9 @@ use crate::plugin::image::Digest;
 use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::settle::{self, FileId, FolderEntry};
 
+use permissions::keeps_others_out;
 pub use permissions::{admits, admits_folders};
+use run::Run;
 
 /// Bytes a plugin file may have. An inspection reads all of it into memory.
 pub const SIZE_LIMIT: u64 = 256 << 20;
@@ -41,7 +44,7 @@ pub struct Staged {
 pub struct Stage {
     images: PathBuf,
     /// Tells the copies of this process from those of one that still runs: an old gateway that drains keeps its own.
-    run: String,
+    run: Run,
 }
 
 impl Stage {
@@ -52,9 +55,15 @@ impl Stage {
     pub fn prepare(state: &Path) -> Result<Self, Refusal> {
         let shown = state.display().to_string();
         let refuse = |reason| Refusal::new(Step::Stage, shown.clone(), reason);
-        let images = state.join("images");
-        private_folder(&images)
-            .map_err(|error| refuse(broken("make the folder for images", &error)))?;
+        let (images, runs) = (state.join("images"), state.join("runs"));
+        for folder in [&images, &runs] {
+            private_folder(folder)
+                .map_err(|error| refuse(broken("make the folder for images", &error)))?;
+        }
+        // What lies in there is run as code.
+        for folder in [state, &images, &runs] {
+            keeps_others_out(folder).map_err(refuse)?;
+        }
         let system = rustix::fs::statvfs(&images)
             .map_err(|error| refuse(broken("look at its file system", &error.into())))?;
         if system
@@ -68,8 +77,9 @@ impl Stage {
         let images = images
             .canonicalize()
             .map_err(|error| refuse(broken("find the folder for images", &error)))?;
-        let run = format!("{}", std::process::id());
-        remove_leftovers(&images, &run);
+        let run = Run::begin(&runs)
+            .map_err(|error| refuse(broken("make a file in the state folder", &error)))?;
+        remove_leftovers(&images, &runs);
         Ok(Self { images, run })
     }
 
@@ -112,7 +122,9 @@ impl Stage {
             });
         }
         come_to_rest(&source, FileId::of(&before))?;
-        let aside = self.images.join(format!("aside-{}-{}", self.run, unique()));
+        let aside = self
+            .images
+            .join(format!("aside-{}-{}", self.run.name(), unique()));
         let written = Aside::write(aside, &mut source, before.size())?;
         // Both the open file and whatever the name leads to now must be what they were: a file written to while it was
         // read gives a copy that nobody ever built.
@@ -132,9 +144,13 @@ impl Stage {
         })
     }
 
-    /// Renames a copy to `<sha256>/<run>/<name>`, unless this run has one already.
+    /// Renames a copy to `<sha256>/<run>/<name>`, unless this run has one already. What an earlier run left is never
+    /// used: nobody knows what became of it, and so a copy need not survive a loss of power either.
     fn place(&self, written: &Aside, entry: &FolderEntry) -> Result<PathBuf, Reason> {
-        let folder = self.images.join(written.digest.to_string()).join(&self.run);
+        let folder = self
+            .images
+            .join(written.digest.to_string())
+            .join(self.run.name());
         if let Some(there) = only_file(&folder) {
             return Ok(there);
         }
@@ -256,8 +272,8 @@ fn only_file(folder: &Path) -> Option<PathBuf> {
     entry.file_type().ok()?.is_file().then(|| entry.path())
 }
 
-/// Removes copies of runs whose process is gone. A process number that was given out again keeps a few files too many.
-fn remove_leftovers(images: &Path, run: &str) {
+/// Removes copies of runs whose process is gone, and the locks of such runs.
+fn remove_leftovers(images: &Path, runs: &Path) {
     let children = |folder: &Path| -> Vec<PathBuf> {
         fs::read_dir(folder)
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
@@ -268,30 +284,27 @@ fn remove_leftovers(images: &Path, run: &str) {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default()
     };
+    let alive: Vec<String> = children(runs)
+        .iter()
+        .map(|path| name(path))
+        .filter(|run| run::is_alive(runs, run))
+        .collect();
+    let is_alive = |run: &str| alive.iter().any(|one| one == run);
     for path in children(images) {
         if let Some(rest) = name(&path).strip_prefix("aside-") {
-            let owner = rest.split('-').next().unwrap_or_default();
-            if owner == run || !is_running(owner) {
+            if !is_alive(rest.split('-').next().unwrap_or_default()) {
                 let _ = fs::remove_file(&path);
             }
             continue;
         }
         for copy in children(&path) {
-            let owner = name(&copy);
-            if owner != run && !is_running(&owner) {
+            if !is_alive(&name(&copy)) {
                 let _ = fs::remove_dir_all(&copy);
             }
         }
         // Fails, as it should, while a copy is left in it.
         let _ = fs::remove_dir(&path);
     }
-}
-
-fn is_running(pid: &str) -> bool {
-    pid.parse::<i32>()
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 #[cfg(test)]

@@ -61,6 +61,29 @@ pub fn admits_folders(file: &Path, root: &Path, permissions: Permissions) -> Res
     Ok(())
 }
 
+/// Whether nobody else may write to a folder of the gateway's own.
+///
+/// # Errors
+/// Somebody else owns it or may write to it.
+pub(super) fn keeps_others_out(folder: &Path) -> Result<(), Reason> {
+    let metadata =
+        fs::metadata(folder).map_err(|error| broken("look at the state folder", &error))?;
+    let (folder, mode) = (folder.display().to_string(), metadata.mode() & 0o7777);
+    if !ours(metadata.uid()) {
+        let uid = metadata.uid();
+        return Err(Reason::OtherFolderOwner { folder, uid });
+    }
+    match writable_by(mode, Permissions::Strict) {
+        None => Ok(()),
+        Some(who) => Err(Reason::WritableFolder {
+            folder,
+            who,
+            mode,
+            fix: fix(Permissions::Strict),
+        }),
+    }
+}
+
 fn ours(uid: u32) -> bool {
     uid == 0 || uid == rustix::process::geteuid().as_raw()
 }

@@ -224,6 +224,34 @@ fn a_file_that_grows_is_not_followed_for_ever() {
 }
 
 #[test]
+fn a_state_folder_others_may_write_to_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    drop(Stage::prepare(&state).expect("made"));
+    assert_eq!(fs::metadata(&state).expect("it").mode() & 0o7777, 0o700);
+    mode(&state, 0o770);
+    let refusal = Stage::prepare(&state).expect_err("refused");
+    assert!(matches!(
+        *refusal.reason,
+        Reason::WritableFolder { mode: 0o770, .. }
+    ));
+}
+
+#[test]
+fn what_an_earlier_run_left_is_not_used() {
+    let fixture = Fixture::new();
+    fixture.write("a.so", "abc");
+    let entry = fixture.only();
+    let staged = |stage: &Stage| {
+        let staged = stage.stage(&entry, Permissions::Strict);
+        staged.expect("staged").path
+    };
+    let first = staged(&fixture.stage);
+    let other = Stage::prepare(&fixture.folder.path().join("state")).expect("another run");
+    assert_ne!(staged(&other), first);
+}
+
+#[test]
 fn leftovers_of_earlier_runs_go() {
     let fixture = Fixture::new();
     fixture.write("a.so", "abc");
@@ -232,13 +260,17 @@ fn leftovers_of_earlier_runs_go() {
         .stage(&fixture.only(), Permissions::Strict)
         .expect("staged");
     let images = fixture.folder.path().join("state/images");
-    // No process has this number: it is above what the kernel gives.
+    let runs = fixture.folder.path().join("state/runs");
+    // The file of a run that nobody holds the lock of.
+    fs::write(runs.join("4194999"), "").expect("write");
     let dead = images.join("00ff/4194999");
     private_folder(&dead);
     fs::write(dead.join("old.so"), "old").expect("write");
     fs::write(images.join("aside-4194999-3"), "old").expect("write");
     Stage::prepare(&fixture.folder.path().join("state")).expect("prepares again");
     assert!(!dead.exists());
+    let left = fs::read_dir(&runs).expect("the folder").count();
+    assert_eq!(left, 1, "that of the fixture's own run");
     assert!(!images.join("aside-4194999-3").exists());
     assert!(staged.path.exists(), "what this run has staged stays");
     fixture.stage.forget(&staged.path);
