@@ -33,6 +33,11 @@ pub mod config;
 pub mod context;
 pub mod control;
 pub mod exchange;
+#[allow(
+    unsafe_code,
+    reason = "ends the process past the destructors of plugins"
+)]
+pub mod leave;
 pub mod listener;
 pub mod local;
 pub mod plugin;

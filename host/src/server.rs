@@ -60,7 +60,10 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .thread_name("control")
         .build()
         .map_err(|error| Error::Other(format!("cannot start the control thread: {error}")))?;
-    LocalSet::new().block_on(&runtime, serve(options, source))
+    let outcome = LocalSet::new().block_on(&runtime, serve(options, source));
+    // Reading a plugin file that a network file system does not deliver must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn serve(options: &Options, source: Source) -> Result<(), Error> {
@@ -90,7 +93,7 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     let admin = spawn_local(admin::serve(admin_socket, admin));
     let folder = Folder::new(config.plugins_dir.clone());
     // Watching begins before the first look, so that nothing falls between the two.
-    let watch = Watch::start(&config.plugins_dir, &options.config, &events);
+    let mut watch = Watch::start(&config.plugins_dir, &options.config, &events);
     let start = Start {
         file: options.config.clone(),
         text: source.text,
@@ -113,7 +116,7 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     let signal = tokio::select! {
         biased;
         signal = signals.end(&events) => signal,
-        () = change(&mut control, &mut seen) => "the end of control",
+        () = change(&mut control, &mut seen, &mut watch) => "the end of control",
     };
     drop(watch);
     tracing::info!(target: "control", signal, "draining");
@@ -123,10 +126,11 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
 }
 
 /// One change at a time; what happens meanwhile is merged into the next.
-async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>) {
+async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watch: &mut Watch) {
     let mut rescan = interval(RESCAN);
     rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut again: Option<Instant> = None;
+    let mut read_again: Option<(Instant, bool)> = None;
     loop {
         let mut due = Due::default();
         tokio::select! {
@@ -144,15 +148,22 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>) {
             _ = rescan.tick() => {
                 due.add(Event::Folder);
                 due.add(Event::Config { asked: false });
+                watch.renew();
             }
             () = until(again), if again.is_some() => due.add(Event::Folder),
+            () = until(read_again.map(|(at, _)| at)), if read_again.is_some() => {
+                due.add(Event::Config { asked: false });
+            }
         }
         tokio::time::sleep(MERGE).await;
         while let Ok(event) = seen.try_recv() {
             due.add(event);
         }
         if let Some(asked) = due.config {
-            control.reload(asked).await;
+            // Who asked has asked until the file was read.
+            let asked = asked || read_again.take().is_some_and(|(_, asked)| asked);
+            let wait = control.reload(asked).await;
+            read_again = wait.map(|wait| (Instant::now() + wait, asked));
         }
         if due.folder {
             again = control.rescan().await.map(|wait| Instant::now() + wait);

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::ValueEnum;
 use swapgate::server::{self, Error, Options};
@@ -39,10 +38,9 @@ enum LogFormat {
     Json,
 }
 
-/// Exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else.
-pub(crate) fn run(args: &Args) -> ExitCode {
-    // Kept to the end: dropping it writes what is still in the queue.
-    let _log = start_log(args);
+/// Serves, then ends the process: exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else.
+pub(crate) fn run(args: &Args) -> ! {
+    let log = start_log(args);
     let options = Options {
         config: args.config.clone(),
         announce: args.announce.clone(),
@@ -63,7 +61,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             FAILED
         }
     };
-    ExitCode::from(code)
+    // Writes what is still in the queue.
+    drop(log);
+    swapgate::leave::now(code)
 }
 
 fn say(text: &dyn std::fmt::Display) {

@@ -37,6 +37,27 @@ pub trait Environment {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
 
+/// The same for a gateway that runs: how many workers it has does not change with the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Running {
+    /// How many there are.
+    pub workers: usize,
+}
+
+impl Environment for Running {
+    fn variable(&self, name: &str) -> Result<String, String> {
+        System.variable(name)
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        System.file(path)
+    }
+
+    fn cores(&self) -> usize {
+        self.workers
+    }
+}
+
 impl Environment for System {
     fn variable(&self, name: &str) -> Result<String, String> {
         std::env::var(name).map_err(|e| match e {

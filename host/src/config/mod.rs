@@ -30,9 +30,9 @@ mod yaml;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use environment::{Environment, System};
+pub use environment::{Environment, Running, System};
 pub use error::ConfigError;
-pub use plugin::{Origin, plugin_config_errors, refused_by_plugin};
+pub use plugin::{Origin, plugin_config_errors, plugin_schema, refused_by_plugin, without_secrets};
 pub use raw::schema;
 
 use error::sort;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use jsonschema::PatternOptions;
+use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
 use super::error::{ConfigError, sort};
@@ -16,6 +16,8 @@ use super::tell::{Show, tell};
 
 /// The longest schema that is read.
 const MAX_SCHEMA_BYTES: usize = 1 << 20;
+/// Replacing a shorter value would garble every sentence and hide nothing.
+const TELLING: usize = 4;
 /// What one compiled pattern of a schema may take.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
@@ -70,13 +72,43 @@ pub fn plugin_config_errors(plugin: &PluginUse, schema_text: &str) -> Vec<Config
     errors
 }
 
+/// Makes a validator of a schema that a plugin ships, whatever is configured for it.
+///
+/// # Errors
+/// Why the schema cannot be used.
+pub fn plugin_schema(schema_text: &str) -> Result<Validator, String> {
+    let compiled = catch_unwind(|| compile(schema_text));
+    let compiled = compiled.unwrap_or_else(|_| Err("the validator gave up on it".to_owned()));
+    compiled.map(|(_, validator)| validator)
+}
+
+/// Takes out of a text that a plugin had a hand in what `${env:...}` and `${file:...}` gave to some uses, as it is and
+/// as JSON and Rust would quote it.
+#[must_use]
+pub fn without_secrets(uses: &[&PluginUse], text: &str) -> String {
+    let parts = uses.iter().filter_map(|one| one.origin.0.as_ref());
+    let mut forms: Vec<String> = Vec::new();
+    for secret in parts.flat_map(|part| &part.hidden).map(Secret::reveal) {
+        let json = Value::from(secret).to_string();
+        forms.push(json.trim_matches('"').to_owned());
+        forms.push(secret.escape_debug().to_string());
+        forms.push(secret.split_whitespace().collect::<Vec<_>>().join(" "));
+        forms.push(secret.to_owned());
+    }
+    // A short one may be a part of a long one, of which the rest would stay.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.dedup();
+    forms
+        .iter()
+        .filter(|form| form.len() >= TELLING)
+        .fold(text.to_owned(), |text, form| text.replace(form, "(secret)"))
+}
+
 /// The error for a use whose plugin refused it, with the text of the plugin.
 #[must_use]
 pub fn refused_by_plugin(plugin: &PluginUse, text: &str) -> ConfigError {
-    let mut text = text.trim().trim_end_matches('.').to_owned();
-    for secret in plugin.origin.0.iter().flat_map(|part| &part.hidden) {
-        text = text.replace(secret.reveal(), "(secret)");
-    }
+    let text = text.trim().trim_end_matches('.');
+    let text = without_secrets(&[plugin], text);
     let text = if text.is_empty() {
         "it gave no reason".to_owned()
     } else {
@@ -89,7 +121,7 @@ pub fn refused_by_plugin(plugin: &PluginUse, text: &str) -> ConfigError {
     ConfigError::new(plugin.place.clone(), problem)
 }
 
-fn check(plugin: &PluginUse, schema_text: &str) -> Result<Vec<ConfigError>, String> {
+fn compile(schema_text: &str) -> Result<(Value, Validator), String> {
     if schema_text.len() > MAX_SCHEMA_BYTES {
         return Err(format!("it is larger than {MAX_SCHEMA_BYTES} bytes"));
     }
@@ -104,6 +136,11 @@ fn check(plugin: &PluginUse, schema_text: &str) -> Result<Vec<ConfigError>, Stri
         .with_pattern_options(patterns)
         .build(&schema)
         .map_err(|e| e.to_string())?;
+    Ok((schema, validator))
+}
+
+fn check(plugin: &PluginUse, schema_text: &str) -> Result<Vec<ConfigError>, String> {
+    let (schema, validator) = compile(schema_text)?;
     let absent;
     let (file, key, node) = match &plugin.origin.0 {
         Some(part) => (&part.file, part.key.clone(), &part.node),
@@ -154,8 +191,7 @@ fn collect_hidden(node: &Node, hidden: &mut Vec<Secret>) {
     match &node.data {
         Data::Text(_) => {
             let values = node.written.iter().flat_map(|written| &written.values);
-            // Replacing a very short value would garble every sentence and hide nothing.
-            let telling = values.filter(|value| value.len() >= 4);
+            let telling = values.filter(|value| value.len() >= TELLING);
             hidden.extend(telling.map(|value| Secret::new(value.clone())));
         }
         Data::List(items) => items.iter().for_each(|item| collect_hidden(item, hidden)),

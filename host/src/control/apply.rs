@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::assemble;
+use super::file::{File, Look};
 use super::fleet::{Bound, Fleet, bind_all};
-use super::folder::Folder;
-use super::resolve::{Resolved, Trigger, resolve};
+use super::folder::{Folder, Offer, RETRY};
+use super::resolve::{Before, Refused, Resolution, Resolved, Trigger, resolve};
 use super::status::{self, Board, Change};
 use crate::config::diff::{self, Diff};
 use crate::config::ready::{Config, Listener};
-use crate::config::{self, ConfigError, Source, System};
+use crate::config::{self, ConfigError, Running};
 use crate::plugin::catalog::Catalog;
 use crate::snapshot::Snapshot;
 
 /// Control's own state: what serves, and what it was made of.
 pub struct Control {
-    /// The configuration file.
-    pub file: PathBuf,
+    file: File,
     /// Every image.
     pub catalog: Catalog,
     /// The plugins folder.
@@ -34,15 +34,47 @@ pub struct Control {
     /// What was seen last, the text or why there is none; the same again is no change.
     seen: Result<String, String>,
     /// A refused configuration that another folder could make good.
-    pending: Option<Config>,
+    pending: Option<Pending>,
+    /// The folder the configuration was last resolved with.
+    tried: Tried,
     generation: u64,
     attempts: u64,
-    /// The state of the folder that was resolved last after a look at it, and when.
-    tried: (u64, Instant),
 }
 
-/// After this long even an unchanged folder is resolved again: what refused may have had its cause elsewhere.
-const RETRY: Duration = Duration::from_secs(9);
+/// A configuration that was refused and may become good.
+struct Pending {
+    config: Config,
+    errors: Vec<String>,
+    tried: Tried,
+}
+
+/// With what plugins were resolved: while that is the same, another attempt would end the same.
+struct Tried {
+    /// What the folder offered.
+    offer: Offer,
+    /// When to try again although nothing changed, where a reason may pass.
+    again: Option<Instant>,
+}
+
+impl Tried {
+    fn new(offer: Offer, passing: bool) -> Self {
+        let again = passing.then(|| Instant::now() + RETRY);
+        Self { offer, again }
+    }
+
+    fn is_enough(&self, offer: Offer) -> bool {
+        let due = self.again.is_some_and(|at| at <= Instant::now());
+        offer == self.offer && !due
+    }
+}
+
+/// What a look at the folder gave.
+struct Looked {
+    /// How long to wait before looking again, if a file has not come to rest.
+    wait: Option<Duration>,
+    /// What it offers.
+    offer: Offer,
+}
 
 /// What a start needs.
 pub struct Start {
@@ -86,16 +118,18 @@ impl Control {
             board,
         } = start;
         settle(&mut folder, &mut catalog, &config).await;
+        let offer = folder.offer();
         let bound = bind_all(&config.listeners, config.workers)
             .map_err(|(listener, error)| StartError::Bind(listener, error))?;
-        let resolution = resolve(&config, Trigger::Start, &[], &mut folder, &mut catalog)
+        let resolution = resolve(&config, Trigger::Start, None, &mut folder, &mut catalog)
             .await
-            .map_err(StartError::Config)?;
+            .map_err(|refused| StartError::Config(refused.errors))?;
         let snapshot = Arc::new(assemble::snapshot(&config, &resolution.uses, 1));
         let fleet = Fleet::start(&snapshot, bound).map_err(StartError::System)?;
         fleet.adopted(1).await;
         let mut control = Self {
-            file,
+            file: File::new(file),
+            tried: Tried::new(offer, resolution.passing),
             catalog,
             folder,
             board,
@@ -106,7 +140,6 @@ impl Control {
             pending: None,
             generation: 1,
             attempts: 0,
-            tried: (0, Instant::now()),
         };
         control.published(
             &snapshot,
@@ -118,79 +151,107 @@ impl Control {
     }
 
     /// Reads the file again and applies it. Unless `asked`, what was seen before is no change: a file that is gone is
-    /// said once, not at every look.
-    pub async fn reload(&mut self, asked: bool) {
-        let read = Source::read(&self.file).map_err(|error| error.to_string());
+    /// said once, not at every look. Gives back how long to wait before looking again, if it has not come to rest.
+    pub async fn reload(&mut self, asked: bool) -> Option<Duration> {
+        let read = match self.file.look(asked) {
+            Look::Moving(left) => return Some(left),
+            Look::Read(read) => read,
+        };
         let seen = read
             .as_ref()
             .map(|source| source.text.clone())
             .map_err(Clone::clone);
         if !asked && seen == self.seen {
-            return;
+            return None;
         }
         self.seen = seen;
         let source = match read {
             Ok(source) => source,
-            Err(error) => return self.refused(Trigger::Reload, &[error]),
+            Err(error) => {
+                self.refused(Trigger::Reload, &[error]);
+                return None;
+            }
         };
         // Whatever was waiting, this is newer.
         self.pending = None;
-        match config::load(&source, &System) {
+        let environment = Running {
+            workers: self.config.workers,
+        };
+        match config::load(&source, &environment) {
             Ok(config) => {
-                self.look().await;
-                self.reconfigure(config).await;
+                let fresh = asked || config.loader != self.config.loader;
+                self.reconfigure(config, fresh).await;
             }
             Err(errors) => self.refused(Trigger::Reload, &texts(&errors)),
         }
+        None
     }
 
     /// Looks at the folder and applies what it says. Gives back how long to wait before looking again, if a file has
     /// not come to rest.
     pub async fn rescan(&mut self) -> Option<Duration> {
-        let wait = self.look().await;
+        self.retry_pending().await;
+        let Looked { wait, offer } = self.look(false).await;
         // A file that never comes to rest is looked at many times a second; trying every configuration anew each time
         // would start as many children.
-        let revision = self.folder.revision();
-        let (tried, at) = self.tried;
-        if revision == tried && at.elapsed() < RETRY {
+        if self.tried.is_enough(offer) {
+            self.show_refused();
             return wait;
         }
-        self.tried = (revision, Instant::now());
-        if let Some(pending) = self.pending.take() {
-            self.reconfigure(pending).await;
-        }
-        let config = self.config.clone();
         let resolution = resolve(
-            &config,
+            &self.config,
             Trigger::Folder,
-            &self.resolved,
+            Some(Before {
+                config: &self.config,
+                resolved: &self.resolved,
+            }),
             &mut self.folder,
             &mut self.catalog,
         )
         .await;
-        let Ok(resolution) = resolution else {
-            return wait;
+        let passing = match &resolution {
+            Ok(resolution) => resolution.passing,
+            Err(refused) => refused.passing,
         };
+        self.tried = Tried::new(offer, passing);
+        if let Ok(resolution) = resolution {
+            self.swap(resolution).await;
+        }
+        wait
+    }
+
+    /// Publishes what a look at the folder changed, if it did.
+    async fn swap(&mut self, resolution: Resolution) {
         if same(&self.resolved, &resolution.uses) {
-            self.told(resolution.notes);
-            return wait;
+            return self.told(resolution.notes);
         }
         let changes = swapped(&self.resolved, &resolution.uses);
         self.resolved = resolution.uses;
-        self.publish(
-            Trigger::Folder,
-            Bound::default(),
-            &[],
-            changes,
-            resolution.notes,
-        )
-        .await;
-        wait
+        let none = Bound::default();
+        self.publish(Trigger::Folder, none, &[], changes, resolution.notes)
+            .await;
+    }
+
+    /// Tries a refused configuration again, if the folder offers something else than it did then.
+    async fn retry_pending(&mut self) {
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
+        // Its own settings decide which files it would find.
+        self.catalog.set_loader(pending.config.loader.clone());
+        let Looked { offer, .. } = self.look(false).await;
+        self.catalog.set_loader(self.config.loader.clone());
+        if pending.tried.is_enough(offer) {
+            self.pending = Some(pending);
+        } else {
+            self.reconfigure(pending.config, false).await;
+        }
     }
 
     /// Shows what changed without a change of configuration: generations that were let go, calls that hang.
     pub fn show(&self) {
         let current = self.generation;
+        let lagging = self.fleet.lagging(current);
         let draining = self
             .fleet
             .held()
@@ -200,6 +261,7 @@ impl Control {
         let stuck = self.catalog.foreign().stuck();
         self.board.update(|status| {
             status.draining = draining;
+            status.lagging = lagging;
             status.stuck = stuck
                 .iter()
                 .map(|call| format!("{} of {}", call.hook, call.plugin))
@@ -214,7 +276,8 @@ impl Control {
 
     /// Ends every instance and image, at most for `limit` each way.
     pub async fn end(mut self, limit: Duration) {
-        self.fleet.join();
+        // Workers say that they are drained before they let go of what they served.
+        self.fleet.ended(limit).await;
         self.resolved.clear();
         self.catalog.quiesce(limit).await;
     }
@@ -231,27 +294,21 @@ impl Control {
         self.config.loader.call_timeout
     }
 
-    async fn look(&mut self) -> Option<Duration> {
-        self.folder.forget_passing();
-        let wait = self
-            .folder
-            .refresh(&mut self.catalog, self.config.loader.permissions)
-            .await;
-        self.show_refused();
-        wait
+    /// Looks at the folder as the catalog's settings have it. Files whose refusal may pass get another chance if it is
+    /// `fresh`, if other files came or went, and after a while.
+    async fn look(&mut self, fresh: bool) -> Looked {
+        let permissions = self.catalog.loader().permissions;
+        self.folder.forget_passing(fresh);
+        let before = self.folder.offer();
+        let mut wait = self.folder.refresh(&mut self.catalog, permissions).await;
+        if self.folder.offer() != before && self.folder.forget_passing(true) {
+            wait = self.folder.refresh(&mut self.catalog, permissions).await;
+        }
+        let offer = self.folder.offer();
+        Looked { wait, offer }
     }
 
-    /// Shows which files are not taken. Not only after a look: a file may turn out unfit while uses are resolved.
-    fn show_refused(&self) {
-        let refused: Vec<_> = self
-            .folder
-            .refusals()
-            .map(|refusal| json!(refusal))
-            .collect();
-        self.board.update(|status| status.refused = refused);
-    }
-
-    async fn reconfigure(&mut self, config: Config) {
+    async fn reconfigure(&mut self, config: Config, fresh: bool) {
         let Diff {
             listeners,
             restart,
@@ -260,33 +317,45 @@ impl Control {
         if !restart.is_empty() {
             return self.refused(Trigger::Reload, &texts(&restart));
         }
+        // Its own settings decide which files it finds.
         self.catalog.set_loader(config.loader.clone());
+        let Looked { offer, .. } = self.look(fresh).await;
         let resolution = resolve(
             &config,
             Trigger::Reload,
-            &self.resolved,
+            Some(Before {
+                config: &self.config,
+                resolved: &self.resolved,
+            }),
             &mut self.folder,
             &mut self.catalog,
         )
         .await;
         let resolution = match resolution {
             Ok(resolution) => resolution,
-            Err(errors) => {
+            Err(Refused { errors, passing }) => {
                 self.catalog.set_loader(self.config.loader.clone());
+                let errors = texts(&errors);
                 // Another version of a plugin may arrive later and make this configuration good.
-                self.pending = Some(config);
-                return self.refused(Trigger::Reload, &texts(&errors));
+                self.pending = Some(Pending {
+                    config,
+                    errors: errors.clone(),
+                    tried: Tried::new(offer, passing),
+                });
+                return self.refused(Trigger::Reload, &errors);
             }
         };
         let bound = match bind_all(&listeners.added, config.workers) {
             Ok(bound) => bound,
             Err((listener, error)) => {
                 self.catalog.set_loader(self.config.loader.clone());
-                return self.refused(Trigger::Reload, &[cannot_bind(&listener, &error)]);
+                let error = self.cannot_bind_now(&listener, &error);
+                return self.refused(Trigger::Reload, &[error]);
             }
         };
         self.config = config;
         self.resolved = resolution.uses;
+        self.tried = Tried::new(offer, resolution.passing);
         self.publish(
             Trigger::Reload,
             bound,
@@ -295,6 +364,19 @@ impl Control {
             resolution.notes,
         )
         .await;
+    }
+
+    /// The sentence for a listener that a reload cannot bind: it may be our own socket that is in the way.
+    fn cannot_bind_now(&self, listener: &Listener, error: &std::io::Error) -> String {
+        let port = |one: &Listener| self.fleet.address(one.address).port();
+        let mut own = self.config.listeners.iter();
+        match own.find(|own| port(own) == listener.address.port()) {
+            Some(own) if error.kind() == std::io::ErrorKind::AddrInUse => format!(
+                "listener {} cannot bind {} while this gateway itself listens on {}; restart the gateway to change over, or choose another port",
+                listener.name, listener.address, own.address
+            ),
+            _ => cannot_bind(listener, error),
+        }
     }
 
     async fn publish(
@@ -347,10 +429,11 @@ impl Control {
         });
         let listeners = listeners.collect();
         let routes = status::routes(&self.config, snapshot);
+        let pending = self.waiting();
         self.board.update(|status| {
             status.generation = snapshot.generation;
             status.last_change = Some(change);
-            status.pending = None;
+            status.pending = pending;
             status.once_complete |= degraded.is_empty();
             status.global_missing = global_missing;
             status.degraded = degraded;
@@ -377,6 +460,19 @@ impl Control {
         self.show_refused();
     }
 
+    /// Shows which files are not taken; after they were tried, for that is when it becomes clear.
+    fn show_refused(&self) {
+        let refused = self.folder.refusals().map(|refusal| json!(refusal));
+        let refused: Vec<_> = refused.collect();
+        self.board.update(|status| status.refused = refused);
+    }
+
+    /// What a configuration waits for.
+    fn waiting(&self) -> Option<Vec<String>> {
+        let pending = self.pending.as_ref();
+        pending.map(|pending| pending.errors.clone())
+    }
+
     fn refused(&mut self, trigger: Trigger, errors: &[String]) {
         self.attempts += 1;
         for error in errors {
@@ -389,7 +485,7 @@ impl Control {
             Vec::new(),
             errors.to_vec(),
         );
-        let pending = self.pending.is_some().then(|| errors.to_vec());
+        let pending = self.waiting();
         self.board.update(|status| {
             status.last_change = Some(change);
             status.pending = pending;

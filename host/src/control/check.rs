@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::apply::settle;
 use super::folder::Folder;
-use super::resolve::{Trigger, resolve};
+use super::resolve::{Refused, Trigger, resolve};
 use crate::config::ConfigError;
 use crate::config::ready::Config;
 use crate::plugin::catalog::{Catalog, Settings};
@@ -56,14 +56,14 @@ pub async fn check(
     .map_err(Unfit::State)?;
     let mut folder = Folder::new(plugins.to_owned());
     settle(&mut folder, &mut catalog, config).await;
-    let outcome = resolve(config, Trigger::Check, &[], &mut folder, &mut catalog).await;
+    let outcome = resolve(config, Trigger::Check, None, &mut folder, &mut catalog).await;
     let refused = folder.refusals().cloned().collect();
     match outcome {
         Ok(resolution) => Ok(Checked {
             uses: resolution.uses.len(),
             refused,
         }),
-        Err(mut errors) => {
+        Err(Refused { mut errors, .. }) => {
             errors.sort_by_key(|error| (error.place.line, error.place.column));
             Err(Unfit::Uses { errors, refused })
         }

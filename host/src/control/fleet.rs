@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -16,6 +17,9 @@ use crate::config::ready::Listener;
 use crate::listener::bind::bind;
 use crate::snapshot::{Command, Report, Snapshot, Socket};
 use crate::worker;
+
+/// How long a change waits for the workers.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The workers of this process.
 pub struct Fleet {
@@ -32,6 +36,8 @@ struct Heard {
     adopted: RefCell<HashMap<usize, u64>>,
     holders: RefCell<BTreeMap<u64, BTreeSet<usize>>>,
     drained: Cell<usize>,
+    /// Whether nobody is left to report.
+    silent: Cell<bool>,
     changed: Notify,
 }
 
@@ -100,7 +106,8 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Sends a snapshot to every worker and waits until all of them serve it.
+    /// Sends a snapshot to every worker and waits until all of them serve it, but not for ever: a worker may hang in a
+    /// hook, and takes the snapshot over when that returns.
     pub async fn publish(&mut self, snapshot: &Arc<Snapshot>, bound: Bound, removed: &[Listener]) {
         let unlisten: Vec<SocketAddr> = removed.iter().map(|listener| listener.address).collect();
         unlisten.iter().for_each(|address| {
@@ -120,15 +127,23 @@ impl Fleet {
         self.adopted(snapshot.generation).await;
     }
 
-    /// Waits until every worker serves a generation.
+    /// Waits until every worker serves a generation, for a while; says which ones do not.
     pub async fn adopted(&self, generation: u64) {
-        let workers = self.commands.len();
-        self.heard
-            .until(|heard| {
-                let adopted = heard.adopted.borrow();
-                adopted.len() == workers && adopted.values().all(|own| *own >= generation)
-            })
-            .await;
+        let all = self.heard.until(|_| self.lagging(generation).is_empty());
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            let workers = self.lagging(generation);
+            tracing::error!(target: "control", generation, ?workers, "workers do not take over the generation within {PATIENCE:?}; a hook may hang, see /plugins");
+        }
+    }
+
+    /// The workers that do not serve a generation yet.
+    #[must_use]
+    pub fn lagging(&self, generation: u64) -> Vec<usize> {
+        let adopted = self.heard.adopted.borrow();
+        let serves = |worker: &usize| adopted.get(worker).is_some_and(|own| *own >= generation);
+        (0..self.commands.len())
+            .filter(|worker| !serves(worker))
+            .collect()
     }
 
     /// Asks every worker to drain and waits until all have.
@@ -142,8 +157,11 @@ impl Fleet {
             .await;
     }
 
-    /// Joins threads that have ended.
-    pub fn join(&mut self) {
+    /// Waits until the workers have ended and all they held was let go of, at most for `limit`.
+    pub async fn ended(&mut self, limit: Duration) {
+        // Whatever a worker holds can report, so that nobody can means that nothing is held.
+        let silent = self.heard.until(|heard| heard.silent.get());
+        let _ = tokio::time::timeout(limit, silent).await;
         for thread in self.threads.drain(..).filter(JoinHandle::is_finished) {
             let _ = thread.join();
         }
@@ -214,6 +232,8 @@ fn listen_to(mut reports: UnboundedReceiver<Report>) -> Rc<Heard> {
         while let Some(report) = reports.recv().await {
             ear.take(report);
         }
+        ear.silent.set(true);
+        ear.changed.notify_waiters();
     });
     heard
 }

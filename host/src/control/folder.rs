@@ -14,6 +14,8 @@ use crate::plugin::settle::{self, FileId, FolderEntry};
 
 /// How long to wait before a file is looked at again that changed while it was copied.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long a refusal that may pass holds.
+pub(super) const RETRY: Duration = Duration::from_secs(60);
 
 /// A file that has not come to rest after this long is shown, because its writer may never end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,7 +29,15 @@ pub struct Folder {
     /// Refused from outside, without being opened.
     outside: Vec<Refusal>,
     settled: u64,
-    revision: u64,
+    /// Counts how often refused files were given another chance.
+    chances: u64,
+}
+
+/// What the folder offers: the same again promises nothing new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    listing: u64,
+    chances: u64,
 }
 
 struct Known {
@@ -35,6 +45,10 @@ struct Known {
     /// Counts up: of two files with the same version the one settled last wins.
     order: u64,
     seen: Seen,
+    /// Since when it is seen like this.
+    since: Instant,
+    /// Whether it is looked at again although it did not change.
+    again: bool,
 }
 
 struct Moving {
@@ -71,7 +85,7 @@ impl Folder {
             moving: BTreeMap::new(),
             outside: Vec::new(),
             settled: 0,
-            revision: 0,
+            chances: 0,
         }
     }
 
@@ -79,12 +93,6 @@ impl Folder {
     #[must_use]
     pub fn path(&self) -> &std::path::Path {
         &self.path
-    }
-
-    /// Counts what changed about the choice of files, so that a look that found nothing new can be told.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
-        self.revision
     }
 
     /// Looks at the folder: files that are new or changed and have come to rest are staged and inspected. Gives back
@@ -103,9 +111,7 @@ impl Folder {
         };
         self.say_outside(scan.refused);
         let paths: Vec<&PathBuf> = scan.entries.iter().map(|entry| &entry.path).collect();
-        let before = self.known.len();
         self.known.retain(|path, _| paths.contains(&path));
-        self.revision += u64::from(self.known.len() != before);
         self.moving.retain(|path, _| paths.contains(&path));
         let mut entries = scan.entries;
         // Files that settle in one look, at a start for example, settled in the order of their last change.
@@ -139,13 +145,42 @@ impl Folder {
         for known in self.known.values_mut() {
             if matches!(&known.seen, Seen::Fit(fit) if fit.digest() == digest) {
                 known.seen = Seen::Refused(refusal.clone());
+                known.since = Instant::now();
             }
         }
     }
 
-    /// Lets files be tried again whose refusal may pass.
-    pub fn forget_passing(&mut self) {
-        self.known.retain(|_, known| !matches!(&known.seen, Seen::Refused(refusal) if refusal.reason.is_passing()));
+    /// What the folder offers, as it was last looked at. What became of its files since does not count.
+    #[must_use]
+    pub fn offer(&self) -> Offer {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        for (path, known) in &self.known {
+            (path, known.file).hash(&mut hasher);
+        }
+        for refusal in &self.outside {
+            refusal.text().hash(&mut hasher);
+        }
+        Offer {
+            listing: hasher.finish(),
+            chances: self.chances,
+        }
+    }
+
+    /// Lets files be tried again whose refusal may pass: after a while, or at once if `now` says that something changed. Says
+    /// whether there are any.
+    pub fn forget_passing(&mut self, now: bool) -> bool {
+        let known = self.known.values_mut();
+        let passing = known.filter(
+            |known| matches!(&known.seen, Seen::Refused(refusal) if refusal.reason.is_passing()),
+        );
+        let mut given = false;
+        for known in passing.filter(|known| now || known.since.elapsed() >= RETRY) {
+            known.again = true;
+            given = true;
+        }
+        self.chances += u64::from(given);
+        given
     }
 
     /// Every file that is not taken, and why.
@@ -178,7 +213,7 @@ impl Folder {
         if self
             .known
             .get(&entry.path)
-            .is_some_and(|known| known.file == entry.file)
+            .is_some_and(|known| known.file == entry.file && !known.again)
         {
             self.moving.remove(&entry.path);
             return None;
@@ -196,16 +231,20 @@ impl Folder {
             }
         };
         self.moving.remove(&path);
-        self.settled += 1;
-        self.revision += 1;
-        self.known.insert(
-            path,
-            Known {
-                file,
-                order: self.settled,
-                seen,
-            },
-        );
+        // Another chance changes nothing about when a file settled.
+        let before = self.known.get(&path).filter(|known| known.file == file);
+        let order = before.map(|known| known.order).unwrap_or_else(|| {
+            self.settled += 1;
+            self.settled
+        });
+        let known = Known {
+            file,
+            order,
+            seen,
+            since: Instant::now(),
+            again: false,
+        };
+        self.known.insert(path, known);
         None
     }
 

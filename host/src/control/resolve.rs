@@ -9,14 +9,19 @@
 //! | reload | next file | the reload is refused | the reload is refused |
 //! | check | next file | an error | an error |
 //! | folder | next file | the instances of before stay | the instances of before stay |
+//!
+//! A reload is refused only for uses that are new or changed. Others keep the instances of before as they would when
+//! the folder changed: a version that does not fit them must not block changes that have nothing to do with it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+
+use semver::VersionReq;
 
 use super::folder::{Candidate, Folder};
 use super::select;
 use crate::config::ready::{Config, PluginUse};
-use crate::config::{ConfigError, plugin_config_errors, refused_by_plugin};
+use crate::config::{ConfigError, plugin_config_errors, refused_by_plugin, without_secrets};
 use crate::plugin::catalog::Catalog;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::{Digest, Image};
@@ -47,6 +52,26 @@ pub struct Resolution {
     pub uses: Vec<Resolved>,
     /// What an operator should know: a version that was not taken, an image that serves although its file is gone.
     pub notes: Vec<String>,
+    /// Whether something was not taken for a reason that may pass, so that another attempt makes sense.
+    pub passing: bool,
+}
+
+/// Why nothing is resolved.
+#[derive(Debug)]
+pub struct Refused {
+    /// Everything that is wrong.
+    pub errors: Vec<ConfigError>,
+    /// Whether some of it may pass.
+    pub passing: bool,
+}
+
+/// What serves so far.
+#[derive(Clone, Copy)]
+pub struct Before<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// What its uses got.
+    pub resolved: &'a [Resolved],
 }
 
 /// Every use of a configuration, in one order.
@@ -56,17 +81,17 @@ pub fn uses(config: &Config) -> impl Iterator<Item = &PluginUse> {
     config.plugins.iter().chain(services).chain(routes)
 }
 
-/// Resolves all uses. `before` is what the uses of the same configuration had (empty at a start).
+/// Resolves all uses. `before` is what serves so far: nothing at a start.
 ///
 /// # Errors
 /// At a start, schema errors; at a reload, everything that is wrong.
 pub async fn resolve(
     config: &Config,
     trigger: Trigger,
-    before: &[Resolved],
+    before: Option<Before<'_>>,
     folder: &mut Folder,
     catalog: &mut Catalog,
-) -> Result<Resolution, Vec<ConfigError>> {
+) -> Result<Resolution, Refused> {
     let all: Vec<&PluginUse> = uses(config).collect();
     let mut by_plugin: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, use_) in all.iter().enumerate() {
@@ -75,11 +100,12 @@ pub async fn resolve(
     let mut run = Run {
         all: &all,
         trigger,
-        before,
+        alive: Alive::of(before),
         folder,
         catalog,
         notes: Vec::new(),
         errors: Vec::new(),
+        passing: false,
     };
     let mut resolved: Vec<Option<Resolved>> = Vec::new();
     resolved.resize_with(all.len(), || None);
@@ -91,7 +117,10 @@ pub async fn resolve(
         }
     }
     if !run.errors.is_empty() {
-        return Err(run.errors);
+        return Err(Refused {
+            errors: run.errors,
+            passing: run.passing,
+        });
     }
     let missing = || Err("it was not resolved; this is a fault of the gateway".to_owned());
     let uses = resolved
@@ -101,17 +130,51 @@ pub async fn resolve(
     Ok(Resolution {
         uses,
         notes: run.notes,
+        passing: run.passing,
     })
 }
 
 struct Run<'a> {
     all: &'a [&'a PluginUse],
     trigger: Trigger,
-    before: &'a [Resolved],
+    alive: Alive<'a>,
     folder: &'a mut Folder,
     catalog: &'a mut Catalog,
     notes: Vec<String>,
     errors: Vec<ConfigError>,
+    passing: bool,
+}
+
+/// The instances of before.
+#[derive(Default)]
+struct Alive<'a> {
+    /// With the key of the use each belongs to.
+    all: Vec<(&'a str, &'a Arc<Instance>)>,
+    /// By what was asked for.
+    asked: HashMap<Asked<'a>, &'a Arc<Instance>>,
+}
+
+/// What a use asks for: plugin, version, configuration.
+type Asked<'a> = (&'a str, &'a VersionReq, &'a str);
+
+fn asked(use_: &PluginUse) -> Asked<'_> {
+    (&use_.name, &use_.version, use_.config.reveal())
+}
+
+impl<'a> Alive<'a> {
+    fn of(before: Option<Before<'a>>) -> Self {
+        let mut alive = Self::default();
+        let Some(Before { config, resolved }) = before else {
+            return alive;
+        };
+        for (use_, resolved) in uses(config).zip(resolved) {
+            if let Ok(instance) = resolved {
+                alive.all.push((&*use_.place.key, instance));
+                alive.asked.insert(asked(use_), instance);
+            }
+        }
+        alive
+    }
 }
 
 /// Where the instances of some uses come from.
@@ -206,12 +269,15 @@ impl Run<'_> {
                         .map(|index| (*index, only_checked()))
                         .collect());
                 }
-                match self.catalog.activate(fit).await {
-                    Ok(image) => image,
-                    Err(refusal) => return Err(self.all_refused(indices, &refusal)),
-                }
+                self.activate(fit, indices).await?
             }
-            Origin::Loaded(image) => Arc::clone(image),
+            Origin::Loaded(image) => {
+                // Its file is gone, but the private copy is there: no configuration serves untried.
+                if let Some(fit) = self.catalog.fit_of(image) {
+                    self.preflight(&fit, indices).await?;
+                }
+                Arc::clone(image)
+            }
         };
         let mut made = Vec::new();
         for index in indices {
@@ -230,21 +296,64 @@ impl Run<'_> {
         Ok(made)
     }
 
+    async fn activate(
+        &mut self,
+        fit: &Arc<Fit>,
+        indices: &[usize],
+    ) -> Result<Arc<Image>, Unusable> {
+        let refusal = match self.catalog.activate(fit).await {
+            Ok(image) => return Ok(image),
+            Err(refusal) => refusal,
+        };
+        match &*refusal.reason {
+            // Nothing is wrong with the file, and an older one would not do in its place.
+            Reason::TooManyImages { .. } | Reason::OneImageOnly { .. } | Reason::ShuttingDown => {
+                Err(self.all_refused(indices, &refusal))
+            }
+            _ => {
+                let members = self.members(indices);
+                Err(Unusable::File(
+                    refusal.hiding(|text| without_secrets(&members, text)),
+                ))
+            }
+        }
+    }
+
+    fn members(&self, indices: &[usize]) -> Vec<&PluginUse> {
+        let members = indices.iter().filter_map(|index| self.all.get(*index));
+        members.copied().collect()
+    }
+
     async fn preflight(&mut self, fit: &Arc<Fit>, indices: &[usize]) -> Result<(), Unusable> {
-        let configs: Vec<&str> = indices
+        let indices: Vec<usize> = indices
             .iter()
-            .filter_map(|index| self.all.get(*index))
-            .map(|use_| use_.config.reveal())
+            .copied()
+            .filter(|index| {
+                let use_ = self.all.get(*index);
+                use_.is_some_and(|use_| !self.catalog.is_alive(fit, use_.config.reveal()))
+            })
             .collect();
+        if indices.is_empty() {
+            return Ok(());
+        }
+        let all = self.all;
+        let members: Vec<&PluginUse> = indices
+            .iter()
+            .filter_map(|index| all.get(*index))
+            .copied()
+            .collect();
+        let configs: Vec<&str> = members.iter().map(|use_| use_.config.reveal()).collect();
         let verdict = self
             .catalog
-            .preflight(fit, &configs)
+            .preflight(fit, &configs, |text| without_secrets(&members, text))
             .await
             .map_err(Unusable::File)?;
         for note in &verdict.report.notes {
             tracing::debug!(target: "control", plugin = %fit.inspected.descriptor.id, "preflight: {note}");
         }
-        let problems = self.problems(&verdict, indices);
+        let refused = verdict.configs.iter().filter_map(|one| one.as_ref().err());
+        self.passing |= refused.clone().any(|refusal| self.may_pass(refusal));
+        let problems = self.problems(&verdict, &indices);
         if problems.is_empty() {
             Ok(())
         } else {
@@ -281,12 +390,19 @@ impl Run<'_> {
         problems
     }
 
-    fn all_refused(&self, indices: &[usize], refusal: &Refusal) -> Unusable {
+    fn all_refused(&mut self, indices: &[usize], refusal: &Refusal) -> Unusable {
+        self.passing |= self.may_pass(refusal);
         let told = indices.iter().filter_map(|index| {
             let use_ = self.all.get(*index)?;
             Some((*index, config_error(use_, refusal), Severity::Configure))
         });
         Unusable::Uses(told.collect())
+    }
+
+    /// Whether another attempt makes sense although nothing changed here. What serves with a gap is tried again whatever
+    /// the plugin said, for its reason may lie elsewhere; a reload that waits only where that is known.
+    fn may_pass(&self, refusal: &Refusal) -> bool {
+        self.trigger != Trigger::Reload || refusal.reason.is_passing()
     }
 
     /// What the uses get whose file cannot serve one of them.
@@ -298,9 +414,15 @@ impl Run<'_> {
     ) -> Vec<(usize, Resolved)> {
         let descriptor = &fit.inspected.descriptor;
         let label = format!("{}@{}", descriptor.id, descriptor.version);
-        let fatal = |severity| self.is_strict() || severity == Severity::Schema;
-        if self.trigger != Trigger::Folder && problems.iter().any(|(.., severity)| fatal(*severity))
-        {
+        let is_refused = match self.trigger {
+            Trigger::Start => problems
+                .iter()
+                .any(|(.., severity)| *severity == Severity::Schema),
+            Trigger::Reload => indices.iter().any(|index| self.as_before(*index).is_none()),
+            Trigger::Check => true,
+            Trigger::Folder => false,
+        };
+        if is_refused {
             self.errors
                 .extend(problems.into_iter().map(|(_, error, _)| error));
             return Vec::new();
@@ -339,11 +461,11 @@ impl Run<'_> {
         matches!(self.trigger, Trigger::Reload | Trigger::Check)
     }
 
+    /// What a use had that asks for the same as before.
     fn as_before(&self, index: usize) -> Option<Resolved> {
-        match (self.trigger, self.before.get(index)) {
-            (Trigger::Folder, Some(Ok(instance))) => Some(Ok(Arc::clone(instance))),
-            _ => None,
-        }
+        let use_ = self.all.get(index).copied()?;
+        let instance = self.alive.asked.get(&asked(use_)).copied()?;
+        Some(Ok(Arc::clone(instance)))
     }
 
     /// No file of the folder is admitted: what is loaded keeps serving, or there is nothing.
@@ -357,30 +479,38 @@ impl Run<'_> {
             }
             return kept;
         }
-        if let Some(instance) = self.loaded_for(use_) {
-            let image = instance.image().map(Arc::clone);
-            if let Some(image) = image
-                && let Ok(made) = self.instances(Origin::Loaded(image), &[index]).await
-                && let Some((_, Ok(fresh))) = made.into_iter().next()
-            {
-                self.note_kept(use_, &fresh);
-                return Ok(fresh);
-            }
-        }
-        let missing = self.missing(use_);
+        let errors = match self.loaded_for(use_) {
+            None => vec![self.missing(use_)],
+            Some(image) => match self.instances(Origin::Loaded(image), &[index]).await {
+                Ok(made) => match made.into_iter().next() {
+                    Some((_, Ok(fresh))) => {
+                        self.note_kept(use_, &fresh);
+                        return Ok(fresh);
+                    }
+                    _ => vec![self.missing(use_)],
+                },
+                Err(Unusable::File(refusal)) => vec![config_error(use_, &refusal)],
+                Err(Unusable::Uses(problems)) => {
+                    problems.into_iter().map(|(_, error, _)| error).collect()
+                }
+            },
+        };
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
         if self.is_strict() {
-            self.errors.push(missing.clone());
+            self.errors.extend(errors);
         }
-        Err(missing.to_string())
+        Err(told.join("; "))
     }
 
-    /// An instance of before whose image this use admits.
-    fn loaded_for(&self, use_: &PluginUse) -> Option<Arc<Instance>> {
-        let alive = self.before.iter().filter_map(|one| one.as_ref().ok());
-        alive
-            .filter(|instance| instance.identity().id == *use_.name)
-            .find(|instance| admits(use_, instance))
-            .cloned()
+    /// An image in use that this use admits: the one it had itself, before those of others.
+    fn loaded_for(&self, use_: &PluginUse) -> Option<Arc<Image>> {
+        let fits =
+            |instance: &Instance| instance.identity().id == *use_.name && admits(use_, instance);
+        let all = self.alive.all.iter();
+        let mut fitting = all.filter(|(_, instance)| fits(instance));
+        let own = fitting.clone().find(|(key, _)| *key == &*use_.place.key);
+        let (_, instance) = own.or_else(|| fitting.next())?;
+        instance.image().map(Arc::clone)
     }
 
     fn note_kept(&mut self, use_: &PluginUse, instance: &Instance) {
@@ -454,6 +584,9 @@ fn admits(use_: &PluginUse, instance: &Instance) -> bool {
 fn config_error(use_: &PluginUse, refusal: &Refusal) -> ConfigError {
     match &*refusal.reason {
         Reason::ConfigRefused { text } => refused_by_plugin(use_, text),
-        _ => ConfigError::new(use_.place.clone(), refusal.to_string()),
+        _ => {
+            let text = without_secrets(&[use_], &refusal.to_string());
+            ConfigError::new(use_.place.clone(), text)
+        }
     }
 }

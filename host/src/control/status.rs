@@ -22,6 +22,8 @@ pub struct Status {
     pub generation: u64,
     /// Older generations that are still held: generation and number of workers.
     pub draining: Vec<(u64, usize)>,
+    /// Workers that have not taken over the generation yet, from 0.
+    pub lagging: Vec<usize>,
     /// The last change and what became of it.
     pub last_change: Option<Change>,
     /// A configuration that waits for a plugin.
@@ -57,7 +59,7 @@ pub struct Change {
     pub at_unix_ms: u64,
     /// `start`, `reload` or `folder`.
     pub trigger: &'static str,
-    /// `published`, `unchanged` or `refused`.
+    /// `published` or `refused`.
     pub outcome: &'static str,
     /// What changed, in words.
     pub changes: Vec<String>,
@@ -99,6 +101,7 @@ impl Board {
             workers,
             generation: 0,
             draining: Vec::new(),
+            lagging: Vec::new(),
             last_change: None,
             pending: None,
             degraded: Vec::new(),
@@ -141,6 +144,7 @@ impl Status {
             "workers": self.workers,
             "generation": self.generation,
             "draining": draining,
+            "lagging": self.lagging,
             "listeners": self.listeners,
             "last_change": self.last_change,
             "pending": self.pending,

@@ -95,6 +95,12 @@ impl Catalog {
         self.loader = loader;
     }
 
+    /// The settings that hold now.
+    #[must_use]
+    pub fn loader(&self) -> &Loader {
+        &self.loader
+    }
+
     /// Stages and inspects a file of the folder, away from the control thread's own work.
     ///
     /// # Errors
@@ -128,12 +134,22 @@ impl Catalog {
         fit
     }
 
-    /// Tries a file with every configuration in use, in a child.
+    /// Tries a file with every configuration in use, in a child. What plugins say about it passes through `hide`,
+    /// which takes secrets out.
     ///
     /// # Errors
     /// The file is unfit. What is wrong with a configuration stands in the verdict.
-    pub async fn preflight(&mut self, fit: &Fit, configs: &[&str]) -> Result<Verdict, Refusal> {
+    pub async fn preflight(
+        &mut self,
+        fit: &Fit,
+        configs: &[&str],
+        hide: impl Fn(&str) -> String,
+    ) -> Result<Verdict, Refusal> {
         let verdict = self.preflight.run(fit, configs, &self.verdicts).await;
+        let verdict = match verdict {
+            Ok(verdict) => Ok(verdict.hiding(hide)),
+            Err(refusal) => Err(refusal.hiding(hide)),
+        };
         if let Some(slot) = self.slots.get(&fit.key()) {
             match &verdict {
                 Ok(verdict) => {

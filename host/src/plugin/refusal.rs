@@ -34,6 +34,13 @@ impl Refusal {
         }
     }
 
+    /// See [`Reason::hiding`].
+    #[must_use]
+    pub fn hiding(mut self, hide: impl Fn(&str) -> String) -> Self {
+        *self.reason = self.reason.hiding(hide);
+        self
+    }
+
     /// The whole sentence.
     #[must_use]
     pub fn text(&self) -> String {
@@ -248,6 +255,22 @@ impl Reason {
         Self::Version {
             told: mismatch.told(&format!("plugin {plugin}"), gateway),
         }
+    }
+
+    /// The same with every text that a plugin had a hand in passed through `hide`, which takes secrets out.
+    #[must_use]
+    pub fn hiding(mut self, hide: impl Fn(&str) -> String) -> Self {
+        match &mut self {
+            Self::EntryFailed { text }
+            | Self::LoadFailed { text }
+            | Self::ConfigRefused { text }
+            | Self::StartFailed { text }
+            | Self::Panicked { text, .. } => *text = hide(text),
+            Self::Crashed { said, .. } | Self::TimedOut { said, .. } => *said = hide(said),
+            Self::PreflightBroken { error } => *error = hide(error),
+            _ => {}
+        }
+        self
     }
 
     /// Whether another attempt with the same bytes may end differently, so that nothing should remember it for long.

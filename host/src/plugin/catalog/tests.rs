@@ -87,7 +87,7 @@ fn a_c_plugin_lives_and_is_unmapped() {
         assert_eq!(fixture.state(&fit), "inspected");
         let verdict = fixture
             .catalog
-            .preflight(&fit, &["{}"])
+            .preflight(&fit, &["{}"], str::to_owned)
             .await
             .expect("ready");
         assert_eq!(verdict.configs, [Ok(())]);

@@ -104,8 +104,10 @@ fn life(channel: &mut Channel, request: &Request) -> Result<Report, Reason> {
     let door = mapped.find_door(Mode::Preflight)?;
     channel.at("sg_plugin_entry", None);
     let loaded = door.enter()?;
-    channel.at("load", None);
     let table = loaded.table();
+    channel.at("a look at its schema", None);
+    schema::usable(table.schema.as_deref())?;
+    channel.at("load", None);
     table
         .load(mapped.host())
         .map_err(|error| error.reason("load", |text| Reason::LoadFailed { text }))?;

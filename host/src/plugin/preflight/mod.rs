@@ -55,6 +55,20 @@ pub struct Verdict {
     pub configs: Vec<Result<(), Refusal>>,
 }
 
+impl Verdict {
+    /// The same with every text of the plugin passed through `hide`.
+    pub(super) fn hiding(mut self, hide: impl Fn(&str) -> String) -> Self {
+        for note in &mut self.report.notes {
+            *note = hide(note);
+        }
+        let hidden = self.configs.into_iter();
+        self.configs = hidden
+            .map(|outcome| outcome.map_err(|refusal| refusal.hiding(&hide)))
+            .collect();
+        self
+    }
+}
+
 impl Preflight {
     /// Starts `exe` with the hidden command `preflight`.
     #[must_use]

@@ -2,7 +2,19 @@
 
 use serde_json::Value;
 
+use crate::config::plugin_schema;
 use crate::plugin::refusal::Reason;
+
+/// Whether a schema can be used at all: if not, the file is unfit, whatever is configured.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn usable(schema: Option<&str>) -> Result<(), Reason> {
+    match schema.map(plugin_schema) {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(Reason::BadSchema { error }),
+    }
+}
 
 /// Everything in `config` that does not fit `schema`. No schema: anything goes.
 ///
@@ -15,12 +27,7 @@ pub fn check(schema: Option<&str>, config: &str) -> Result<(), Reason> {
     let Some(schema) = schema else {
         return Ok(());
     };
-    let schema: Value = serde_json::from_str(schema).map_err(|error| Reason::BadSchema {
-        error: error.to_string(),
-    })?;
-    let validator = jsonschema::validator_for(&schema).map_err(|error| Reason::BadSchema {
-        error: error.to_string(),
-    })?;
+    let validator = plugin_schema(schema).map_err(|error| Reason::BadSchema { error })?;
     // Masked: a value may be a secret, and the sentence goes to the log.
     let wrong: Vec<String> = validator
         .iter_errors(&config)
@@ -66,7 +73,7 @@ mod tests {
         refused(
             "{",
             "{}",
-            "its configuration schema cannot be used (EOF while parsing an object at line 1 column 1); mend the plugin",
+            "its configuration schema cannot be used (it is not JSON, EOF while parsing an object at line 1 column 1); mend the plugin",
         );
     }
 }
