@@ -69,7 +69,7 @@ pub(super) struct RawConfig {
     /// When `/readyz` says yes: `normal` once everything could be served, `strict` only while it can.
     #[serde(default)]
     pub(super) readiness: RawReadiness,
-    /// How old generations and connections end.
+    /// How connections end.
     #[serde(default)]
     pub(super) drain: RawDrain,
     /// Groups of targets.
@@ -158,15 +158,11 @@ pub(super) struct RawClientTimeouts {
     pub(super) idle: RawDuration,
 }
 
-/// How old generations and connections end.
+/// How connections end.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Drain")]
 pub(super) struct RawDrain {
-    /// How long a replaced generation may live; unless set, as long as an exchange holds it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "RawDuration")]
-    pub(super) max: Option<RawDuration>,
     /// How long a shutdown waits for running exchanges.
     pub(super) shutdown: RawDuration,
 }
@@ -394,7 +390,6 @@ impl Default for RawClientTimeouts {
 impl Default for RawDrain {
     fn default() -> Self {
         Self {
-            max: None,
             shutdown: RawDuration::new("30s"),
         }
     }

@@ -40,7 +40,7 @@ pub struct Config {
     pub merge_slashes: bool,
     /// When `/readyz` says yes.
     pub readiness: Readiness,
-    /// How old generations and connections end.
+    /// How connections end.
     pub drain: Drain,
     /// Groups of targets.
     pub upstreams: Vec<Upstream>,
@@ -175,11 +175,9 @@ pub enum Readiness {
     Strict,
 }
 
-/// How old generations and connections end.
+/// How connections end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drain {
-    /// How long a replaced generation may live; none: as long as an exchange holds it.
-    pub max: Option<Duration>,
     /// How long a shutdown waits for running exchanges.
     pub shutdown: Duration,
 }

@@ -275,10 +275,6 @@ fn client_timeouts(check: &mut Checker<'_>, raw: &RawClientTimeouts) -> ClientTi
 
 fn drain(check: &mut Checker<'_>, raw: &RawDrain) -> Drain {
     Drain {
-        max: raw
-            .max
-            .as_ref()
-            .map(|max| check.duration("/drain/max", max)),
         shutdown: check.duration("/drain/shutdown", &raw.shutdown),
     }
 }

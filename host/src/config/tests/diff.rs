@@ -65,7 +65,7 @@ fn every_kind_of_change_has_its_words() {
     check(
         &[(
             "format: 1",
-            "format: 1\nlimits: {headers: 5}\nvia: x\ndrain: {max: 1h}",
+            "format: 1\nlimits: {headers: 5}\nvia: x\ndrain: {shutdown: 1h}",
         )],
         &["limits changed", "via changed", "drain changed"],
     );

@@ -96,7 +96,6 @@ fn the_smallest_file_gets_every_default() {
     assert_eq!(config.limits.header_bytes, 65536);
     assert_eq!(config.limits.body_bytes, 100 << 20);
     assert_eq!(config.client_timeouts.header, Duration::from_secs(10));
-    assert_eq!(config.drain.max, None);
     assert!(config.routes.is_empty() && config.plugins.is_empty() && config.via.is_none());
 }
 
@@ -231,9 +230,9 @@ fn unknown_and_repeated_keys_are_told_where_they_stand() {
     check_more("routs: []\nvia: x\nvia: y\n", "
         3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, limits, client_timeouts, trusted_addresses, via, merge_slashes, readiness, drain, upstreams, services, routes, plugins; did you mean \"routes\"?
         5:1: via: the key stands here twice; remove one of the two");
-    check_more("drain: {maxx: 5s, \"a b\": 1}", "
-        3:9: drain.maxx: this key is not known: found \"maxx\", expected one of max, shutdown; did you mean \"max\"?
-        3:19: drain[\"a b\"]: this key is not known: found \"a b\", expected one of max, shutdown; remove it");
+    check_more("drain: {shutdwn: 5s, \"a b\": 1}", "
+        3:9: drain.shutdwn: this key is not known: found \"shutdwn\", expected one of shutdown; did you mean \"shutdown\"?
+        3:22: drain[\"a b\"]: this key is not known: found \"a b\", expected one of shutdown; remove it");
     check_more(
         "limits: {<<: {headers: 5}}",
         "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, headers, body_bytes, connections; merge keys are not supported, write the keys out",
