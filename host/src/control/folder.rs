@@ -233,10 +233,8 @@ impl Folder {
         self.moving.remove(&path);
         // Another chance changes nothing about when a file settled.
         let before = self.known.get(&path).filter(|known| known.file == file);
-        let order = before.map(|known| known.order).unwrap_or_else(|| {
-            self.settled += 1;
-            self.settled
-        });
+        let order = before.map_or(self.settled + 1, |known| known.order);
+        self.settled = self.settled.max(order);
         let known = Known {
             file,
             order,

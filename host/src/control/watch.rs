@@ -73,8 +73,12 @@ impl Watch {
                 None => Event::Folder,
                 Some(_) => Event::Config { asked: false },
             };
-            let _watcher = watcher(&path, name, event, self.events.clone(), told);
-            self.watched.push(Watched { path, id, _watcher });
+            let made = watcher(&path, name, event, self.events.clone(), told);
+            self.watched.push(Watched {
+                path,
+                id,
+                _watcher: made,
+            });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Configurations of plugins against the schemas that plugins ship.
 
 use super::{MINIMAL, good, listing};
-use crate::config::{plugin_config_errors, refused_by_plugin};
+use crate::config::{plugin_config_errors, refused_by_plugin, without_secrets};
 
 /// The error listing of a schema for `config: {limit: many, secret: "${env:KEY}", list: [{x: 1}]}`.
 fn against(schema: &str) -> String {
@@ -111,4 +111,20 @@ fn long_chains_of_references_do_not_exhaust_the_stack() {
         assert!(against(&chain(5000, link)).contains("it holds more than 500 references"));
         assert_eq!(against(&chain(480, link)), "");
     }
+}
+
+#[test]
+fn secrets_are_taken_out_however_they_are_quoted() {
+    let config = good(&format!(
+        "{MINIMAL}plugins:\n- {{name: p, config: {{secret: '${{env:KEY}}'}}}}\n- {{name: q}}\n"
+    ));
+    let uses: Vec<_> = config.plugins.iter().collect();
+    let json: serde_json::Value =
+        serde_json::from_str(config.plugins[0].config.reveal()).expect("JSON");
+    let secret = json["secret"].as_str().expect("a text");
+    let quoted = format!("saying {secret:?} and {}, which is {secret}", json);
+    let told = without_secrets(&uses, &quoted);
+    assert!(!told.contains(secret), "{told}");
+    assert_eq!(told.matches("(secret)").count(), 3, "{told}");
+    assert_eq!(without_secrets(&uses[1..], &quoted), quoted);
 }
