@@ -206,7 +206,7 @@ fn context() -> Context {
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
     };
     let target = Uri::from_static("/users/42?full=1");
-    let id = HeaderValue::from_static("0123456789abcdef0123456789abcdef");
+    let id = RequestId::Own(*b"0123456789abcdef0123456789abcdef");
     Context::new(1, id, target, Method::GET, headers, ends)
 }
 

@@ -151,12 +151,13 @@ fn generation(
     }
 }
 
-/// 32 hexadecimal digits: the seed and the token, each mixed by a bijection, so that ids are unique and do not tell how
-/// many exchanges there were.
+/// 32 hexadecimal digits: the token under two seeds, each mixed by a bijection, so that ids are unique and do not tell
+/// how many exchanges there were. The second seed is the first one mixed: sums and differences of it meet the first half
+/// again wherever token and seed share no bits.
 fn request_id(seed: u64, token: u64) -> [u8; 32] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0_u8; 32];
-    let id = (u128::from(mix(seed ^ token)) << 64) | u128::from(mix(token.wrapping_add(seed)));
+    let id = (u128::from(mix(seed ^ token)) << 64) | u128::from(mix(mix(seed) ^ token));
     for (index, digit) in text.iter_mut().enumerate() {
         let nibble = (id >> (124 - 4 * index)) & 15;
         *digit = *DIGITS.get(nibble as usize).unwrap_or(&b'0');
@@ -182,6 +183,11 @@ mod tests {
         let ids: HashSet<[u8; 32]> = (0..1000).map(|token| request_id(7, token)).collect();
         assert_eq!(ids.len(), 1000);
         assert!(ids.iter().flatten().all(u8::is_ascii_hexdigit));
+        for seed in [0, 7, 1 << 40, u64::MAX] {
+            let id = request_id(seed, (1 << 48) | 1);
+            let (first, second) = id.split_at(16);
+            assert_ne!(first, second, "both halves say something");
+        }
         assert_ne!(request_id(7, 1), request_id(8, 1));
     }
 }
