@@ -4,8 +4,10 @@
 //! goes over the same upstream connections, must get the answer to its own request and to nothing else.
 
 mod answers;
+mod balance;
 mod chunks;
 mod corpus;
+mod crowds;
 mod forwarding;
 mod framing;
 mod heads;
@@ -14,6 +16,8 @@ mod hosts;
 mod limits;
 mod malformed_answers;
 mod pipelining;
+mod routing;
 mod rows;
+mod streams;
 mod targets;
 mod versions;
