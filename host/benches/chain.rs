@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use swapgate::chain::{Chain, Link, Matched, Outcome, Skipped};
 use swapgate::config::ready::{Loader, OnError, Permissions, UnloadPolicy};
-use swapgate::context::{Context, Ends, Frame, Phase};
+use swapgate::context::{Context, Ends, Frame, Phase, RequestId};
 use swapgate::plugin::catalog::{Catalog, Settings};
 use swapgate::plugin::ffi::request;
 use swapgate::plugin::instance::Instance;
