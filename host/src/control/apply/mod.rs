@@ -1,23 +1,25 @@
 //! One change from its beginning to its end: read, validate, resolve, build, publish. Or nothing changes, and it says
 //! why.
 
+mod told;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use serde_json::json;
 
 use super::assemble;
 use super::file::{File, Look};
 use super::fleet::{Bound, Fleet, bind_all};
 use super::folder::{Folder, Offer, RETRY};
 use super::resolve::{Before, Refused, Resolution, Resolved, Trigger, resolve};
-use super::status::{self, Board, Change};
+use super::status::Board;
 use crate::config::diff::{self, Diff};
 use crate::config::ready::{Config, Listener};
 use crate::config::{self, ConfigError, Running};
 use crate::plugin::catalog::Catalog;
-use crate::snapshot::Snapshot;
+
+pub use told::cannot_bind;
+use told::swapped;
 
 /// Control's own state: what serves, and what it was made of.
 pub struct Control {
@@ -248,27 +250,6 @@ impl Control {
         }
     }
 
-    /// Shows what changed without a change of configuration: generations that were let go, calls that hang.
-    pub fn show(&self) {
-        let current = self.generation;
-        let lagging = self.fleet.lagging(current);
-        let draining = self
-            .fleet
-            .held()
-            .into_iter()
-            .filter(|(generation, _)| *generation != current)
-            .collect();
-        let stuck = self.catalog.foreign().stuck();
-        self.board.update(|status| {
-            status.draining = draining;
-            status.lagging = lagging;
-            status.stuck = stuck
-                .iter()
-                .map(|call| format!("{} of {}", call.hook, call.plugin))
-                .collect();
-        });
-    }
-
     /// Asks the workers to drain and waits until they have.
     pub async fn drained(&self) {
         self.fleet.drain().await;
@@ -366,19 +347,6 @@ impl Control {
         .await;
     }
 
-    /// The sentence for a listener that a reload cannot bind: it may be our own socket that is in the way.
-    fn cannot_bind_now(&self, listener: &Listener, error: &std::io::Error) -> String {
-        let port = |one: &Listener| self.fleet.address(one.address).port();
-        let mut own = self.config.listeners.iter();
-        match own.find(|own| port(own) == listener.address.port()) {
-            Some(own) if error.kind() == std::io::ErrorKind::AddrInUse => format!(
-                "listener {} cannot bind {} while this gateway itself listens on {}; restart the gateway to change over, or choose another port",
-                listener.name, listener.address, own.address
-            ),
-            _ => cannot_bind(listener, error),
-        }
-    }
-
     async fn publish(
         &mut self,
         trigger: Trigger,
@@ -396,102 +364,6 @@ impl Control {
         self.fleet.publish(&snapshot, bound, removed).await;
         self.published(&snapshot, trigger, changes, notes);
     }
-
-    fn published(
-        &mut self,
-        snapshot: &Snapshot,
-        trigger: Trigger,
-        changes: Vec<String>,
-        notes: Vec<String>,
-    ) {
-        let alive = self.resolved.iter().filter_map(|one| one.as_ref().ok());
-        let images: Vec<_> = alive
-            .filter_map(|instance| instance.image().cloned())
-            .collect();
-        self.catalog.published(images.iter());
-        let degraded = assemble::degraded(&self.config, &self.resolved);
-        for reason in &degraded {
-            tracing::error!(target: "control", "degraded: {reason}");
-        }
-        self.say(&notes);
-        self.attempts += 1;
-        let change = Change::now(
-            self.attempts,
-            name(trigger),
-            "published",
-            changes,
-            Vec::new(),
-        );
-        tracing::info!(target: "control", generation = snapshot.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
-        let global_missing = status::global_missing(&self.config, &self.resolved);
-        let listeners = self.config.listeners.iter().map(|listener| {
-            json!({ "name": &*listener.name, "address": self.fleet.address(listener.address) })
-        });
-        let listeners = listeners.collect();
-        let routes = status::routes(&self.config, snapshot);
-        let pending = self.waiting();
-        self.board.update(|status| {
-            status.generation = snapshot.generation;
-            status.last_change = Some(change);
-            status.pending = pending;
-            status.once_complete |= degraded.is_empty();
-            status.global_missing = global_missing;
-            status.degraded = degraded;
-            status.notes = notes;
-            status.listeners = listeners;
-            status.routes = routes;
-            status.readiness = self.config.readiness;
-        });
-        self.show_refused();
-        self.show();
-    }
-
-    /// Logs the notes that were not there before.
-    fn say(&self, notes: &[String]) {
-        let known = self.board.read(|status| status.notes.clone());
-        for note in notes.iter().filter(|note| !known.contains(note)) {
-            tracing::warn!(target: "control", "{note}");
-        }
-    }
-
-    fn told(&self, notes: Vec<String>) {
-        self.say(&notes);
-        self.board.update(|status| status.notes = notes);
-        self.show_refused();
-    }
-
-    /// Shows which files are not taken; after they were tried, for that is when it becomes clear.
-    fn show_refused(&self) {
-        let refused = self.folder.refusals().map(|refusal| json!(refusal));
-        let refused: Vec<_> = refused.collect();
-        self.board.update(|status| status.refused = refused);
-    }
-
-    /// What a configuration waits for.
-    fn waiting(&self) -> Option<Vec<String>> {
-        let pending = self.pending.as_ref();
-        pending.map(|pending| pending.errors.clone())
-    }
-
-    fn refused(&mut self, trigger: Trigger, errors: &[String]) {
-        self.attempts += 1;
-        for error in errors {
-            tracing::error!(target: "control", trigger = name(trigger), "refused, nothing changes: {error}");
-        }
-        let change = Change::now(
-            self.attempts,
-            name(trigger),
-            "refused",
-            Vec::new(),
-            errors.to_vec(),
-        );
-        let pending = self.waiting();
-        self.board.update(|status| {
-            status.last_change = Some(change);
-            status.pending = pending;
-        });
-        self.show_refused();
-    }
 }
 
 /// Waits until the files that lie in the folder at a start have come to rest.
@@ -506,26 +378,8 @@ pub(super) async fn settle(folder: &mut Folder, catalog: &mut Catalog, config: &
     }
 }
 
-/// The sentence for a listener that cannot be bound.
-#[must_use]
-pub fn cannot_bind(listener: &Listener, error: &std::io::Error) -> String {
-    format!(
-        "listener {} cannot bind {}: {error}; end what listens there, or choose another address",
-        listener.name, listener.address
-    )
-}
-
 fn texts(errors: &[ConfigError]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
-}
-
-fn name(trigger: Trigger) -> &'static str {
-    match trigger {
-        Trigger::Start => "start",
-        Trigger::Reload => "reload",
-        Trigger::Folder => "folder",
-        Trigger::Check => "check",
-    }
 }
 
 fn same(before: &[Resolved], after: &[Resolved]) -> bool {
@@ -535,39 +389,4 @@ fn same(before: &[Resolved], after: &[Resolved]) -> bool {
             (Err(a), Err(b)) => a == b,
             _ => false,
         })
-}
-
-/// What a look at the folder changed, in words.
-fn swapped(before: &[Resolved], after: &[Resolved]) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for (old, new) in before.iter().zip(after) {
-        let word = match (old, new) {
-            (Ok(old), Ok(new)) if !Arc::ptr_eq(old, new) => {
-                let (old, new) = (old.identity(), new.identity());
-                format!(
-                    "plugin {} swapped from {} ({}) to {} ({})",
-                    new.id,
-                    old.version,
-                    short(&old.digest),
-                    new.version,
-                    short(&new.digest)
-                )
-            }
-            (Err(_), Ok(new)) => format!(
-                "plugin {} {} is there now",
-                new.identity().id,
-                new.identity().version
-            ),
-            (Err(old), Err(new)) if old != new => new.clone(),
-            _ => continue,
-        };
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }
