@@ -105,6 +105,19 @@ pub(crate) fn start_gateway(
     folder: &Folder,
     config: &Path,
 ) -> Outcome<Program> {
+    Program::start(
+        "the gateway",
+        &mut gateway_command(pin, built, folder, config),
+    )
+}
+
+/// The same, for those who have more to say before it starts.
+pub(crate) fn gateway_command(
+    pin: &[&str],
+    built: &Path,
+    folder: &Folder,
+    config: &Path,
+) -> Command {
     let mut command = pinned(pin, &built.join("swapgate"));
     command
         .arg("run")
@@ -112,7 +125,7 @@ pub(crate) fn start_gateway(
         .arg(config)
         .arg("--announce")
         .arg(folder.file("gateway.json"));
-    Program::start("the gateway", &mut command)
+    command
 }
 
 fn wait_for_end(gateway: &mut Program, upstream: &mut Program) -> Outcome<ExitCode> {

@@ -3,6 +3,7 @@
 //! It fails on one failed request, one answer that mixes two versions, one swap that never becomes active, and one
 //! reload that is taken or refused when it should not be. Memory is printed for a person to judge.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::folder::Folder;
 use crate::http::get_json;
 use crate::load::{Load, Report};
 use crate::process::{Program, wait_for};
-use crate::run::start_gateway;
+use crate::run::gateway_command;
 use crate::signals;
 use crate::swap::{Version, Way};
 
@@ -68,7 +69,7 @@ impl Bed {
         )?;
         let target = upstream.announced(&announce)?.public;
         let config = folder.write("swapgate.yaml", config(&target, "30s"))?;
-        let mut gateway = start_gateway(&[], built, &folder, &config)?;
+        let mut gateway = start_gateway_logging(built, &folder, &config)?;
         let announced = gateway.announced(&folder.file("gateway.json"))?;
         let admin = announced
             .admin
@@ -176,6 +177,17 @@ impl Bed {
             ExitCode::FAILURE
         })
     }
+}
+
+/// Starts the gateway; what it logs goes to a file, for there is a line for every change.
+fn start_gateway_logging(built: &Path, folder: &Folder, config: &Path) -> Outcome<Program> {
+    let path = folder.file("gateway.log");
+    let log = File::create(&path).context(format_args!("{} cannot be made", path.display()))?;
+    println!("the gateway logs to {}", path.display());
+    Program::start(
+        "the gateway",
+        gateway_command(&[], built, folder, config).stderr(log),
+    )
 }
 
 fn read(library: &Path) -> Outcome<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::arguments::Arguments;
 use crate::cargo::{call, cargo, root, target};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Context, Failure, Outcome};
 use crate::{header, licences, sanitize, tools};
 
 /// Runs the steps and stops at the first that fails.
@@ -46,16 +46,20 @@ pub(crate) fn test(mut arguments: Arguments) -> Outcome<ExitCode> {
     Steps::say_what_is_left_out();
     steps.say_times();
     let gateway = target()?.join("debug/swapgate");
-    // Last, and nothing is printed after it: its summary is what a reader and a machine look for.
-    steps.run_last("tests", || {
-        let mut command = cargo();
+    // Last, and nothing is printed after it, also when it fails: its summaries are what a reader and a machine look for.
+    println!("== tests");
+    let mut command = cargo();
+    let tests = command
+        .args(["test", "--workspace", "--no-fail-fast"])
         // The harness takes the gateway and the plugins that were just built, and does not ask cargo again.
-        command
-            .args(["test", "--workspace"])
-            .env("SWAPGATE_BIN", gateway);
-        call("cargo test --workspace", &mut command)
-    })?;
-    Ok(ExitCode::SUCCESS)
+        .env("SWAPGATE_BIN", gateway)
+        .status()
+        .context("cargo test cannot be started")?;
+    Ok(if tests.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Builds the examples and looks at their symbols; what is built goes to the target folder.
@@ -84,21 +88,17 @@ struct Steps(Vec<(&'static str, Duration)>);
 impl Steps {
     fn run(&mut self, name: &'static str, step: impl FnOnce() -> Outcome<()>) -> Outcome<()> {
         let started = Instant::now();
-        self.run_last(name, step)?;
-        let taken = started.elapsed();
-        println!("== {name}: {:.1} s", taken.as_secs_f64());
-        self.0.push((name, taken));
-        Ok(())
-    }
-
-    fn run_last(&self, name: &str, step: impl FnOnce() -> Outcome<()>) -> Outcome<()> {
         println!("== {name}");
         step().map_err(|failure| {
             Failure::new(format!(
                 "step `{name}`, number {}: {failure}",
                 self.0.len() + 1
             ))
-        })
+        })?;
+        let taken = started.elapsed();
+        println!("== {name}: {:.1} s", taken.as_secs_f64());
+        self.0.push((name, taken));
+        Ok(())
     }
 
     fn say_what_is_left_out() {
