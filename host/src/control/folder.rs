@@ -45,6 +45,8 @@ struct Known {
     /// Counts up: of two files with the same version the one settled last wins.
     order: u64,
     seen: Seen,
+    /// The plugin it is, if it was fit before it was refused.
+    plugin: Option<String>,
     /// Since when it is seen like this.
     since: Instant,
     /// Whether it is looked at again although it did not change.
@@ -143,7 +145,12 @@ impl Folder {
     /// Takes a file out of the choice, until it changes.
     pub fn refuse(&mut self, digest: Digest, refusal: &Refusal) {
         for known in self.known.values_mut() {
-            if matches!(&known.seen, Seen::Fit(fit) if fit.digest() == digest) {
+            let fit = match &known.seen {
+                Seen::Fit(fit) if fit.digest() == digest => Some(Arc::clone(fit)),
+                _ => None,
+            };
+            if let Some(fit) = fit {
+                known.plugin = Some(fit.inspected.descriptor.id.clone());
                 known.seen = Seen::Refused(refusal.clone());
                 known.since = Instant::now();
             }
@@ -201,6 +208,24 @@ impl Folder {
         self.outside.iter().chain(restless).chain(seen)
     }
 
+    /// The refusals of files that are a plugin, or by their names may be.
+    pub fn refusals_of(&self, plugin: &str) -> Vec<&Refusal> {
+        let stem = plugin.replace('-', "_");
+        let mut found: Vec<&Refusal> = self
+            .refusals()
+            .filter(|refusal| refusal.file.contains(&stem) || refusal.file.contains(plugin))
+            .collect();
+        for known in self.known.values() {
+            if let Seen::Refused(refusal) = &known.seen
+                && known.plugin.as_deref() == Some(plugin)
+                && !found.contains(&refusal)
+            {
+                found.push(refusal);
+            }
+        }
+        found
+    }
+
     fn candidates_of_all(&self) -> impl Iterator<Item = &Arc<Fit>> {
         self.known.values().filter_map(|known| match &known.seen {
             Seen::Fit(fit) => Some(fit),
@@ -239,6 +264,7 @@ impl Folder {
             file,
             order,
             seen,
+            plugin: None,
             since: Instant::now(),
             again: false,
         };

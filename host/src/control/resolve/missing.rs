@@ -80,13 +80,8 @@ impl Run<'_> {
             .iter()
             .map(|candidate| candidate.fit.inspected.descriptor.version.to_string())
             .collect();
-        let stem = use_.name.replace('-', "_");
-        let refused: Vec<String> = self
-            .folder
-            .refusals()
-            .filter(|refusal| refusal.file.contains(&stem) || refusal.file.contains(&*use_.name))
-            .map(ToString::to_string)
-            .collect();
+        let refused = self.folder.refusals_of(&use_.name);
+        let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
         let problem = if versions.is_empty() {
             format!("the plugin {} is not in {folder}", use_.name)
         } else {
