@@ -142,7 +142,7 @@ typedef uint64_t sg_exchange_tok;
 #define SG_ATTR_LOCAL_ADDRESS 8u  /* text: this end of the connection, with port */
 #define SG_ATTR_ROUTE 9u          /* text: name of the route; from access() on, SG_E_NOT_FOUND where none matched */
 #define SG_ATTR_SERVICE 10u       /* text: name of the service; like ROUTE */
-#define SG_ATTR_REQUEST_ID 11u    /* text: the id this exchange has in logs and in the answer */
+#define SG_ATTR_REQUEST_ID 11u    /* text: the id this exchange has in logs, at the upstream and in answers of the gateway */
 #define SG_ATTR_STATUS 64u          /* number: status code of the answer; from header_filter() on */
 #define SG_ATTR_REQUEST_BYTES 65u   /* number: body bytes received from the client; log() */
 #define SG_ATTR_RESPONSE_BYTES 66u  /* number: body bytes sent to the client; log() */
