@@ -156,11 +156,13 @@ fn generation(
 /// again wherever token and seed share no bits.
 fn request_id(seed: u64, token: u64) -> [u8; 32] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    /// Keeps the second seed from being the first where that is zero.
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut text = [0_u8; 32];
-    let id = (u128::from(mix(seed ^ token)) << 64) | u128::from(mix(mix(seed) ^ token));
-    for (index, digit) in text.iter_mut().enumerate() {
-        let nibble = (id >> (124 - 4 * index)) & 15;
-        *digit = *DIGITS.get(nibble as usize).unwrap_or(&b'0');
+    let id = (u128::from(mix(seed ^ token)) << 64) | u128::from(mix(mix(seed ^ GOLDEN) ^ token));
+    for (pair, byte) in text.chunks_exact_mut(2).zip(id.to_be_bytes()) {
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     text
 }

@@ -56,15 +56,24 @@ impl Survey {
     pub fn of(headers: &HeaderMap) -> Self {
         let mut survey = Self::default();
         for name in headers.keys() {
-            survey.hop_by_hop |= is_hop_by_hop(name);
             match name.as_str() {
-                "transfer-encoding" => survey.transfer_encoding = true,
+                "host" | "user-agent" | "content-type" | "date" | "server" => {}
                 "content-length" => survey.content_length = true,
                 "accept" => survey.accept = true,
                 "expect" => survey.expect = true,
-                "upgrade" => survey.upgrade = true,
                 "proxy" | "forwarded" => survey.forwarding = true,
-                other => survey.forwarding |= other.starts_with("x-forwarded-"),
+                "transfer-encoding" => {
+                    survey.transfer_encoding = true;
+                    survey.hop_by_hop = true;
+                }
+                "upgrade" => {
+                    survey.upgrade = true;
+                    survey.hop_by_hop = true;
+                }
+                other => {
+                    survey.hop_by_hop |= is_hop_by_hop(name);
+                    survey.forwarding |= other.starts_with("x-forwarded-");
+                }
             }
         }
         survey

@@ -11,7 +11,9 @@ impl HostName {
     /// Takes a host over in lower case.
     #[must_use]
     pub fn lower(text: &str) -> Self {
-        Self(text.bytes().map(|byte| byte.to_ascii_lowercase()).collect())
+        let mut name = SmallVec::from_slice(text.as_bytes());
+        name.make_ascii_lowercase();
+        Self(name)
     }
 
     /// The host.
