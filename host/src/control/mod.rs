@@ -7,7 +7,7 @@
 //!
 //! - [`events`]: the one enum of everything that can happen;
 //! - [`watch`]: files and signals become events;
-//! - [`file`]: the configuration file, come to rest;
+//! - [`file`](mod@file): the configuration file, come to rest;
 //! - [`folder`]: which plugin files lie in the folder, settled and fit;
 //! - [`select`]: which of them a use admits;
 //! - [`resolve`]: from uses to instances;
