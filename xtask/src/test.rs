@@ -41,8 +41,11 @@ pub(crate) fn test(mut arguments: Arguments) -> Outcome<ExitCode> {
             )
         })?;
     }
-    // The end-to-end tests load plugin files, which `cargo test` alone would not build.
-    steps.run("build", || call_cargo(&["build", "--workspace"]))?;
+    // The end-to-end tests load plugin files, which `cargo test` alone would not build. Tests are built in the same step:
+    // dependencies get the features that tests ask for, and built without them they would be built twice.
+    steps.run("build", || {
+        call_cargo(&["build", "--workspace", "--lib", "--bins", "--tests"])
+    })?;
     Steps::say_what_is_left_out();
     steps.say_times();
     let gateway = target()?.join("debug/swapgate");
