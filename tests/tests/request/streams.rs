@@ -117,7 +117,7 @@ fn an_upstream_that_does_not_read_holds_the_client_back() {
         held.pass();
         Ok(())
     });
-    let gateway = before(&upstream, "idle: 500ms");
+    let gateway = before(&upstream, "response: 500ms");
     let mut client = gateway.client();
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000000000\r\n\r\n");
     let mut sent = 0;
@@ -126,7 +126,7 @@ fn an_upstream_that_does_not_read_holds_the_client_back() {
         assert!(sent < 64 * MIB, "somebody keeps what nobody reads");
     }
     assert!(dirty_bytes(gateway.pid()) < 64 << 20);
-    gateway.wait_for_log("did not take the request body within 500ms");
+    gateway.wait_for_log("did not answer within 500ms");
     gate.open();
 }
 
