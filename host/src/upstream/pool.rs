@@ -5,10 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use http::HeaderValue;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 
 use super::body::RequestBody;
 
@@ -19,7 +22,39 @@ const SWEEPS: u32 = 11;
 const KEPT: usize = 512;
 
 /// A connection that may carry one request at a time.
-pub type Sender = SendRequest<RequestBody>;
+///
+/// Dropping it ends its task at once. Left alone, the task of an upstream that takes nothing waits for ever to write
+/// what it has, and holds the request body, with it the client's connection.
+#[derive(Debug)]
+pub struct Sender {
+    requests: SendRequest<RequestBody>,
+    task: AbortHandle,
+}
+
+impl Sender {
+    /// Sends a request; gives it back if nothing of it was sent.
+    pub fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
+    {
+        self.requests.try_send_request(request)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.requests.is_ready()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 /// Unused connections to one target.
 #[derive(Debug)]
@@ -85,13 +120,16 @@ impl Pool {
 pub async fn connect(target: SocketAddr) -> io::Result<Sender> {
     let stream = TcpStream::connect(target).await?;
     stream.set_nodelay(true)?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (requests, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    tokio::task::spawn_local(async move {
+    let task = tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {
             tracing::debug!(target: "upstream", %target, %error, "connection ended");
         }
     });
-    Ok(sender)
+    Ok(Sender {
+        requests,
+        task: task.abort_handle(),
+    })
 }

@@ -98,7 +98,7 @@ pub async fn send(
                 .headers_mut()
                 .insert(header::HOST, pool.host.clone());
         }
-        let mut failed = match order.answered(sender.try_send_request(request)).await {
+        let mut failed = match order.answered(sender.send(request)).await {
             Answered::Late => {
                 let limit = order.timeouts.response;
                 return Err(UpstreamFault::TimedOut {

@@ -110,7 +110,8 @@ fn a_taken_port_refuses_all_of_it() {
         error.ends_with("; end what listens there, or choose another address"),
         "{error}"
     );
-    assert!(
+    // The log is written by a thread of its own.
+    swapgate_tests::eventually!(
         gateway
             .log_messages()
             .iter()
