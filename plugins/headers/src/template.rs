@@ -1,5 +1,7 @@
 //! Header values with places to fill in: `${consumer}`, `${param.NAME}`, `${header.NAME}`.
 
+use std::borrow::Cow;
+
 use swapgate_plugin::{AccessCall, HeaderFilterCall, header};
 
 /// A value, parsed once.
@@ -63,8 +65,11 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The value for this exchange; what is missing is empty.
-    pub fn fill(&self, source: &impl Source) -> Vec<u8> {
+    /// The value for this exchange; what is missing is empty. A value without places is lent and not copied.
+    pub fn fill(&self, source: &impl Source) -> Cow<'_, [u8]> {
+        if let [Piece::Text(text)] = self.0.as_slice() {
+            return Cow::Borrowed(text.as_bytes());
+        }
         let mut value = Vec::new();
         for piece in &self.0 {
             let part = match piece {
@@ -75,7 +80,7 @@ impl Template {
             };
             value.extend_from_slice(part.unwrap_or_default());
         }
-        value
+        Cow::Owned(value)
     }
 }
 
@@ -135,7 +140,7 @@ mod tests {
 
     #[track_caller]
     fn check(template: &str, expected: Result<&[u8], &str>) {
-        let found = Template::parse(template).map(|template| template.fill(&Fixed));
+        let found = Template::parse(template).map(|template| template.fill(&Fixed).into_owned());
         assert_eq!(found, expected.map(<[u8]>::to_vec).map_err(str::to_owned));
     }
 

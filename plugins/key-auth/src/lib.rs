@@ -73,27 +73,29 @@ impl Access for KeyAuth {
 impl KeyAuth {
     /// The consumer of the one key, or what to tell the client.
     fn judge(&self, request: &AccessCall<'_>) -> Result<&str, &'static str> {
-        let keys = self.keys(request);
-        match keys.as_slice() {
-            [] => Err("this request needs a key"),
-            [key] => self.index.find(key).ok_or("this key is not known"),
-            _ => Err("this request carries more than one key"),
+        let (in_query, taken) = self.query_keys(request);
+        let header = self.settings.header.as_ref();
+        let in_header = header
+            .into_iter()
+            .flat_map(|name| request.header_values(name));
+        let in_header = in_header.map(swapgate_plugin::Value::as_bytes);
+        let mut keys = in_header
+            .chain(taken.iter().map(Vec::as_slice))
+            .chain(in_query.iter().map(Vec::as_slice));
+        match (keys.next(), keys.next()) {
+            (None, _) => Err("this request needs a key"),
+            (Some(key), None) => self.index.find(key).ok_or("this key is not known"),
+            (Some(_), Some(_)) => Err("this request carries more than one key"),
         }
     }
 
-    /// Every key the request presents, wherever it stands.
-    fn keys(&self, request: &AccessCall<'_>) -> Vec<Vec<u8>> {
-        let mut keys = Vec::new();
-        if let Some(header) = &self.settings.header {
-            keys.extend(request.header_values(header).map(|key| key.to_vec()));
-        }
-        if let Some(name) = &self.settings.query {
-            if let Some(FromQuery(taken)) = request.state() {
-                keys.extend(taken.iter().cloned());
-            }
-            keys.extend(query::split(request.query(), name).0);
-        }
-        keys
+    /// The keys that stand in the query, and those that `rewrite` took out of it.
+    fn query_keys<'r>(&self, request: &'r AccessCall<'_>) -> (Vec<Vec<u8>>, &'r [Vec<u8>]) {
+        let Some(name) = &self.settings.query else {
+            return (Vec::new(), &[]);
+        };
+        let taken = request.state().map_or(&[][..], |FromQuery(taken)| taken);
+        (query::split(request.query(), name).0, taken)
     }
 
     fn refusal(&self, why: &str) -> Response {
