@@ -8,6 +8,7 @@ use super::resolve::{Resolved, uses};
 use crate::chain::{Chain, Link};
 use crate::config::ready::{Config, PluginUse};
 use crate::context::Phase;
+use crate::router::condition::Conditions;
 use crate::router::table::{RouteRule, Table};
 use crate::snapshot::{Keep, Plan, Route, Service, Settings, Snapshot, Upstream};
 
@@ -106,7 +107,9 @@ fn rules(config: &Config) -> Vec<RouteRule> {
         hosts: route.hosts.clone(),
         paths: route.paths.clone(),
         methods: route.methods.clone(),
+        conditions: Conditions::default(),
         priority: route.priority,
+        regex_priority: 0,
     };
     config.routes.iter().map(rule).collect()
 }

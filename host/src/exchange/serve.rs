@@ -13,7 +13,7 @@ use crate::chain::Outcome;
 use crate::context::{Answer, Phase};
 use crate::local::Local;
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
-use crate::router::table::Lookup;
+use crate::router::table::{self, Lookup};
 use crate::snapshot::Snapshot;
 use crate::upstream::body::{BodyFault, BodyWatch, RequestBody};
 use crate::upstream::send::{Order, Sent, send};
@@ -108,12 +108,15 @@ fn phase(
 fn route(exchange: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
     let context = &mut exchange.context;
     let mut params = std::mem::take(&mut context.params);
-    let found = snapshot.table.find(
-        context.host.as_str(),
-        context.path(),
-        &context.method,
-        &mut params,
-    );
+    let request = table::Request {
+        host: context.host.as_str(),
+        path: context.path(),
+        method: &context.method,
+        headers: &context.request_headers,
+        query: context.query(),
+        client: context.client,
+    };
+    let found = snapshot.table.find(&request, &mut params);
     context.params = params;
     match found {
         Lookup::Found(matched) => {

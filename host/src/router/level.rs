@@ -9,13 +9,20 @@
 //! - At each node of the skeleton, what follows it (a parameter first) is sorted by *shape*: which segments are literal
 //!   and which are parameters. Patterns of one shape differ in their literals only, so a path fits one entry at most.
 //!
+//! A regular expression is kept at the node of the literal segments that it surely begins with, together with all others
+//! that begin so (see [`super::regex`]); those that fit are found in one pass over the path.
+//!
 //! All candidates a path fits are in the lists of these entries, each list sorted by rank. The number of questions is
 //! bounded by the segments of the path and the shapes at the nodes it passes, not by the number of routes. Nothing is
 //! allocated: matchit does so when it backtracks from a literal to a parameter, which cannot happen here, and for the
 //! fourth parameter, so shapes are cut into stages of three.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::order::Candidate;
-use super::pattern::{PathPattern, Segment};
+use super::pattern::{PathKind, PathPattern, Plain, Segment};
+use super::regex::{Expressions, PathRegex};
 
 /// As many parameters as matchit holds without allocating.
 const STAGE_PARAMETERS: usize = 3;
@@ -35,6 +42,18 @@ struct Node {
     /// Candidates whose pattern has no segments after this place, by rank.
     here: Vec<usize>,
     shapes: Vec<Shape>,
+    /// Regular expressions that begin with the segments so far.
+    regexes: Option<Box<Regexes>>,
+}
+
+/// The regular expressions at one node.
+#[derive(Debug, Default)]
+struct Regexes {
+    expressions: Expressions,
+    /// Candidates by rank, for each expression.
+    lists: Vec<Vec<usize>>,
+    /// Where each expression is in `lists`, while the table is built: routes that write the same one share a list.
+    places: HashMap<Box<str>, usize>,
 }
 
 /// Patterns that agree in which of their segments are parameters.
@@ -56,33 +75,74 @@ struct Stage {
 impl Level {
     /// Adds the candidate with this rank. Ranks must come in ascending order.
     pub(super) fn insert(&mut self, pattern: &PathPattern, rank: usize, candidates: &[Candidate]) {
-        let literals = pattern.segments.iter();
-        let literals = literals
-            .take_while(|segment| matches!(segment, Segment::Literal(_)))
-            .count();
-        let (leading, rest) = pattern.segments.split_at(literals);
-        let mut node = &mut self.root;
-        let mut text = String::new();
-        for segment in leading {
-            push_text(&mut text, segment);
-            let id = id_of(&mut self.skeleton, &text, self.nodes.len());
-            if id == self.nodes.len() {
-                self.nodes.push(Node::default());
-            }
-            node = &mut self.nodes[id];
-        }
-        let list = if rest.is_empty() {
-            &mut node.here
-        } else {
-            node.list(rest)
+        let list = match &pattern.kind {
+            PathKind::Plain(plain) => self.plain(plain),
+            PathKind::Regex(regex) => self.regex(regex),
         };
-        let better: Vec<&Candidate> = list.iter().map(|&rank| &candidates[rank]).collect();
-        if !candidates[rank].is_covered(&better) {
+        let better = list.iter().filter_map(|&rank| candidates.get(rank));
+        if !candidates[rank].is_covered(better) {
             list.push(rank);
         }
     }
 
-    /// Shows every list of candidates whose segments the path begins with, and where in the path these end.
+    /// Makes the level ready to be asked, once everything is in it.
+    pub(super) fn finish(&mut self) {
+        for node in self.nodes.iter_mut().chain([&mut self.root]) {
+            if let Some(regexes) = &mut node.regexes {
+                regexes.expressions.finish();
+                regexes.places = HashMap::new();
+            }
+        }
+    }
+
+    fn plain(&mut self, pattern: &Plain) -> &mut Vec<usize> {
+        let literals = pattern.segments.iter().map_while(|segment| match segment {
+            Segment::Literal(text) => Some(&**text),
+            Segment::Parameter(_) => None,
+        });
+        let rest = &pattern.segments[literals.clone().count()..];
+        let node = self.node(literals);
+        if rest.is_empty() {
+            &mut node.here
+        } else {
+            node.list(rest)
+        }
+    }
+
+    fn regex(&mut self, regex: &Arc<PathRegex>) -> &mut Vec<usize> {
+        let node = self.node(regex.leading().iter().map(|text| &**text));
+        let regexes = node.regexes.get_or_insert_default();
+        let known = regexes.places.get(regex.text()).copied();
+        let at = known.unwrap_or_else(|| {
+            regexes.lists.push(Vec::new());
+            let at = regexes.expressions.add(regex);
+            regexes.places.insert(regex.text().into(), at);
+            at
+        });
+        &mut regexes.lists[at]
+    }
+
+    /// The node behind these literal segments, made if it is not there.
+    fn node<'s>(&mut self, leading: impl Iterator<Item = &'s str>) -> &mut Node {
+        let mut at = None;
+        let mut text = String::new();
+        for segment in leading {
+            text.push('/');
+            text.push_str(segment);
+            let id = id_of(&mut self.skeleton, &text, self.nodes.len());
+            if id == self.nodes.len() {
+                self.nodes.push(Node::default());
+            }
+            at = Some(id);
+        }
+        match at {
+            Some(id) => &mut self.nodes[id],
+            None => &mut self.root,
+        }
+    }
+
+    /// Shows every list of candidates whose segments the path begins with, and where in the path these end; and every
+    /// list of candidates whose regular expression fits, with 0.
     pub(super) fn walk(&self, path: &str, mut see: impl FnMut(&[usize], usize)) {
         let mut node = &self.root;
         let mut end = 0;
@@ -112,6 +172,13 @@ impl Node {
             if let Some((list, end)) = shape.find(path, end) {
                 see(list, end);
             }
+        }
+        if let Some(regexes) = &self.regexes {
+            regexes.expressions.search(path, |at| {
+                if let Some(list) = regexes.lists.get(at) {
+                    see(list, 0);
+                }
+            });
         }
     }
 

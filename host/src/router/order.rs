@@ -1,11 +1,14 @@
 //! The total order of choice, and the candidates it ranks.
 
 use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
 
 use http::Method;
 
-use super::pattern::{PathPattern, Segment};
-use super::table::RouteRule;
+use super::condition::Conditions;
+use super::pattern::{PathKind, PathPattern, Plain, Segment};
+use super::regex::PathRegex;
+use super::table::{Request, RouteRule};
 
 /// One path of one route: what a lookup chooses among. Its place in the table's list is its rank.
 #[derive(Debug)]
@@ -14,7 +17,11 @@ pub(super) struct Candidate {
     pub(super) route: usize,
     pub(super) tail: Tail,
     pub(super) methods: Vec<Method>,
-    /// Index of the segment and name of each parameter, from the left.
+    /// None where there are none, which is one glance for a lookup. Shared by the paths of a route.
+    pub(super) conditions: Option<Arc<Conditions>>,
+    /// What the path must fit, where that is not the table's own business.
+    pub(super) regex: Option<Arc<PathRegex>>,
+    /// Where each parameter is, and its name, from the left: the segment, or the group of a regular expression.
     pub(super) parameters: Box<[(usize, Box<str>)]>,
 }
 
@@ -32,6 +39,15 @@ pub(super) enum Tail {
 }
 
 impl Tail {
+    fn of(pattern: &Plain) -> Self {
+        match (pattern.exact, pattern.slash) {
+            (false, false) => Self::Any,
+            (false, true) => Self::Slash,
+            (true, false) => Self::End,
+            (true, true) => Self::SlashEnd,
+        }
+    }
+
     pub(super) fn admits(self, rest: &str) -> bool {
         match self {
             Self::Any => true,
@@ -47,23 +63,31 @@ impl Tail {
 }
 
 impl Candidate {
-    pub(super) fn new(route: usize, rule: &RouteRule, pattern: &PathPattern) -> Self {
-        let parameters = pattern.segments.iter().enumerate();
-        let parameters = parameters.filter_map(|(index, segment)| match segment {
-            Segment::Literal(_) => None,
-            Segment::Parameter(name) => Some((index, name.clone())),
-        });
+    pub(super) fn new(
+        route: usize,
+        rule: &RouteRule,
+        conditions: Option<&Arc<Conditions>>,
+        pattern: &PathPattern,
+    ) -> Self {
+        let (tail, regex, parameters) = match &pattern.kind {
+            PathKind::Plain(plain) => (Tail::of(plain), None, named(plain)),
+            PathKind::Regex(regex) => (Tail::Any, Some(Arc::clone(regex)), regex.names().into()),
+        };
         Self {
             route,
-            tail: match (pattern.exact, pattern.slash) {
-                (false, false) => Tail::Any,
-                (false, true) => Tail::Slash,
-                (true, false) => Tail::End,
-                (true, true) => Tail::SlashEnd,
-            },
+            tail,
             methods: rule.methods.clone(),
-            parameters: parameters.collect(),
+            conditions: conditions.cloned(),
+            regex,
+            parameters,
         }
+    }
+
+    /// Whether everything but host, path and method fits.
+    pub(super) fn suits(&self, request: &Request<'_>) -> bool {
+        self.conditions
+            .as_ref()
+            .is_none_or(|conditions| conditions.hold(request))
     }
 
     /// Whether a method gets through; `HEAD` does where `GET` does (RFC 9110, 9.3.2).
@@ -73,17 +97,32 @@ impl Candidate {
             || (*method == Method::HEAD && self.methods.contains(&Method::GET))
     }
 
-    /// Whether these, all with the same path, leave nothing over for this one. Such a candidate is never chosen, and
-    /// without it a list is never longer than there are methods.
-    pub(super) fn is_covered(&self, better: &[&Self]) -> bool {
-        let same = || better.iter().filter(|other| other.tail == self.tail);
-        same().any(|other| other.methods.is_empty())
+    /// Whether these, all with the same path, leave nothing over for this one. Such a candidate is never chosen, and what
+    /// it admits the others admit as well; without it a list is never longer than there are methods and conditions. Only
+    /// those count whose conditions hold wherever this one's do.
+    pub(super) fn is_covered<'c>(&self, better: impl Iterator<Item = &'c Self> + Clone) -> bool {
+        let wider = |other: &&Self| {
+            other.tail == self.tail
+                && (other.conditions.is_none() || other.conditions == self.conditions)
+        };
+        let same = better.filter(wider);
+        same.clone().any(|other| other.methods.is_empty())
             || (!self.methods.is_empty()
                 && self
                     .methods
                     .iter()
-                    .all(|method| same().any(|other| other.admits(method))))
+                    .all(|method| same.clone().any(|other| other.admits(method))))
     }
+}
+
+/// The parameters of a plain pattern: segment and name.
+fn named(pattern: &Plain) -> Box<[(usize, Box<str>)]> {
+    let segments = pattern.segments.iter().enumerate();
+    let parameters = segments.filter_map(|(index, segment)| match segment {
+        Segment::Literal(_) => None,
+        Segment::Parameter(name) => Some((index, name.clone())),
+    });
+    parameters.collect()
 }
 
 /// The order of choice within one host level; the winner comes first. The last two keys only tell apart several paths
@@ -92,21 +131,39 @@ pub(super) fn compare(
     (left_index, left, left_path): (usize, &RouteRule, &PathPattern),
     (right_index, right, right_path): (usize, &RouteRule, &PathPattern),
 ) -> Ordering {
-    let key = |rule: &RouteRule, path: &PathPattern| (Reverse(rule.priority), Reverse(path.exact));
-    let conditions = |rule: &RouteRule| Reverse(usize::from(!rule.methods.is_empty()));
-    key(left, left_path)
-        .cmp(&key(right, right_path))
-        .then_with(|| specificity(right_path).cmp(specificity(left_path)))
-        .then_with(|| right_path.slash.cmp(&left_path.slash))
+    let conditions =
+        |rule: &RouteRule| Reverse(usize::from(!rule.methods.is_empty()) + rule.conditions.count());
+    Reverse(left.priority)
+        .cmp(&Reverse(right.priority))
+        .then_with(|| kind(&left_path.kind).cmp(&kind(&right_path.kind)))
+        .then_with(|| match (&left_path.kind, &right_path.kind) {
+            (PathKind::Plain(left), PathKind::Plain(right)) => specificity(right)
+                .cmp(specificity(left))
+                .then_with(|| right.slash.cmp(&left.slash)),
+            (PathKind::Regex(one), PathKind::Regex(two)) => {
+                let key = |rule: &RouteRule, text: &str| (rule.regex_priority, text.len());
+                key(right, two.text()).cmp(&key(left, one.text()))
+            }
+            _ => Ordering::Equal,
+        })
         .then_with(|| conditions(left).cmp(&conditions(right)))
         .then_with(|| left.name.cmp(&right.name))
         .then_with(|| left_index.cmp(&right_index))
         .then_with(|| left_path.to_string().cmp(&right_path.to_string()))
 }
 
+/// Exact paths, then regular expressions, then prefixes.
+fn kind(path: &PathKind) -> u8 {
+    match path {
+        PathKind::Plain(plain) if plain.exact => 0,
+        PathKind::Regex(_) => 1,
+        PathKind::Plain(_) => 2,
+    }
+}
+
 /// A literal segment beats a parameter, and that beats no segment: compared from the left, this is "more literal
 /// segments, then the longer path" in one go, for where a path ends it has no literals left to win with.
-fn specificity(path: &PathPattern) -> impl Iterator<Item = u8> + '_ {
+fn specificity(path: &Plain) -> impl Iterator<Item = u8> + '_ {
     path.segments.iter().map(|segment| match segment {
         Segment::Literal(_) => 2,
         Segment::Parameter(_) => 1,

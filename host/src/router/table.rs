@@ -1,15 +1,16 @@
 //! The routing table: built from all routes at once, asked by every request.
 
 use std::collections::HashMap;
-use std::net::Ipv6Addr;
-use std::ops::Range;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use smallvec::SmallVec;
 
-use super::level::{Level, advance};
+use super::condition::Conditions;
+use super::level::Level;
 use super::order::{Candidate, compare};
+pub use super::params::Params;
 use super::pattern::{HostKind, HostPattern, PathPattern};
 
 /// What the router needs to know of a route.
@@ -23,15 +24,36 @@ pub struct RouteRule {
     pub paths: Vec<PathPattern>,
     /// Methods it serves; empty: any.
     pub methods: Vec<Method>,
+    /// What else it asks for.
+    pub conditions: Conditions,
     /// Higher wins over everything else within a host level.
     pub priority: i32,
+    /// Higher wins among regular expressions.
+    pub regex_priority: i32,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// In lower case and without port; a trailing dot does not matter, IPv6 addresses stand in brackets.
+    pub host: &'a str,
+    /// In its normal form.
+    pub path: &'a str,
+    /// The method.
+    pub method: &'a Method,
+    /// The headers, as plugins see them.
+    pub headers: &'a HeaderMap,
+    /// As it was sent, without `?`.
+    pub query: &'a str,
+    /// The client, as trusted proxies report it.
+    pub client: IpAddr,
 }
 
 /// The routing table. Immutable; a new configuration builds a new one.
 #[derive(Debug)]
 pub struct Table {
     /// By rank: the better one comes first.
-    candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<Candidate>,
     names: HashMap<Box<str>, Level>,
     addresses: HashMap<Ipv6Addr, Level>,
     /// By what follows `*.`.
@@ -46,12 +68,12 @@ pub struct Table {
 pub enum Lookup {
     /// A route takes it.
     Found(Match),
-    /// Routes fit in everything but the method.
+    /// Routes fit in everything but the method, their further conditions included.
     MethodNotAllowed {
         /// What they would have admitted, sorted, for `Allow`; with `HEAD` where there is `GET`.
         allow: SmallVec<[Method; 8]>,
     },
-    /// No route fits host and path.
+    /// No route fits.
     NotFound,
 }
 
@@ -60,18 +82,9 @@ pub enum Lookup {
 pub struct Match {
     /// Index into the rules the table was built from.
     pub route: usize,
-    /// Bytes of the path that the segments of the pattern took, for `strip_path`: what follows is empty or begins with
-    /// a slash. The whole path where the pattern is exact.
+    /// Bytes of the path that the pattern took, for `strip_path`. What follows is empty or begins with a slash, except
+    /// behind a regular expression, which may end anywhere. The whole path where the pattern is exact.
     pub prefix_len: usize,
-}
-
-/// Where in the path the parameters of the chosen route are. Belongs to the path and the table it was filled from; made
-/// to be used again, since [`Table::find`] empties it first.
-#[derive(Debug, Clone, Default)]
-pub struct Params {
-    /// Rank of the chosen candidate, which knows the names.
-    candidate: usize,
-    ranges: SmallVec<[Range<usize>; 4]>,
 }
 
 impl Table {
@@ -84,10 +97,7 @@ impl Table {
         }
         entries.sort_by(|&left, &right| compare(left, right));
         let mut table = Self {
-            candidates: entries
-                .iter()
-                .map(|&(index, rule, path)| Candidate::new(index, rule, path))
-                .collect(),
+            candidates: candidates(rules, &entries),
             names: HashMap::new(),
             addresses: HashMap::new(),
             wildcards: HashMap::new(),
@@ -110,63 +120,75 @@ impl Table {
                 level.insert(path, rank, &table.candidates);
             }
         }
+        let levels = table.names.values_mut().chain(table.addresses.values_mut());
+        let levels = levels.chain(table.wildcards.values_mut());
+        levels.chain([&mut table.any]).for_each(Level::finish);
         table
     }
 
-    /// Finds the route of a request: `host` in lower case and without port (a trailing dot does not matter, IPv6
-    /// addresses in brackets), `path` in its normal form. `params` is emptied, and filled when a route is found.
-    pub fn find(&self, host: &str, path: &str, method: &Method, params: &mut Params) -> Lookup {
-        params.ranges.clear();
-        let mut fits = false;
-        for level in self.levels(host) {
-            let mut best: Option<(usize, usize)> = None;
-            level.walk(path, |list, end| {
-                for &rank in list {
-                    if best.is_some_and(|(other, _)| other <= rank) {
-                        return;
-                    }
-                    let Some(candidate) = self.candidate_at(rank, path, end) else {
-                        continue;
-                    };
-                    fits = true;
-                    if candidate.admits(method) {
-                        best = Some((rank, end));
-                        return;
-                    }
-                }
-            });
-            if let Some((rank, end)) = best
-                && let Some(candidate) = self.candidates.get(rank)
-            {
-                params.fill(rank, candidate, path);
-                let prefix_len = if candidate.tail.is_exact() {
-                    path.len()
-                } else {
-                    end
-                };
+    /// Finds the route of a request. `params` is emptied, and filled when a route is found.
+    pub fn find(&self, request: &Request<'_>, params: &mut Params) -> Lookup {
+        params.clear();
+        let mut method_differs = false;
+        for level in self.levels(request.host) {
+            let Some((rank, end)) = self.best(level, request, &mut method_differs) else {
+                continue;
+            };
+            if let Some(candidate) = self.candidates.get(rank) {
+                let prefix_len = params.fill(rank, candidate, request.path, end);
                 return Lookup::Found(Match {
                     route: candidate.route,
                     prefix_len,
                 });
             }
         }
-        if fits {
+        if method_differs {
             Lookup::MethodNotAllowed {
-                allow: self.allowed(host, path),
+                allow: self.allowed(request),
             }
         } else {
             Lookup::NotFound
         }
     }
 
+    /// The best candidate of a level, and where its segments end. Notes whether one was passed over for its method alone.
+    fn best(
+        &self,
+        level: &Level,
+        request: &Request<'_>,
+        method_differs: &mut bool,
+    ) -> Option<(usize, usize)> {
+        let mut best: Option<(usize, usize)> = None;
+        level.walk(request.path, |list, end| {
+            for &rank in list {
+                if best.is_some_and(|(other, _)| other <= rank) {
+                    return;
+                }
+                let Some(candidate) = self.candidate_at(rank, request.path, end) else {
+                    continue;
+                };
+                let admitted = candidate.admits(request.method);
+                if (admitted || !*method_differs) && candidate.suits(request) {
+                    if admitted {
+                        best = Some((rank, end));
+                        return;
+                    }
+                    *method_differs = true;
+                }
+            }
+        });
+        best
+    }
+
     /// All methods that would have been admitted. A second walk, because it is rarely asked.
-    fn allowed(&self, host: &str, path: &str) -> SmallVec<[Method; 8]> {
+    fn allowed(&self, request: &Request<'_>) -> SmallVec<[Method; 8]> {
         let mut allow = SmallVec::new();
-        for level in self.levels(host) {
-            level.walk(path, |list, end| {
+        for level in self.levels(request.host) {
+            level.walk(request.path, |list, end| {
                 let fitting = list
                     .iter()
-                    .filter_map(|&rank| self.candidate_at(rank, path, end));
+                    .filter_map(|&rank| self.candidate_at(rank, request.path, end))
+                    .filter(|candidate| candidate.suits(request));
                 allow.extend(fitting.flat_map(|candidate| candidate.methods.iter().cloned()));
             });
         }
@@ -209,57 +231,17 @@ impl Table {
     }
 }
 
-impl Params {
-    /// The value of a parameter: a piece of the path, in normal form, never empty.
-    #[must_use]
-    pub fn get<'p>(&self, table: &Table, path: &'p str, name: &str) -> Option<&'p str> {
-        let names = &table.candidates.get(self.candidate)?.parameters;
-        let index = names.iter().position(|(_, other)| **other == *name)?;
-        path.get(self.ranges.get(index)?.clone())
-    }
-
-    /// Name and value of one parameter, counted from 0 and from the left.
-    #[must_use]
-    pub fn nth<'t, 'p>(
-        &self,
-        table: &'t Table,
-        index: usize,
-        path: &'p str,
-    ) -> Option<(&'t str, &'p str)> {
-        let (_, name) = table
-            .candidates
-            .get(self.candidate)?
-            .parameters
-            .get(index)?;
-        Some((name, path.get(self.ranges.get(index)?.clone())?))
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.ranges.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-
-    fn fill(&mut self, rank: usize, candidate: &Candidate, path: &str) {
-        self.candidate = rank;
-        let mut end = 0;
-        let mut passed = 0;
-        for &(index, _) in &candidate.parameters {
-            let start = advance(path, end, index - passed);
-            let Some((start, after)) =
-                start.and_then(|start| Some((start, advance(path, start, 1)?)))
-            else {
-                return;
-            };
-            self.ranges.push(start + 1..after);
-            end = after;
-            passed = index + 1;
-        }
-    }
+fn candidates(
+    rules: &[RouteRule],
+    entries: &[(usize, &RouteRule, &PathPattern)],
+) -> Vec<Candidate> {
+    let conditions = rules
+        .iter()
+        .map(|rule| (!rule.conditions.is_empty()).then(|| Arc::new(rule.conditions.clone())));
+    let conditions: Vec<Option<Arc<Conditions>>> = conditions.collect();
+    let candidate = |&(index, rule, path): &(usize, &RouteRule, &PathPattern)| {
+        let shared = conditions.get(index).and_then(Option::as_ref);
+        Candidate::new(index, rule, shared, path)
+    };
+    entries.iter().map(candidate).collect()
 }

@@ -1,13 +1,19 @@
 //! The router as a whole: tables and requests. The properties are in a file of their own.
 
-use http::Method;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::condition::{Conditions, FieldCondition, ValuePattern};
 use super::pattern::{HostPattern, PathPattern};
-use super::table::{Lookup, Params, RouteRule, Table};
+use super::table::{Lookup, Params, Request, RouteRule, Table};
 
+mod choice;
 mod properties;
+mod random;
+mod reference;
 
-/// `name [host,host] METHOD,METHOD priority path path ...`; `-` for no hosts, no methods, priority 0.
+/// `name host,host METHOD,METHOD priority path path ... condition ...`; `-` for no hosts, no methods, priority 0.
+/// Conditions: `h:name=value|value`, `q:name=...`, `c:name=...`, without `=` for "is there"; `ip:network`; `rp:number`
+/// for `regex_priority`.
 fn rule(line: &str) -> RouteRule {
     let words: Vec<&str> = line.split_whitespace().collect();
     let list = |word: &str| -> Vec<String> {
@@ -16,7 +22,7 @@ fn rule(line: &str) -> RouteRule {
             .map(str::to_owned)
             .collect()
     };
-    RouteRule {
+    let mut rule = RouteRule {
         name: words[0].into(),
         hosts: list(words[1])
             .iter()
@@ -27,19 +33,100 @@ fn rule(line: &str) -> RouteRule {
             .map(|method| method.parse().unwrap())
             .collect(),
         priority: words[3].parse().unwrap_or(0),
-        paths: words[4..]
-            .iter()
-            .map(|path| PathPattern::parse(path).unwrap())
-            .collect(),
+        paths: Vec::new(),
+        conditions: Conditions::default(),
+        regex_priority: 0,
+    };
+    for word in &words[4..] {
+        let conditions = &mut rule.conditions;
+        match word.split_once(':') {
+            Some(("h", text)) => {
+                let (name, values) = field(text);
+                let field = FieldCondition::header(name, values).unwrap();
+                conditions.headers.push(field);
+            }
+            Some((kind @ ("q" | "c"), text)) => {
+                let (name, values) = field(text);
+                let fields = match kind {
+                    "q" => &mut conditions.query,
+                    _ => &mut conditions.cookies,
+                };
+                fields.push(FieldCondition::new(name, values));
+            }
+            Some(("ip", text)) => conditions.addresses.push(text.parse().unwrap()),
+            Some(("rp", text)) => rule.regex_priority = text.parse().unwrap(),
+            _ => rule.paths.push(PathPattern::parse(word).unwrap()),
+        }
+    }
+    rule
+}
+
+fn field(text: &str) -> (&str, Vec<ValuePattern>) {
+    let Some((name, values)) = text.split_once('=') else {
+        return (text, Vec::new());
+    };
+    let parse = |value| ValuePattern::parse(value).unwrap();
+    (name, values.split('|').map(parse).collect())
+}
+
+/// A request in a form that can be borrowed from.
+#[derive(Debug)]
+struct Asked {
+    method: Method,
+    host: String,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    client: std::net::IpAddr,
+}
+
+impl Asked {
+    /// `METHOD host path[?query] name:value ...`, with `ip:address` for the client.
+    fn new(line: &str) -> Self {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (path, query) = words[2].split_once('?').unwrap_or((words[2], ""));
+        let mut asked = Self {
+            method: words[0].parse().unwrap(),
+            host: words[1].to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: HeaderMap::new(),
+            client: [127, 0, 0, 1].into(),
+        };
+        for word in &words[3..] {
+            match word.split_once(':').unwrap() {
+                ("ip", address) => asked.client = address.parse().unwrap(),
+                (name, value) => {
+                    let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                    let value = HeaderValue::from_str(value).unwrap();
+                    asked.headers.append(name, value);
+                }
+            }
+        }
+        asked
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request {
+            host: &self.host,
+            path: &self.path,
+            method: &self.method,
+            headers: &self.headers,
+            query: &self.query,
+            client: self.client,
+        }
     }
 }
 
-/// Looks `METHOD host path` up; says `name`, the parameters and the rest of the path, or what else happened.
-fn answer(rules: &[RouteRule], table: &Table, request: &str) -> String {
-    let words: Vec<&str> = request.split_whitespace().collect();
-    let (method, host, path) = (words[0].parse().unwrap(), words[1], words[2]);
+fn answer(rules: &[RouteRule], table: &Table, line: &str) -> String {
+    answered(rules, table, &Asked::new(line))
+}
+
+/// Looks a request up; says the route's name, the parameters and the rest of the path, or what else happened.
+fn answered(rules: &[RouteRule], table: &Table, asked: &Asked) -> String {
+    let path = &*asked.path;
     let mut params = Params::default();
-    match table.find(host, path, &method, &mut params) {
+    match table.find(&asked.request(), &mut params) {
         Lookup::NotFound => "404".to_owned(),
         Lookup::MethodNotAllowed { allow } => {
             let allow: Vec<&str> = allow.iter().map(Method::as_str).collect();
@@ -162,124 +249,16 @@ fn what_conflicts_in_matchit_does_not_here() {
 }
 
 #[test]
-fn the_order_of_choice_within_a_host() {
-    check(&["a - - 1 /", "b - - - =/x"], "GET h /x", "a +/x");
-    check(
-        &["a - - - /x/y/z", "b - - - =/{p}/y/z"],
-        "GET h /x/y/z",
-        "b p=x +",
-    );
-    check(
-        &["a - - - /x/{p}/{q}", "b - - - /{p}/y/z"],
-        "GET h /x/y/z",
-        "a p=y q=z +",
-    );
-    check(
-        &["a - - - /x", "b - - - /{p}/y/z"],
-        "GET h /x/y/z",
-        "a +/y/z",
-    );
-    check(
-        &["a - - - /{p}", "b - - - /{p}/{q}"],
-        "GET h /x/y",
-        "b p=x q=y +",
-    );
-    check(&["a - - - /x", "b - - - /x/"], "GET h /x/", "b +/");
-    check(&["a - - - /x", "b - GET - /x"], "GET h /x", "b +");
-    check(&["b - - - /x", "a - - - /x"], "GET h /x", "a +");
-    check(&["a - - -1 /x/y", "b - - - /"], "GET h /x/y", "b +/x/y");
-}
-
-#[test]
-fn host_levels_come_first() {
-    let table = [
-        "exact a.example.org - - /one",
-        "long *.b.example.org - - /two",
-        "short *.example.org - - /two /three",
-        "any - - 9 /one /two /four",
-        "six [::1],192.0.2.1 - - /one",
-    ];
-    check(&table, "GET a.example.org /one", "exact +");
-    check(&table, "GET a.example.org. /one", "exact +");
-    check(&table, "GET a.example.org /two", "short +");
-    check(&table, "GET a.example.org /four", "any +");
-    check(&table, "GET x.y.b.example.org /two", "long +");
-    check(&table, "GET x.b.example.org /three", "short +");
-    check(&table, "GET b.example.org /two", "short +");
-    check(&table, "GET example.org /two", "any +");
-    check(&table, "GET example.org /three", "404");
-    check(&table, "GET [0:0::0:1] /one", "six +");
-    check(&table, "GET 192.0.2.1 /one", "six +");
-    check(&table, "GET 192.0.2.2 /one", "any +");
-    check(&table, "GET [::ffff:192.0.2.1] /one", "any +");
-}
-
-#[test]
-fn methods_fall_through() {
-    let table = [
-        "get - GET - /a/b",
-        "post - POST,PUT - /a",
-        "host h.org PATCH - /a/{x}",
-        "all - - - /c",
-        "odd - ODD - /c",
-    ];
-    check(&table, "GET h.org /a/b", "get +");
-    check(&table, "HEAD h.org /a/b", "get +");
-    check(&table, "POST h.org /a/b", "post +/b");
-    check(&table, "PATCH h.org /a/b", "host x=b +");
-    check(&table, "DELETE h.org /a/b", "405 GET,HEAD,PATCH,POST,PUT");
-    check(&table, "DELETE other /a/b", "405 GET,HEAD,POST,PUT");
-    check(&table, "HEAD other /a", "405 POST,PUT");
-    check(&table, "ODD other /c", "odd +");
-    check(&table, "DELETE other /c", "all +");
-    check(&table, "DELETE other /d", "404");
-    check(&["head - HEAD - /a", "x - GET - /a"], "HEAD h /a", "head +");
-}
-
-/// The examples of docs/routing.md, word for word.
-#[test]
-fn the_examples_of_the_docs() {
-    let table = [
-        "site - - - /",
-        "users api.example.com - - /users/{id}",
-        "me api.example.com GET - /users/me",
-        "tenant *.example.com - - /",
-    ];
-    check(&table, "GET api.example.com /users/7", "users id=7 +");
-    check(&table, "GET api.example.com /users/me", "me +");
-    check(&table, "POST api.example.com /users/me", "users id=me +");
-    check(&table, "GET api.example.com /about", "tenant +/about");
-    check(&table, "GET example.com /about", "site +/about");
-    for (winner, loser) in [
-        ("b - - 1 /", "a - - - /shop/{id}/cart"),
-        ("b - - - =/{any}/7/cart", "a - - - /shop/{id}/cart"),
-        ("b - - - /shop/{id}/{page}", "a - - - /{any}/7/cart"),
-        ("b - - - /shop/{id}", "a - - - /shop"),
-        ("b - GET - /shop", "a - - - /shop"),
-        ("b - - - /shop", "c - - - /shop"),
-    ] {
-        let mut rules = vec![rule(winner), rule(loser)];
-        for _ in 0..2 {
-            let found = answer(&rules, &Table::build(&rules), "GET h /shop/7/cart");
-            assert!(found.starts_with('b'), "{winner} against {loser}: {found}");
-            rules.reverse();
-        }
-    }
-}
-
-#[test]
 fn params_are_emptied() {
     let rules = [rule("a - - - /{x}")];
     let table = Table::build(&rules);
     let mut params = Params::default();
-    let found = table.find("h", "/1", &Method::GET, &mut params);
+    let found = table.find(&Asked::new("GET h /1").request(), &mut params);
     assert!(matches!(found, Lookup::Found(_)));
     assert_eq!(params.get(&table, "/1", "x"), Some("1"));
     assert_eq!(params.get(&table, "/1", "y"), None);
-    assert_eq!(
-        table.find("h", "/", &Method::GET, &mut params),
-        Lookup::NotFound
-    );
+    let found = table.find(&Asked::new("GET h /").request(), &mut params);
+    assert_eq!(found, Lookup::NotFound);
     assert!(params.is_empty());
     assert_eq!(params.get(&table, "/", "x"), None);
 }
