@@ -10,7 +10,8 @@ use http::HeaderValue;
 use ipnet::IpNet;
 
 use crate::chain::Chain;
-use crate::config::ready::{Algorithm, ClientTimeouts, Limits, ServiceTimeouts, Target};
+pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
+use crate::config::ready::{Algorithm, ClientTimeouts, Limits, Target};
 use crate::router::table::Table;
 
 /// One generation.
@@ -72,12 +73,8 @@ pub struct Keep {
 pub struct Route {
     /// Its name.
     pub name: Arc<str>,
-    /// Index into [`Snapshot::services`].
-    pub service: usize,
-    /// Whether the matched prefix is taken off.
-    pub strip_path: bool,
-    /// Whether the upstream sees the client's `Host`.
-    pub preserve_host: bool,
+    /// What it does with a request once its plugins admitted it.
+    pub action: Action,
     /// Bytes of a request body.
     pub body_bytes: u64,
     /// Its plugins.
@@ -90,8 +87,6 @@ pub struct Service {
     pub name: Arc<str>,
     /// Index into [`Snapshot::upstreams`].
     pub upstream: usize,
-    /// How long its upstream may take.
-    pub timeouts: ServiceTimeouts,
 }
 
 /// A group of targets.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::error::ConfigError;
-use super::ready::{Config, Listener, Place, PluginUse, Route, Service, Upstream};
+use super::ready::{Action, Config, Listener, Place, PluginUse, Route, Service, Upstream};
 
 /// What a reload changes.
 #[derive(Debug, Clone, Default)]
@@ -200,15 +200,28 @@ fn same_service(old: &Config, a: &Service, new: &Config, b: &Service) -> bool {
 }
 
 fn same_route(old: &Config, a: &Route, new: &Config, b: &Route) -> bool {
-    let service =
-        |config: &Config, r: &Route| config.services.get(r.service).map(|s| Arc::clone(&s.name));
+    let service = |config: &Config, r: &Route| {
+        let service = config.services.get(r.service()?);
+        service.map(|s| Arc::clone(&s.name))
+    };
     service(old, a) == service(new, b)
+        && same_action(&a.action, &b.action)
         && a.hosts == b.hosts
         && a.paths == b.paths
         && a.methods == b.methods
+        && a.conditions == b.conditions
         && a.priority == b.priority
-        && a.strip_path == b.strip_path
-        && a.preserve_host == b.preserve_host
+        && a.regex_priority == b.regex_priority
         && a.body_bytes == b.body_bytes
         && same_uses(&a.plugins, &b.plugins)
+}
+
+/// The index of the service does not matter; its name is compared.
+fn same_action(a: &Action, b: &Action) -> bool {
+    match (a, b) {
+        (Action::Forward(a), Action::Forward(b)) => {
+            a.path == b.path && a.preserve_host == b.preserve_host && a.timeouts == b.timeouts
+        }
+        (a, b) => a == b,
+    }
 }

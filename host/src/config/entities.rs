@@ -1,24 +1,19 @@
-//! From raw to ready, second half: upstreams, services, routes and plugins, which refer to each other.
+//! From raw to ready: upstreams, services and plugins, which refer to each other.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use semver::VersionReq;
 
-use super::error::ConfigError;
 use super::node::{Node, child};
 use super::plugin::Origin;
-use super::raw::{
-    RawAlgorithm, RawOnError, RawPluginUse, RawRoute, RawService, RawTarget, RawUpstream,
-};
+use super::raw::{RawAlgorithm, RawOnError, RawPluginUse, RawService, RawTarget, RawUpstream};
 use super::ready::{
-    Algorithm, OnError, PluginUse, Route, Secret, Service, ServiceTimeouts, Target, Upstream,
+    Algorithm, OnError, PluginUse, Secret, Service, ServiceTimeouts, Target, Upstream,
 };
 use super::validate::{ADDRESS_TAKEN, Checker, OTHER, unknown_reference};
 use super::value::{self, Flaw};
-use crate::router::pattern::{HostPattern, PathPattern};
 
 pub(super) fn upstreams(check: &mut Checker<'_>, raw: &[RawUpstream]) -> Vec<Upstream> {
     check.names("/upstreams", raw.iter().map(|upstream| &*upstream.name));
@@ -86,72 +81,6 @@ pub(super) fn services(
     out
 }
 
-pub(super) fn routes(
-    check: &mut Checker<'_>,
-    raw: &[RawRoute],
-    services: &[RawService],
-) -> Vec<Route> {
-    check.names("/routes", raw.iter().map(|route| &*route.name));
-    let known = Known::new(
-        check,
-        "service",
-        "/services",
-        services.iter().map(|s| &*s.name),
-    );
-    let mut out = Vec::new();
-    for (i, route) in raw.iter().enumerate() {
-        let at = format!("/routes/{i}");
-        let methods = child(&at, "methods");
-        out.push(Route {
-            name: route.name.as_str().into(),
-            service: known.index(check, &child(&at, "service"), &route.service),
-            hosts: patterns(check, &child(&at, "hosts"), &route.hosts, |text| {
-                HostPattern::parse(text).map_err(|e| chain(&e))
-            }),
-            paths: patterns(check, &child(&at, "paths"), &route.paths, |text| {
-                PathPattern::parse(text).map_err(|e| chain(&e))
-            }),
-            methods: check.each(&methods, &route.methods, value::method),
-            priority: i32::try_from(route.priority).unwrap_or(0),
-            strip_path: route.strip_path,
-            preserve_host: route.preserve_host,
-            body_bytes: route
-                .body_bytes
-                .as_ref()
-                .and_then(|size| check.size(&child(&at, "body_bytes"), size)),
-            plugins: uses(check, &child(&at, "plugins"), &route.plugins),
-        });
-    }
-    out
-}
-
-/// Patterns of the router, whose own sentence says what is wrong with one.
-fn patterns<T>(
-    check: &mut Checker<'_>,
-    list: &str,
-    texts: &[String],
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Vec<T> {
-    let mut out = Vec::new();
-    for (i, text) in texts.iter().enumerate() {
-        let pointer = child(list, &i.to_string());
-        match parse(text) {
-            Ok(pattern) => out.push(pattern),
-            Err(why) => {
-                // The router quotes the text, which must not happen to a filled-in one.
-                let hidden = check.is_filled(&pointer).then(|| check.found(&pointer));
-                check.error(&pointer, |place| match hidden {
-                    None => ConfigError::new(place, why),
-                    Some(found) => {
-                        ConfigError::new(place, "this pattern does not fit").found_if(found)
-                    }
-                });
-            }
-        }
-    }
-    out
-}
-
 /// Plugins of one attachment; the same plugin stands there once at most.
 pub(super) fn uses(check: &mut Checker<'_>, list: &str, raw: &[RawPluginUse]) -> Vec<PluginUse> {
     check.names(list, raw.iter().map(|plugin| &*plugin.name));
@@ -185,7 +114,7 @@ fn version(text: &str) -> Result<VersionReq, Flaw> {
 }
 
 /// Names that can be referred to.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     what: &'static str,
     names: Vec<&'a str>,
     index: HashMap<&'a str, usize>,
@@ -194,7 +123,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn new(
+    pub(super) fn new(
         check: &Checker<'_>,
         what: &'static str,
         list: &str,
@@ -214,7 +143,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn index(&self, check: &mut Checker<'_>, pointer: &str, name: &str) -> usize {
+    pub(super) fn index(&self, check: &mut Checker<'_>, pointer: &str, name: &str) -> usize {
         if let Some(index) = self.index.get(name) {
             return *index;
         }
@@ -223,15 +152,4 @@ impl<'a> Known<'a> {
         }
         0
     }
-}
-
-/// An error with its causes in one sentence.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(", {error}"));
-        cause = error.source();
-    }
-    text
 }

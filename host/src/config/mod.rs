@@ -18,6 +18,7 @@ mod node;
 mod plugin;
 mod raw;
 mod references;
+mod route;
 mod scalar;
 mod structure;
 mod tell;

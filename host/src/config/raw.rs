@@ -10,6 +10,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(super) use route::{RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawValues};
+
+mod route;
+
 /// The keyword under which a schema says in words what it expects.
 pub(super) const EXPECTS: &str = "x-expects";
 
@@ -225,46 +229,6 @@ pub(super) struct RawServiceTimeouts {
     pub(super) idle: RawDuration,
 }
 
-/// Which request goes where.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Route")]
-pub(super) struct RawRoute {
-    /// Its name.
-    pub(super) name: String,
-    /// Name of the service.
-    pub(super) service: String,
-    /// Hosts it serves: exact, or `*.` and a suffix. Any host unless set.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
-    pub(super) hosts: Vec<String>,
-    /// Paths it serves: a prefix by whole segments, `{name}` for one segment, `=` before an exact path.
-    #[serde(default = "any_path")]
-    #[schemars(length(min = 1))]
-    pub(super) paths: Vec<String>,
-    /// Methods it serves; `HEAD` is admitted where `GET` is. Any method unless set.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(min = 1))]
-    pub(super) methods: Vec<String>,
-    /// Wins over everything else.
-    #[serde(default)]
-    #[schemars(range(min = -1_000_000, max = 1_000_000))]
-    pub(super) priority: i64,
-    /// Whether the matched prefix is taken off before forwarding.
-    #[serde(default)]
-    pub(super) strip_path: bool,
-    /// Whether the upstream sees the client's `Host`, or the address of the target.
-    #[serde(default)]
-    pub(super) preserve_host: bool,
-    /// Bytes of a request body, where the route has a limit of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "RawSize")]
-    pub(super) body_bytes: Option<RawSize>,
-    /// Plugins attached to the route.
-    #[serde(default)]
-    pub(super) plugins: Vec<RawPluginUse>,
-}
-
 /// One attachment of a plugin.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -448,10 +412,6 @@ fn plugins_dir() -> String {
 
 fn state_dir() -> String {
     "state".to_owned()
-}
-
-fn any_path() -> Vec<String> {
-    vec!["/".to_owned()]
 }
 
 fn any_version() -> String {

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use ipnet::IpNet;
 use semver::VersionReq;
 
+pub use route::{Action, Forward, ForwardPath, Redirect, Respond, Route};
+
 use super::plugin::Origin;
-use crate::router::pattern::{HostPattern, PathPattern};
+
+mod route;
 
 /// Everything one configuration file says.
 #[derive(Debug, Clone)]
@@ -231,31 +233,6 @@ pub struct ServiceTimeouts {
     pub response: Duration,
     /// Between two pieces of a body, in either direction.
     pub idle: Duration,
-}
-
-/// Which request goes where.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// Its name; unique.
-    pub name: Arc<str>,
-    /// Index into [`Config::services`].
-    pub service: usize,
-    /// Hosts it serves; empty: any.
-    pub hosts: Vec<HostPattern>,
-    /// Paths it serves; never empty (any path is the prefix `/`).
-    pub paths: Vec<PathPattern>,
-    /// Methods it serves; empty: any. `HEAD` is admitted where `GET` is.
-    pub methods: Vec<Method>,
-    /// Wins over everything else; 0 unless set.
-    pub priority: i32,
-    /// Whether the matched prefix is taken off before forwarding.
-    pub strip_path: bool,
-    /// Whether the upstream sees the client's `Host`, or the address of the target.
-    pub preserve_host: bool,
-    /// Bytes of a request body, where the route has a limit of its own.
-    pub body_bytes: Option<u64>,
-    /// Plugins attached to the route.
-    pub plugins: Vec<PluginUse>,
 }
 
 /// One attachment of a plugin.

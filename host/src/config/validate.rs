@@ -17,6 +17,7 @@ use super::ready::{
     Admin, ClientTimeouts, Config, Drain, Limits, Listener, Loader, Permissions, Place, Places,
     Readiness, Secret, UnloadPolicy,
 };
+use super::route;
 use super::structure::Broken;
 use super::value::{self, Flaw};
 
@@ -40,7 +41,7 @@ pub(super) fn config(
     let workers = raw.workers.and_then(|n| usize::try_from(n).ok());
     let upstreams = entities::upstreams(check, &raw.upstreams);
     let services = entities::services(check, &raw.services, &raw.upstreams);
-    let routes = entities::routes(check, &raw.routes, &raw.services);
+    let routes = route::routes(check, &raw.routes, &services);
     let plugins = entities::uses(check, "/plugins", &raw.plugins);
     if let Some(via) = &raw.via {
         check.value("/via", value::token(via));

@@ -154,7 +154,7 @@ impl Frame<'_> {
                 .as_bytes(),
             Attribute::RequestId => context.request_id.as_str().as_bytes(),
             Attribute::Route => self.routed()?.route.as_bytes(),
-            Attribute::Service => self.routed()?.service.as_bytes(),
+            Attribute::Service => self.routed()?.service.ok_or(Denied::NotFound)?.as_bytes(),
             Attribute::Target => {
                 self.response_known()?;
                 let target = context.figures.target.ok_or(Denied::NotFound)?;

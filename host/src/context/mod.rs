@@ -136,8 +136,8 @@ struct Texts {
 pub struct RouteNames<'a> {
     /// Name of the route.
     pub route: &'a str,
-    /// Name of its service.
-    pub service: &'a str,
+    /// Name of its service; none where the gateway answers itself.
+    pub service: Option<&'a str>,
 }
 
 /// A context for the length of one hook.

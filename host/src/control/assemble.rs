@@ -8,7 +8,6 @@ use super::resolve::{Resolved, uses};
 use crate::chain::{Chain, Link};
 use crate::config::ready::{Config, PluginUse};
 use crate::context::Phase;
-use crate::router::condition::Conditions;
 use crate::router::table::{RouteRule, Table};
 use crate::snapshot::{Keep, Plan, Route, Service, Settings, Snapshot, Upstream};
 
@@ -24,12 +23,11 @@ pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snap
         .collect();
     let routes = config.routes.iter().map(|route| {
         let own = attached(&route.plugins, &mut left);
-        let service = services.get(route.service).map_or(&[][..], Vec::as_slice);
+        let service = route.service().and_then(|service| services.get(service));
+        let service = service.map_or(&[][..], Vec::as_slice);
         Route {
             name: Arc::clone(&route.name),
-            service: route.service,
-            strip_path: route.strip_path,
-            preserve_host: route.preserve_host,
+            action: route.action.clone(),
             body_bytes: route.body_bytes.unwrap_or(config.limits.body_bytes),
             // Where a plugin is attached in several ways, the narrower one wins (Kong's order of precedence).
             plan: plan(&[&own, service, &global]),
@@ -107,9 +105,9 @@ fn rules(config: &Config) -> Vec<RouteRule> {
         hosts: route.hosts.clone(),
         paths: route.paths.clone(),
         methods: route.methods.clone(),
-        conditions: Conditions::default(),
+        conditions: route.conditions.clone(),
         priority: route.priority,
-        regex_priority: 0,
+        regex_priority: route.regex_priority,
     };
     config.routes.iter().map(rule).collect()
 }
@@ -132,7 +130,6 @@ fn service(service: &crate::config::ready::Service) -> Service {
     Service {
         name: Arc::clone(&service.name),
         upstream: service.upstream,
-        timeouts: service.timeouts,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::resolve::Resolved;
-use crate::config::ready::{Config, PluginUse, Readiness};
+use crate::config::ready::{Action, Config, PluginUse, Readiness};
 use crate::snapshot::Snapshot;
 
 /// A handle that any thread may keep.
@@ -185,7 +185,8 @@ pub fn routes(config: &Config, snapshot: &Snapshot) -> Value {
             .collect();
         json!({
             "name": &*route.name,
-            "service": config.services.get(route.service).map(|service| &*service.name),
+            "service": route.service().and_then(|service| config.services.get(service)).map(|service| &*service.name),
+            "action": action(&route.action),
             "hosts": route.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "paths": route.paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "methods": route.methods.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -200,6 +201,15 @@ pub fn routes(config: &Config, snapshot: &Snapshot) -> Value {
         .zip(&snapshot.routes)
         .map(one)
         .collect()
+}
+
+/// What a route does, in one word.
+fn action(action: &Action) -> &'static str {
+    match action {
+        Action::Forward(_) => "forward",
+        Action::Redirect(_) => "redirect",
+        Action::Respond(_) => "respond",
+    }
 }
 
 /// Whether a global use has no instance.

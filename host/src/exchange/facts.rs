@@ -13,7 +13,8 @@ use crate::chain::{Chain, Matched, Outcome, Skipped};
 use crate::context::{Context, Phase, RouteNames};
 use crate::local::{Generation, Local};
 use crate::router::table::{Match, Table};
-use crate::snapshot::{Plan, Route, Service, Snapshot};
+use crate::router::template::Values;
+use crate::snapshot::{Action, Plan, Route, Snapshot};
 use crate::upstream::body::BodyWatch;
 
 /// What is the same for all exchanges of one connection.
@@ -85,16 +86,27 @@ impl Exchange {
         })
     }
 
-    /// The matched route with its service.
-    pub(super) fn route<'s>(&self, snapshot: &'s Snapshot) -> Option<(&'s Route, &'s Service)> {
-        let route = snapshot.routes.get(self.matched?.route)?;
-        Some((route, snapshot.services.get(route.service)?))
+    /// The matched route.
+    pub(super) fn route<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Route> {
+        snapshot.routes.get(self.matched?.route)
+    }
+
+    /// What fills in the templates of the matched route.
+    pub(super) fn values<'s>(&'s self, snapshot: &'s Snapshot) -> Values<'s> {
+        Values {
+            host: self.context.host.as_str(),
+            path: self.context.path(),
+            query: self.context.query(),
+            prefix_len: self.matched.map_or(0, |matched| matched.prefix_len),
+            params: &self.context.params,
+            table: &snapshot.table,
+        }
     }
 
     /// The plan of the matched route, or the global one.
     pub(super) fn plan<'s>(&self, snapshot: &'s Snapshot) -> &'s Plan {
         self.route(snapshot)
-            .map_or(&snapshot.global, |(route, _)| &route.plan)
+            .map_or(&snapshot.global, |route| &route.plan)
     }
 
     /// Runs one phase of a chain.
@@ -169,9 +181,15 @@ impl Exchange {
 
     fn against<'s>(&self, snapshot: &'s Snapshot) -> Matched<'s> {
         let table: &Table = &snapshot.table;
-        let names = self.route(snapshot).map(|(route, service)| RouteNames {
+        let names = self.route(snapshot).map(|route| RouteNames {
             route: &route.name,
-            service: &service.name,
+            service: match &route.action {
+                Action::Forward(forward) => snapshot
+                    .services
+                    .get(forward.service)
+                    .map(|service| &*service.name),
+                Action::Redirect(_) | Action::Respond(_) => None,
+            },
         });
         Matched {
             table,

@@ -9,6 +9,7 @@
 
 mod answer;
 mod begin;
+mod direct;
 mod facts;
 pub mod forwarding;
 pub mod ingress;

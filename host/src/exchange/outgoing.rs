@@ -1,6 +1,7 @@
 //! The answer on its way out, whoever made it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -18,11 +19,12 @@ use crate::upstream::send::Sent;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Passes an upstream's answer on.
+/// Passes an upstream's answer on; `idle` is how long it may be silent inside its body.
 pub(super) fn relay(
     mut exchange: Box<Exchange>,
     snapshot: &Snapshot,
     sent: Sent,
+    idle: Duration,
 ) -> Response<AnswerBody> {
     let (head, incoming) = sent.response.into_parts();
     let mut headers = head.headers;
@@ -41,11 +43,6 @@ pub(super) fn relay(
     if let Some(answer) = header_filter(&mut exchange, snapshot) {
         return whole(exchange, snapshot, answer);
     }
-    let idle = exchange
-        .route(snapshot)
-        .map_or(std::time::Duration::MAX, |(_, service)| {
-            service.timeouts.idle
-        });
     let (status, headers) = outgoing(&mut exchange, snapshot);
     respond(
         status,

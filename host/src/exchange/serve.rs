@@ -8,13 +8,13 @@ use thiserror::Error;
 
 use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
-use super::{Exchange, Peer, outgoing, upward};
+use super::{Exchange, Peer, direct, outgoing, upward};
 use crate::chain::Outcome;
 use crate::context::{Answer, Phase};
 use crate::local::Local;
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
 use crate::router::table::{self, Lookup};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Action, Forward, Snapshot};
 use crate::upstream::body::{BodyFault, BodyWatch, RequestBody};
 use crate::upstream::send::{Order, Sent, send};
 
@@ -48,33 +48,41 @@ pub async fn serve(
         Err(fault) => Err(fault.into()),
     };
     let early = match early {
-        Ok(None) => {
-            return Ok(match forward(&mut exchange, snapshot, rest).await {
-                Ok(sent) => outgoing::relay(exchange, snapshot, sent),
+        Ok(Next::Forward(order)) => {
+            return Ok(match forward(&mut exchange, snapshot, order, rest).await {
+                Ok(sent) => outgoing::relay(exchange, snapshot, sent, order.timeouts.idle),
                 Err(failure) => {
                     let answer = outgoing::rescued(&exchange, &failure);
                     outgoing::local(exchange, snapshot, answer, false)
                 }
             });
         }
-        Ok(Some(answer)) => answer,
+        Ok(Next::Answer(answer)) => answer,
         Err(failure) => outgoing::rescued(&exchange, &failure),
     };
     let close = outgoing::dismiss(&exchange, rest.body);
     Ok(outgoing::local(exchange, snapshot, early, close))
 }
 
-/// Everything before the upstream; an answer if a plugin made one.
-fn admit(
+/// How an admitted request goes on.
+enum Next<'s> {
+    /// To an upstream.
+    Forward(&'s Forward),
+    /// With the answer of a plugin or of the route itself.
+    Answer(Answer),
+}
+
+/// Everything before the upstream.
+fn admit<'s>(
     exchange: &mut Exchange,
-    snapshot: &Snapshot,
+    snapshot: &'s Snapshot,
     rest: &Rest,
-) -> Result<Option<Answer>, Failure> {
+) -> Result<Next<'s>, Failure> {
     if let Some(reason) = &snapshot.global.unavailable {
         return Err(Failure::Unavailable(reason.clone()));
     }
     if let Some(answer) = phase(exchange, snapshot, Phase::Rewrite)? {
-        return Ok(Some(answer));
+        return Ok(Next::Answer(answer));
     }
     route(exchange, snapshot)?;
     if let Some(reason) = &exchange.plan(snapshot).unavailable {
@@ -84,7 +92,17 @@ fn admit(
     if rest.body.size_hint().lower() > limit {
         return Err(RequestFault::BodyTooLarge { limit }.into());
     }
-    phase(exchange, snapshot, Phase::Access)
+    if let Some(answer) = phase(exchange, snapshot, Phase::Access)? {
+        return Ok(Next::Answer(answer));
+    }
+    match exchange.route(snapshot).map(|route| &route.action) {
+        Some(Action::Forward(forward)) => Ok(Next::Forward(forward)),
+        Some(Action::Redirect(redirect)) => {
+            direct::redirect(exchange, snapshot, redirect).map(Next::Answer)
+        }
+        Some(Action::Respond(respond)) => Ok(Next::Answer(direct::respond(respond))),
+        None => Err(Failure::NoRoute),
+    }
 }
 
 /// Runs `rewrite` of the global chain or `access` of the selected one.
@@ -134,23 +152,22 @@ fn route(exchange: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
 }
 
 fn body_limit(exchange: &Exchange, snapshot: &Snapshot) -> u64 {
-    exchange
-        .route(snapshot)
-        .map_or(0, |(route, _)| route.body_bytes)
+    exchange.route(snapshot).map_or(0, |route| route.body_bytes)
 }
 
 async fn forward(
     exchange: &mut Exchange,
     snapshot: &Snapshot,
+    forward: &Forward,
     rest: Rest,
 ) -> Result<Sent, Failure> {
-    let Some((route, service)) = exchange.route(snapshot) else {
-        return Err(Failure::NoRoute);
-    };
     let generation = Rc::clone(&exchange.generation);
-    let Some(group) = generation.groups.get(service.upstream) else {
+    let service = snapshot.services.get(forward.service);
+    let group = service.and_then(|service| generation.groups.get(service.upstream));
+    let (Some(route), Some(group)) = (exchange.route(snapshot), group) else {
         return Err(Failure::NoRoute);
     };
+    let path = upward::path(exchange, snapshot, forward)?;
     let limit = body_limit(exchange, snapshot);
     let body = if rest.body.is_end_stream() {
         RequestBody::Empty
@@ -164,22 +181,23 @@ async fn forward(
             watch,
         )
     };
-    let request = upward::request(exchange, route, rest.framing, body).map_err(|error| {
-        let target = group
-            .pools
-            .first()
-            .map_or(([0, 0, 0, 0], 0).into(), |pool| pool.target);
-        Failure::Upstream(UpstreamFault::Unwritable {
-            target,
-            text: error.to_string(),
-        })
-    })?;
+    let request =
+        upward::request(exchange, &path, route.plan.keep, rest.framing, body).map_err(|error| {
+            let target = group
+                .pools
+                .first()
+                .map_or(([0, 0, 0, 0], 0).into(), |pool| pool.target);
+            Failure::Upstream(UpstreamFault::Unwritable {
+                target,
+                text: error.to_string(),
+            })
+        })?;
     let activity = Rc::clone(exchange.activity());
     let watch = exchange.body.clone();
     let order = Order {
         group,
-        timeouts: service.timeouts,
-        preserve_host: route.preserve_host,
+        timeouts: forward.timeouts,
+        preserve_host: forward.preserve_host,
         activity: &activity,
         body: watch.as_deref(),
     };

@@ -6,7 +6,9 @@ use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
 use super::Exchange;
 use super::ingress::Framing;
-use crate::snapshot::Route;
+use crate::respond::failure::RequestFault;
+use crate::router::path;
+use crate::snapshot::{Forward, ForwardPath, Keep, Snapshot};
 use crate::upstream::body::RequestBody;
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -17,13 +19,14 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 /// The target is not one; a fault of this gateway, because every part of it was checked before.
 pub(super) fn request(
     exchange: &mut Exchange,
-    route: &Route,
+    path: &ForwardedPath,
+    keep: Keep,
     framing: Framing,
     body: RequestBody,
 ) -> Result<Request<RequestBody>, http::Error> {
-    let uri = target(exchange, route)?;
+    let uri = target(exchange, path)?;
     let context = &mut exchange.context;
-    let mut headers: HeaderMap = if route.plan.keep.request {
+    let mut headers: HeaderMap = if keep.request {
         context.request_headers.clone()
     } else {
         std::mem::take(&mut context.request_headers)
@@ -44,24 +47,56 @@ pub(super) fn request(
     Ok(request)
 }
 
-/// The origin form of the target: path in normal form, without the matched prefix if the route says so, and the query.
-fn target(exchange: &Exchange, route: &Route) -> Result<Uri, http::Error> {
-    let context = &exchange.context;
-    let strip = exchange.matched.map_or(0, |matched| {
-        if route.strip_path {
-            matched.prefix_len
-        } else {
-            0
+/// Which path the upstream sees, once it is sure that it can be forwarded.
+pub(super) enum ForwardedPath {
+    /// The one that was matched, from this byte on.
+    From(usize),
+    /// Another one.
+    Other(String),
+}
+
+/// Finds the path to forward.
+///
+/// # Errors
+/// A rewritten path is not in normal form: a piece of the request made a dot segment or a second slash of it, and
+/// servers read those in different ways.
+pub(super) fn path(
+    exchange: &Exchange,
+    snapshot: &Snapshot,
+    forward: &Forward,
+) -> Result<ForwardedPath, RequestFault> {
+    let template = match &forward.path {
+        ForwardPath::Keep => return Ok(ForwardedPath::From(0)),
+        ForwardPath::Strip => {
+            let prefix = exchange.matched.map_or(0, |matched| matched.prefix_len);
+            return Ok(ForwardedPath::From(prefix));
         }
-    });
-    let whole = match context.unchanged_target() {
+        ForwardPath::Rewrite(template) => template,
+    };
+    let mut path = template.render(&exchange.values(snapshot));
+    if path.is_empty() {
+        path.push('/');
+    }
+    match path::normalize(&path, snapshot.settings.merge_slashes) {
+        Ok(normal) if *normal == path => Ok(ForwardedPath::Other(path)),
+        _ => Err(RequestFault::Rewrite),
+    }
+}
+
+/// The origin form of the target: path in normal form, and the query.
+fn target(exchange: &Exchange, path: &ForwardedPath) -> Result<Uri, http::Error> {
+    let context = &exchange.context;
+    let whole = match (context.unchanged_target(), path) {
         // The usual case: what the client sent is already what goes out, shared and not copied.
-        Some(uri) if strip == 0 => uri.path_and_query().cloned(),
+        (Some(uri), ForwardedPath::From(0)) => uri.path_and_query().cloned(),
         _ => None,
     };
-    let path_and_query = match whole {
-        Some(whole) => whole,
-        None => joined(context.path().get(strip..).unwrap_or("/"), context.query())?,
+    let path_and_query = match (whole, path) {
+        (Some(whole), _) => whole,
+        (None, ForwardedPath::From(start)) => {
+            joined(context.path().get(*start..).unwrap_or("/"), context.query())?
+        }
+        (None, ForwardedPath::Other(path)) => joined(path, context.query())?,
     };
     let mut parts = Parts::default();
     parts.path_and_query = Some(path_and_query);

@@ -51,6 +51,14 @@ pub enum RequestFault {
     /// RFC 3986, 6.2.2, and what the normal form refuses.
     #[error("the path is refused: {0}")]
     Path(#[from] PathError),
+    /// What the route makes of the request could be read in more than one way.
+    #[error(
+        "the path cannot be rewritten: a piece of it would become a dot segment or an empty segment"
+    )]
+    Rewrite,
+    /// A redirect needs a host, and an HTTP/1.0 request need not have one.
+    #[error("the request needs a Host header field, for it is to be redirected")]
+    NoHost,
     /// RFC 9112, 6.1: anything but one final `chunked` is read differently by different parsers.
     #[error("Transfer-Encoding must be chunked and nothing else")]
     TransferEncoding,

@@ -70,6 +70,7 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         | RequestFault::Path(_)
         | RequestFault::TransferEncoding
         | RequestFault::Body => (StatusCode::BAD_REQUEST, true),
+        RequestFault::Rewrite | RequestFault::NoHost => (StatusCode::BAD_REQUEST, false),
         RequestFault::BodySlow => (StatusCode::REQUEST_TIMEOUT, true),
         RequestFault::Expectation => (StatusCode::EXPECTATION_FAILED, true),
         RequestFault::Connect | RequestFault::WebSocket => (StatusCode::NOT_IMPLEMENTED, true),

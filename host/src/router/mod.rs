@@ -28,5 +28,6 @@ pub mod path;
 pub mod pattern;
 mod regex;
 pub mod table;
+pub mod template;
 #[cfg(test)]
 mod tests;

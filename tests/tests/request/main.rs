@@ -3,6 +3,7 @@
 //! Each case is one row of a table. A recording upstream proves what was forwarded; after every case a fresh client, whose request
 //! goes over the same upstream connections, must get the answer to its own request and to nothing else.
 
+mod actions;
 mod answers;
 mod balance;
 mod chunks;

@@ -2,6 +2,7 @@
 
 mod diff;
 mod plugin;
+mod route;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -321,7 +322,7 @@ fn values_from_outside_are_filled_in_and_never_shown() {
     check_more("admin: {address: '127.0.0.1:${env:PORT}'}\nroutes: [{name: r, service: '${env:KEY}', paths: ['/${env:PORT}/{']}]", "
         3:18: admin.address: this value does not fit: found \"127.0.0.1:${env:PORT}\", expected an IP address and a port such as 127.0.0.1:8000 or [::1]:8000
         4:29: routes[0].service: there is no service of this name: found \"${env:KEY}\", expected the name of an entry of services, which is empty
-        4:51: routes[0].paths[0]: this pattern does not fit: found \"/${env:PORT}/{\"");
+        4:51: routes[0].paths[0]: this value does not fit: found \"/${env:PORT}/{\"");
     check_more(
         "workers: '${env:KEY}'",
         "3:10: workers: this value does not fit: found \"${env:KEY}\", expected a whole number; what ${env:...} and ${file:...} give is always a text",

@@ -216,7 +216,7 @@ fn frame<'a>(context: &'a mut Context, table: &'a Table, phase: Phase) -> Frame<
         table,
         names: (phase != Phase::Rewrite).then_some(RouteNames {
             route: "preflight",
-            service: "preflight",
+            service: Some("preflight"),
         }),
         phase,
         owner: 1,

@@ -50,6 +50,21 @@ impl PathPattern {
         };
         Ok(Self { kind })
     }
+
+    /// The names of its parameters, from the left.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<&str> {
+        match &self.kind {
+            PathKind::Regex(regex) => regex.names().iter().map(|(_, name)| &**name).collect(),
+            PathKind::Plain(plain) => {
+                let names = plain.segments.iter().filter_map(|segment| match segment {
+                    Segment::Parameter(name) => Some(&**name),
+                    Segment::Literal(_) => None,
+                });
+                names.collect()
+            }
+        }
+    }
 }
 
 impl Plain {
