@@ -22,7 +22,7 @@
 //! 4. [`admin`]: shows what control wrote down. It changes nothing.
 //! 5. [`server`]: joins the rooms; `main` and the tests start the same thing.
 //!
-//! Both sides meet in [`snapshot`] and nowhere else. Unsafe code stands in `plugin::{ffi, library, mapped}`; everywhere
+//! Both sides meet in [`snapshot`] and in [`metrics`], and nowhere else. Unsafe code stands in `plugin::{ffi, library, mapped}`; everywhere
 //! else it is denied.
 #![deny(unsafe_code)]
 
@@ -40,6 +40,7 @@ pub mod exchange;
 pub mod leave;
 pub mod listener;
 pub mod local;
+pub mod metrics;
 pub mod plugin;
 pub mod respond;
 pub mod router;

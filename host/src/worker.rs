@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::listener::accept::{self, Connections};
 use crate::local::Local;
+use crate::metrics::cell::enter_worker;
 use crate::snapshot::{Command, Report, Snapshot, Socket};
 
 /// How often unused upstream connections are looked through.
@@ -50,6 +51,7 @@ pub fn spawn(start: Start) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name(format!("worker-{}", start.index))
         .spawn(move || {
+            enter_worker(start.index);
             LocalSet::new().block_on(&runtime, run(start, seed));
         })
 }

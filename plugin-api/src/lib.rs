@@ -77,6 +77,7 @@
 //! - [`guest`]: the traits, the handles hooks get, the way they cross the line;
 //! - [`view`]: borrowed header values and lists;
 //! - [`header`]: which header names and values the gateway takes;
+//! - [`guest::metric`]: counters, gauges and histograms; [`metric`]: what the gateway takes of them;
 //! - [`status`]: result codes and what they mean;
 //! - [`version`]: "may these two talk?", asked by plugin and gateway alike;
 //! - [`testing`]: the gateway in memory.
@@ -92,6 +93,7 @@
 
 pub mod guest;
 pub mod header;
+pub mod metric;
 pub mod status;
 pub mod testing;
 pub mod version;
@@ -104,6 +106,7 @@ pub mod view;
 pub use guest::error::{ConfigError, Error};
 pub use guest::handle::{AccessCall, EndCall, HeaderFilterCall, LogCall, RewriteCall};
 pub use guest::hooks::{Access, HeaderFilter, Log, Plugin, RequestEnd, Rewrite};
+pub use guest::metric::{Counter, DeclareError, Gauge, Histogram};
 pub use guest::response::{Flow, Response};
 pub use status::HostError;
 pub use view::Value;

@@ -5,6 +5,7 @@
  * The trace is a list of words PHASE.STEP=CODE or PHASE.STEP=CODE:VALUE. It grows in the variable "conformance.trace",
  * leaves in the header x-trace of the answer, and what log() and request_end() add goes to the log in one line each.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,17 +36,28 @@ static const char schema[] =
 #define LONG_VARIABLE (64 * 1024 + 1)
 #define LONG_NAME 129
 #define LONG_CONSUMER 257
+#define LONG_METRIC 101
 
 static char many_v[LONG_VARIABLE], many_n[LONG_NAME], many_c[LONG_CONSUMER];
+
+#define REFUSED 11
+
+/* What configure() declared, and what it was answered. */
+struct metrics {
+    int32_t codes[4 + REFUSED];
+    sg_metric_tok counter, again, gauge, histogram;
+};
 
 struct instance {
     const sg_host *host;
     char respond; /* phase letter, or 0 */
+    struct metrics metrics;
 };
 
 /* The words of one phase, and what it takes to ask for them. */
 struct trace {
     const sg_host *host;
+    const struct metrics *metrics;
     sg_exchange_tok exchange;
     char phase;
     size_t len;
@@ -311,7 +323,76 @@ static void texts(struct trace *t) {
     code(t, "set_error", t->host->set_error(t->host, t->exchange, text("nothing is wrong")));
 }
 
+static int32_t plain(const sg_host *host, uint32_t kind, const char *name, const double *bounds, size_t count,
+                     sg_metric_tok *out) {
+    return host->metric_declare(host, kind, text(name), text("Help."), NULL, 0, bounds, count, out);
+}
+
+static int32_t labelled(const sg_host *host, const char *name, const char *help, const char *label, const char *to,
+                        sg_metric_tok *out) {
+    sg_label one = {text(label), text(to)};
+    return host->metric_declare(host, SG_METRIC_COUNTER, text(name), text(help), &one, 1, NULL, 0, out);
+}
+
+static void declare_metrics(const sg_host *host, struct metrics *m) {
+    static const double bounds[] = {1, 10}, falling[] = {2, 1};
+    char long_name[LONG_METRIC + 1];
+    sg_metric_tok other = 0;
+    int32_t *code = m->codes;
+    memset(long_name, 'n', LONG_METRIC);
+    long_name[LONG_METRIC] = '\0';
+    *code++ = labelled(host, "probes", "Probes.", "by", "probe", &m->counter);
+    *code++ = labelled(host, "probes", "Probes.", "by", "probe", &m->again);
+    *code++ = plain(host, SG_METRIC_GAUGE, "level", NULL, 0, &m->gauge);
+    *code++ = plain(host, SG_METRIC_HISTOGRAM, "size_bytes", bounds, 2, &m->histogram);
+    *code++ = plain(host, SG_METRIC_COUNTER, "Probes", NULL, 0, &other);
+    *code++ = plain(host, SG_METRIC_COUNTER, "x_total", NULL, 0, &other);
+    *code++ = host->metric_declare(host, SG_METRIC_COUNTER, text("x"), nothing, NULL, 0, NULL, 0, &other);
+    *code++ = plain(host, SG_METRIC_COUNTER, "probes", NULL, 0, &other);
+    *code++ = plain(host, SG_METRIC_COUNTER, "level", NULL, 0, &other);
+    *code++ = plain(host, SG_METRIC_HISTOGRAM, "size_bytes", bounds, 1, &other);
+    *code++ = plain(host, SG_METRIC_HISTOGRAM, "x", NULL, 0, &other);
+    *code++ = plain(host, SG_METRIC_GAUGE, "x", bounds, 1, &other);
+    *code++ = plain(host, SG_METRIC_HISTOGRAM, "x", falling, 2, &other);
+    *code++ = labelled(host, "x", "Help.", "le", "1", &other);
+    *code++ = plain(host, SG_METRIC_COUNTER, long_name, NULL, 0, &other);
+}
+
+/* What configure() was answered. */
+static void tell_metrics(struct trace *t) {
+    static const char *const refused[REFUSED] = {"bad_name",     "ending",    "no_help", "no_labels", "other_kind",
+                                                 "other_bounds", "no_bounds", "bounds",  "falling",   "le",
+                                                 "long"};
+    const struct metrics *m = t->metrics;
+    code(t, "metric_declare.counter", m->codes[0]);
+    code(t, "metric_declare.gauge", m->codes[2]);
+    code(t, "metric_declare.histogram", m->codes[3]);
+    word(t, "metric_declare.same", m->counter == m->again ? "yes" : "no");
+    for (size_t i = 0; i < REFUSED; i++) code(t, name_of(t, "metric_declare", refused[i]), m->codes[4 + i]);
+}
+
+static void count_metrics(struct trace *t) {
+    const sg_host *host = t->host;
+    const struct metrics *m = t->metrics;
+    const double infinite = (double)INFINITY;
+    sg_metric_tok other = 0;
+    code(t, "metric_add.counter", host->metric_add(host, m->counter, 1));
+    code(t, "metric_add.negative", host->metric_add(host, m->counter, -1));
+    code(t, "metric_add.infinite", host->metric_add(host, m->counter, infinite));
+    code(t, "metric_add.gauge", host->metric_add(host, m->gauge, -2));
+    code(t, "metric_add.histogram", host->metric_add(host, m->histogram, 1));
+    code(t, "metric_set.gauge", host->metric_set(host, m->gauge, 5));
+    code(t, "metric_set.infinite", host->metric_set(host, m->gauge, infinite));
+    code(t, "metric_set.counter", host->metric_set(host, m->counter, 1));
+    code(t, "metric_observe.histogram", host->metric_observe(host, m->histogram, 3));
+    code(t, "metric_observe.counter", host->metric_observe(host, m->counter, 1));
+    code(t, "metric_add.stale", host->metric_add(host, ~m->counter, 1));
+    code(t, "metric_set.zero", host->metric_set(host, 0, 1));
+    code(t, "metric_declare.hook", plain(host, SG_METRIC_COUNTER, "x", NULL, 0, &other));
+}
+
 static void probe(struct trace *t) {
+    if (t->phase == 'R') tell_metrics(t);
     attributes(t);
     set_attributes(t);
     params(t);
@@ -323,6 +404,7 @@ static void probe(struct trace *t) {
     consumer(t);
     stale(t);
     texts(t);
+    count_metrics(t);
 }
 
 /* Appends the words to those of the phases before; `whole` shows all of them and is the caller's to free. */
@@ -353,7 +435,7 @@ static void write_log(struct trace *t) {
 }
 
 static int32_t request_hook(const struct instance *instance, sg_exchange_tok exchange, char phase) {
-    struct trace t = {.host = instance->host, .exchange = exchange, .phase = phase};
+    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = phase};
     char *whole;
     probe(&t);
     store(&t, &whole);
@@ -369,7 +451,7 @@ static int32_t access_(void *instance, sg_exchange_tok exchange) { return reques
 
 static int32_t header_filter(void *self, sg_exchange_tok exchange) {
     const struct instance *instance = self;
-    struct trace t = {.host = instance->host, .exchange = exchange, .phase = 'H'};
+    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = 'H'};
     char *whole;
     probe(&t);
     sg_str all = store(&t, &whole);
@@ -380,7 +462,7 @@ static int32_t header_filter(void *self, sg_exchange_tok exchange) {
 
 static int32_t log_(void *self, sg_exchange_tok exchange) {
     const struct instance *instance = self;
-    struct trace t = {.host = instance->host, .exchange = exchange, .phase = 'L'};
+    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = 'L'};
     probe(&t);
     write_log(&t);
     return SG_CONTINUE;
@@ -388,7 +470,7 @@ static int32_t log_(void *self, sg_exchange_tok exchange) {
 
 static void request_end(void *self, sg_exchange_tok exchange) {
     const struct instance *instance = self;
-    struct trace t = {.host = instance->host, .exchange = exchange, .phase = 'E'};
+    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = 'E'};
     probe(&t);
     write_log(&t);
 }
@@ -407,6 +489,7 @@ static int32_t configure(const sg_host *host, sg_str config, void **out, sg_erro
         return SG_E_FAILED;
     }
     instance->host = host;
+    declare_metrics(host, &instance->metrics);
     /* The schema admits nothing but these words as the one value. */
     instance->respond = has(config, "\"rewrite\"") ? 'R' : has(config, "\"access\"") ? 'A' : '\0';
     *out = instance;

@@ -1,5 +1,5 @@
 /*
- * swapgate.h: the contract between the Swapgate gateway and a plugin, version 0.1.
+ * swapgate.h: the contract between the Swapgate gateway and a plugin, version 0.2.
  *
  * This file is the reference. The Rust crate `swapgate-abi` mirrors it, and a test compares every size and
  * offset. It compiles alone as C11 and as C++17 and needs no library.
@@ -48,7 +48,7 @@ extern "C" {
 #endif
 
 #define SG_ABI_MAJOR 0u
-#define SG_ABI_MINOR 1u
+#define SG_ABI_MINOR 2u
 
 /* ---- Results -------------------------------------------------------------------------------------------------- */
 
@@ -61,9 +61,9 @@ extern "C" {
 
 /* Actions, answered by request hooks. */
 #define SG_CONTINUE 0 /* go on with the next plugin */
-/* 1 is reserved for PENDING (waiting without blocking). In 0.1 it is an unknown value. */
+/* 1 is reserved for PENDING (waiting without blocking). In 0.2 it is an unknown value. */
 #define SG_RESPOND 2 /* the answer given to respond() is the answer; only from rewrite() and access() */
-/* 3 is reserved for BUFFER (bodies). In 0.1 it is an unknown value. */
+/* 3 is reserved for BUFFER (bodies). In 0.2 it is an unknown value. */
 
 /* Errors, answered by plugin and gateway alike. */
 #define SG_E_FAILED -1      /* it did not work; set_error() or the error buffer says why */
@@ -92,6 +92,12 @@ typedef struct sg_header {
     sg_str value;
 } sg_header;
 
+/* One label of a metric. */
+typedef struct sg_label {
+    sg_str name;
+    sg_str value;
+} sg_label;
+
 /*
  * Room for an error text, given by the gateway. The plugin copies at most `cap` bytes of UTF-8 to `ptr` and sets
  * `len` to the number copied. The memory stays the gateway's.
@@ -107,6 +113,12 @@ typedef struct sg_error_buf {
  * nobody.
  */
 typedef uint64_t sg_exchange_tok;
+
+/*
+ * Names one series of a metric. Valid for every thread of the image from metric_declare() until unload() returns; a
+ * stale one is answered SG_E_STALE and harms nobody. Never 0.
+ */
+typedef uint64_t sg_metric_tok;
 
 /* ---- Constants ------------------------------------------------------------------------------------------------ */
 
@@ -150,6 +162,11 @@ typedef uint64_t sg_exchange_tok;
 #define SG_ATTR_UPSTREAM_NS 68u     /* number: from the choice of a target to its answer head; SG_E_NOT_FOUND if none */
 #define SG_ATTR_TARGET 69u          /* text: address of the target that answered; SG_E_NOT_FOUND if none */
 
+/* Kinds of metrics. */
+#define SG_METRIC_COUNTER 1u   /* only grows; the gateway adds "_total" to its name */
+#define SG_METRIC_GAUGE 2u     /* goes up and down */
+#define SG_METRIC_HISTOGRAM 3u /* counts observations by bounds */
+
 /* Flags of the descriptor. */
 #define SG_DESC_PANIC_ABORT 1u /* built so that a panic ends the process: refused */
 
@@ -167,7 +184,8 @@ typedef struct sg_host sg_host;
 
 /*
  * The host table. One per image; valid from sg_plugin_entry() until unload() returns. Append-only: read `struct_size`
- * before using a function that was added after 0.1. Every function since 0.1. No function calls back into the plugin.
+ * before using a function that was added after 0.1. Every function since 0.1 unless it says otherwise. No function
+ * calls back into the plugin.
  */
 struct sg_host {
     uint32_t struct_size;
@@ -246,6 +264,34 @@ struct sg_host {
 
     /* Says why this hook is about to fail; kept for the log, never shown to the client. [hook] */
     int32_t (*set_error)(const sg_host *host, sg_exchange_tok exchange, sg_str text);
+
+    /* Declares one series of a metric and sets `*out` to its token. Since 0.2. [load(), configure(), start(), and threads
+     * of the plugin: it takes a lock. SG_E_WRONG_PHASE while a request hook is running on this thread]
+     *
+     * It is shown as swapgate_plugin_<id with - as _>_<name>. The label set is closed here and adding carries no label,
+     * so a plugin cannot make more series than it declares, and adding looks nothing up. The same plugin id, name and
+     * labels, declared again by another instance or by another version, are the same series: counts survive a swap. A
+     * series goes when every image that declared it was unloaded. In a preflight everything works and counts nowhere.
+     *
+     * name: [a-z][a-z0-9_]*, up to 100 bytes, without "_total", "_bucket", "_count" or "_sum" at its end; base units
+     * (seconds, bytes), please. help: UTF-8, 1 to 512 bytes. labels: up to 8, in any order; names like metric names,
+     * not "le"; values UTF-8, 1 to 256 bytes. bounds: of a histogram, 1 to 32, finite, ascending; else none.
+     * SG_E_INVALID: malformed; or the name is taken: by another kind, other bounds, other label names, another
+     * plugin or the gateway. SG_E_TOO_LARGE: longer or more than said above, or more than 256 series in this image. */
+    int32_t (*metric_declare)(const sg_host *host, uint32_t kind, sg_str name, sg_str help, const sg_label *labels,
+                              size_t label_count, const double *bounds, size_t bound_count, sg_metric_tok *out);
+
+    /* Adds to a counter (not a negative value) or to a gauge. Since 0.2. [any] Never blocks. SG_E_INVALID: not a
+     * finite number, negative for a counter, or not this kind; SG_E_STALE: not a token of this image, or from before its
+     * unload(). */
+    int32_t (*metric_add)(const sg_host *host, sg_metric_tok metric, double value);
+
+    /* Sets a gauge. Since 0.2. [any] Results as metric_add(). */
+    int32_t (*metric_set)(const sg_host *host, sg_metric_tok metric, double value);
+
+    /* Counts an observation of a histogram: in every bucket whose bound is not below it. Since 0.2. [any] Results as
+     * metric_add(). */
+    int32_t (*metric_observe)(const sg_host *host, sg_metric_tok metric, double value);
 };
 
 /* ---- What the plugin offers ----------------------------------------------------------------------------------- */
@@ -259,10 +305,10 @@ typedef struct sg_plugin {
     uint32_t flags;             /* SG_PLUGIN_* */
     sg_str id;                  /* as in the descriptor: [a-z0-9-], 1 to 63 bytes */
     sg_str version;             /* semantic version, as in the descriptor */
-    uint64_t features_required; /* none exist in 0.1: must be 0 */
+    uint64_t features_required; /* none exist in 0.2: must be 0 */
     uint64_t features_optional;
     int32_t priority;           /* where it stands in every phase; highest first. A use may override it */
-    uint32_t request_body;      /* what it needs of bodies; 0 (none) is the only value in 0.1 */
+    uint32_t request_body;      /* what it needs of bodies; 0 (none) is the only value in 0.2 */
     uint32_t response_body;
     uint32_t reserved;
     sg_str config_schema;       /* JSON Schema (2020-12) of the configuration; empty: anything goes */
@@ -366,7 +412,8 @@ typedef int32_t (*sg_entry_fn)(const sg_entry_args *args, sg_entry_out *out);
 
 SG_STATIC_ASSERT(sizeof(sg_descriptor) == 256, "sg_descriptor has inline bytes only");
 SG_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(sg_str) == 16, "sg_str is a pointer and a length");
-SG_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(sg_host) == 176, "sg_host");
+SG_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(sg_label) == 32, "sg_label is two texts");
+SG_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(sg_host) == 208, "sg_host");
 SG_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(sg_plugin) == 168, "sg_plugin");
 SG_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(sg_entry_args) == 40, "sg_entry_args");
 SG_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(sg_entry_out) == 40, "sg_entry_out");

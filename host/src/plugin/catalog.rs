@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use crate::config::ready::{Loader, Permissions};
+use crate::metrics::book::Book;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::Foreign;
 use crate::plugin::image::{Digest, Image, ImageKey, Retired};
@@ -63,6 +64,7 @@ pub struct Catalog {
     /// Calls of `destroy` and `unload` on their way.
     ending: JoinSet<()>,
     view: View,
+    book: Arc<Book>,
 }
 
 impl Catalog {
@@ -86,6 +88,7 @@ impl Catalog {
             retired,
             ending: JoinSet::new(),
             view: View::default(),
+            book: Book::new(settings.workers),
         })
     }
 
@@ -128,7 +131,7 @@ impl Catalog {
         let slot = self
             .slots
             .entry(key)
-            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit))));
+            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit), &self.book)));
         slot.show_as(&fit);
         self.share();
         fit
@@ -270,6 +273,12 @@ impl Catalog {
     #[must_use]
     pub fn view(&self) -> View {
         self.view.clone()
+    }
+
+    /// What plugins count.
+    #[must_use]
+    pub fn book(&self) -> &Arc<Book> {
+        &self.book
     }
 
     /// The thread for foreign calls, which knows what is stuck.

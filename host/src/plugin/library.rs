@@ -10,6 +10,7 @@ use abi_stable::library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library as RawLibrary, RTLD_LOCAL, RTLD_NOW};
 use swapgate_abi::{DOOR_REV, EntryFn, PluginRootRef, SgHost};
 
+use crate::metrics::book::{Book, ImageMetrics};
 use crate::plugin::ffi::control::{RawInstance, Table};
 use crate::plugin::ffi::host::{HostTable, ImageIdentity, host_table};
 use crate::plugin::image::{Digest, Door, Image, ImageKey};
@@ -142,7 +143,7 @@ pub enum Mode {
 }
 
 impl Mapped {
-    /// Opens the copy at `path`; `door` is the one it will be entered through.
+    /// Opens the copy at `path`; `door` is the one it will be entered through. What it counts stands in `book`.
     ///
     /// # Errors
     /// What the system's loader says.
@@ -151,13 +152,14 @@ impl Mapped {
         digest: Digest,
         identity: &Arc<ImageIdentity>,
         door: Door,
+        book: &Arc<Book>,
     ) -> Result<Arc<Self>, Reason> {
         Ok(Arc::new(Self {
             library: Library::open(path)?,
             digest,
             identity: Arc::clone(identity),
             door,
-            host: ManuallyDrop::new(host_table(Arc::clone(identity))),
+            host: ManuallyDrop::new(host_table(Arc::clone(identity), book)),
         }))
     }
 
@@ -199,6 +201,12 @@ impl Mapped {
     #[must_use]
     pub fn host(&self) -> &SgHost {
         &self.host
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &ImageMetrics {
+        self.host.metrics()
     }
 
     /// Where the private copy lies.

@@ -50,6 +50,10 @@ pub const SG_ATTR_DURATION_NS: u32 = 67;
 pub const SG_ATTR_UPSTREAM_NS: u32 = 68;
 pub const SG_ATTR_TARGET: u32 = 69;
 
+pub const SG_METRIC_COUNTER: u32 = 1;
+pub const SG_METRIC_GAUGE: u32 = 2;
+pub const SG_METRIC_HISTOGRAM: u32 = 3;
+
 pub const SG_DESC_PANIC_ABORT: u32 = 1;
 
 pub const SG_ENTRY_PREFLIGHT: u32 = 1;

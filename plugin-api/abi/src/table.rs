@@ -6,6 +6,9 @@ use core::ffi::{c_char, c_void};
 /// Names one running exchange.
 pub type ExchangeTok = u64;
 
+/// Names one series of a metric.
+pub type MetricTok = u64;
+
 /// Borrowed bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,14 @@ impl SgStr {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SgHeader {
+    pub name: SgStr,
+    pub value: SgStr,
+}
+
+/// One label of a metric.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SgLabel {
     pub name: SgStr,
     pub value: SgStr,
 }
@@ -169,6 +180,21 @@ pub struct SgHost {
         unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, consumer: SgStr) -> i32,
     pub set_error:
         unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, text: SgStr) -> i32,
+    pub metric_declare: unsafe extern "C" fn(
+        host: *const SgHost,
+        kind: u32,
+        name: SgStr,
+        help: SgStr,
+        labels: *const SgLabel,
+        label_count: usize,
+        bounds: *const f64,
+        bound_count: usize,
+        out: *mut MetricTok,
+    ) -> i32,
+    pub metric_add: unsafe extern "C" fn(host: *const SgHost, metric: MetricTok, value: f64) -> i32,
+    pub metric_set: unsafe extern "C" fn(host: *const SgHost, metric: MetricTok, value: f64) -> i32,
+    pub metric_observe:
+        unsafe extern "C" fn(host: *const SgHost, metric: MetricTok, value: f64) -> i32,
 }
 
 /// A hook that takes part in an exchange.
@@ -264,7 +290,8 @@ const _: () = assert!(size_of::<SgDescriptor>() == 256);
 #[cfg(target_pointer_width = "64")]
 const _: () = {
     assert!(size_of::<SgStr>() == 16);
-    assert!(size_of::<SgHost>() == 176);
+    assert!(size_of::<SgLabel>() == 32);
+    assert!(size_of::<SgHost>() == 208);
     assert!(size_of::<SgPlugin>() == 168);
     assert!(size_of::<SgEntryArgs>() == 40);
     assert!(size_of::<SgEntryOut>() == 40);

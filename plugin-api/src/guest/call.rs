@@ -1,5 +1,7 @@
 //! The gateway's table, function by function, and which exchange this thread is in.
 
+pub mod metric;
+
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::marker::PhantomData;

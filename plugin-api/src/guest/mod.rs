@@ -3,6 +3,7 @@
 //! - [`hooks`](crate::Plugin): the trait of a plugin and one small trait per phase;
 //! - [`handle`]: one typed handle per phase, so that what a phase does not allow does not compile;
 //! - [`call`]: the gateway's table, function by function;
+//! - [`metric`]: counters, gauges and histograms of a plugin;
 //! - [`mod@error`], [`response`]: what a hook gives back;
 //! - `forward`: log records and panics of this image go to the gateway's log;
 //! - [`export`]: both doors, the table of hooks and the panic barrier.
@@ -18,4 +19,5 @@ pub mod export;
 pub(crate) mod forward;
 pub mod handle;
 pub(crate) mod hooks;
+pub mod metric;
 pub mod response;

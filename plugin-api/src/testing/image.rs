@@ -3,7 +3,6 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use swapgate_abi::{
@@ -12,6 +11,7 @@ use swapgate_abi::{
 
 use super::exchange::{Exchange, Failure, Outcome, Phase};
 use super::live::HeaderList;
+use super::metrics::Series;
 use super::table::{self, Left, Shared, Slot};
 use super::{Host, LogLine};
 use crate::guest::call::Running;
@@ -27,8 +27,9 @@ const ERROR_ROOM: usize = 4096;
 /// An entered plugin.
 pub(super) struct Image {
     plugin: SgPlugin,
-    host: Rc<SgHost>,
-    shared: Rc<Shared>,
+    /// Never freed, and neither is what stands beside it: a handle on a metric is copied freely and may outlive its host.
+    host: &'static SgHost,
+    shared: &'static Shared,
 }
 
 impl fmt::Debug for Image {
@@ -61,8 +62,8 @@ impl Image {
     fn enter_by(
         entry: impl FnOnce(*const SgEntryArgs, *mut SgEntryOut) -> i32,
     ) -> Result<Self, String> {
-        let shared = Rc::new(Shared::default());
-        let host = Rc::new(table::table(Rc::as_ptr(&shared).cast()));
+        let shared: &'static Shared = Box::leak(Box::default());
+        let host: &'static SgHost = Box::leak(Box::new(table::table(ptr::from_ref(shared).cast())));
         let args = SgEntryArgs {
             struct_size: export::size_of_u32::<SgEntryArgs>(),
             abi_major: Range::CURRENT.major,
@@ -71,7 +72,7 @@ impl Image {
             flags: 0,
             reserved: 0,
             features: 0,
-            host: Rc::as_ptr(&host),
+            host: ptr::from_ref(host),
         };
         let mut room = Room::new();
         let mut out = SgEntryOut {
@@ -99,7 +100,7 @@ impl Image {
         let mut room = Room::new();
         let mut error = room.buffer();
         // SAFETY: the table lives as long as the image; `error` has the room it says.
-        let code = unsafe { load(Rc::as_ptr(&self.host), &raw mut error) };
+        let code = unsafe { load(ptr::from_ref(self.host), &raw mut error) };
         room.check(code, &error)
     }
 
@@ -110,7 +111,7 @@ impl Image {
         let mut room = Room::new();
         let mut error = room.buffer();
         let mut instance = ptr::null_mut();
-        let (host, config) = (Rc::as_ptr(&self.host), SgStr::new(config.as_bytes()));
+        let (host, config) = (ptr::from_ref(self.host), SgStr::new(config.as_bytes()));
         // SAFETY: as load(); `config` is readable and `instance` writable during the call.
         let code = unsafe { configure(host, config, &raw mut instance, &raw mut error) };
         room.check(code, &error)?;
@@ -155,6 +156,10 @@ impl Image {
         .collect()
     }
 
+    pub(super) fn metrics(&self) -> Vec<Series> {
+        self.shared.metrics.all()
+    }
+
     pub(super) fn logs(&self) -> Vec<LogLine> {
         self.shared.lock().logs.clone()
     }
@@ -163,7 +168,7 @@ impl Image {
     pub(super) fn run(&self, made: &Made, exchange: Exchange) -> Outcome {
         static TOKENS: AtomicU64 = AtomicU64::new(1);
         // SAFETY: the table lives as long as the image.
-        let _running = unsafe { Running::enter(Rc::as_ptr(&self.host), 0) };
+        let _running = unsafe { Running::enter(ptr::from_ref(self.host), 0) };
         let token = TOKENS.fetch_add(1, Ordering::Relaxed);
         let (upstream, global) = (exchange.upstream.clone(), exchange.global);
         let routed = exchange.route.is_some();
@@ -225,7 +230,7 @@ impl Image {
 impl Drop for Image {
     fn drop(&mut self) {
         // SAFETY: the table lives until the end of this function.
-        let _running = unsafe { Running::enter(Rc::as_ptr(&self.host), 0) };
+        let _running = unsafe { Running::enter(ptr::from_ref(self.host), 0) };
         if let Some(unload) = self.plugin.unload {
             // SAFETY: every instance borrows the host, so all are destroyed.
             unsafe { unload(1000) };

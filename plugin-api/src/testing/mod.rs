@@ -15,6 +15,7 @@ mod exchange;
 )]
 mod image;
 mod live;
+mod metrics;
 #[allow(
     unsafe_code,
     reason = "plays the gateway: is called by the plugin through its own table"
@@ -23,6 +24,7 @@ mod table;
 
 pub use exchange::{Exchange, Failure, Outcome, Phase};
 use image::{Image, Made};
+pub use metrics::Series;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +98,26 @@ impl Host {
     #[must_use]
     pub fn phases(&self) -> Vec<Phase> {
         self.image.phases()
+    }
+
+    /// Everything the plugin counts, in the order in which it was declared.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Series> {
+        self.image.metrics()
+    }
+
+    /// One series by the name and the labels it was declared with, in any order.
+    #[must_use]
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<Series> {
+        let mut labels = labels.to_vec();
+        labels.sort_unstable();
+        self.metrics().into_iter().find(|series| {
+            let pairs = series.labels.iter();
+            series.name == name
+                && pairs
+                    .map(|(name, value)| (&**name, &**value))
+                    .eq(labels.iter().copied())
+        })
     }
 
     /// Everything logged so far.

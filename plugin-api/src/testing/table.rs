@@ -6,13 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use log::Level;
-use swapgate_abi::{ExchangeTok, ReleaseFn, SgHeader, SgHost, SgStr, code};
+use swapgate_abi::{ExchangeTok, MetricTok, ReleaseFn, SgHeader, SgHost, SgLabel, SgStr, code};
 
 use super::LogLine;
 use super::exchange::Exchange;
 use super::live::Live;
+use super::metrics::Metrics;
 use crate::guest::export;
 use crate::guest::response::Response;
+use crate::metric::{Declared, Kind};
 use crate::status::HostError;
 use crate::version::Range;
 use crate::view;
@@ -21,6 +23,8 @@ use crate::view;
 #[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Apart from the rest: any thread may count, and what an exchange holds belongs to one.
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -72,6 +76,13 @@ impl Left {
 }
 
 impl Shared {
+    /// Whether a hook of an exchange is running on this thread.
+    fn in_hook(&self) -> bool {
+        let running = &self.lock().running;
+        let here = thread::current().id();
+        running.as_ref().is_some_and(|slot| slot.thread == here)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,6 +113,10 @@ pub(super) fn table(private_: *const c_void) -> SgHost {
         consumer_get,
         consumer_set,
         set_error,
+        metric_declare,
+        metric_add,
+        metric_set,
+        metric_observe,
     }
 }
 
@@ -365,4 +380,88 @@ unsafe extern "C" fn log(host: *const SgHost, level: u32, line: SgStr) -> i32 {
     let shared = unsafe { shared_of(host) };
     shared.lock().logs.push(LogLine { level, text });
     code::SG_OK
+}
+
+/// Reads an array that goes in.
+///
+/// # Safety
+///
+/// `first` is null or points to `count` entries that stay as they are during the call.
+unsafe fn entries<'a, T>(first: *const T, count: usize) -> Result<&'a [T], HostError> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if first.is_null() || count > MOST_ENTRIES {
+        return Err(HostError::Invalid);
+    }
+    // SAFETY: not null, and the caller vouches for the rest.
+    Ok(unsafe { std::slice::from_raw_parts(first, count) })
+}
+
+/// More than any array of a declaration may have.
+const MOST_ENTRIES: usize = 1024;
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the contract gives them one by one"
+)]
+unsafe extern "C" fn metric_declare(
+    host: *const SgHost,
+    kind: u32,
+    name: SgStr,
+    help: SgStr,
+    labels: *const SgLabel,
+    label_count: usize,
+    bounds: *const f64,
+    bound_count: usize,
+    out: *mut MetricTok,
+) -> i32 {
+    // SAFETY: plugins pass the table they were given, which is never freed.
+    let shared = unsafe { shared_of(host) };
+    let declare = || {
+        if shared.in_hook() {
+            return Err(HostError::WrongPhase);
+        }
+        // SAFETY: what goes in is readable during the call.
+        let lines = unsafe { entries(labels, label_count) }?;
+        let mut labels = Vec::new();
+        for SgLabel { name, value } in lines {
+            // SAFETY: what goes in is readable during the call.
+            let name = unsafe { bytes(*name) }?;
+            // SAFETY: as above.
+            labels.push((name, unsafe { bytes(*value) }?));
+        }
+        let declared = Declared {
+            kind: Kind::from_number(kind).ok_or(HostError::Invalid)?,
+            // SAFETY: what goes in is readable during the call.
+            name: unsafe { bytes(name) }?,
+            // SAFETY: as above.
+            help: unsafe { bytes(help) }?,
+            labels: &labels,
+            // SAFETY: as above.
+            bounds: unsafe { entries(bounds, bound_count) }?,
+        };
+        let token = shared.metrics.declare(declared.check()?)?;
+        // SAFETY: plugins pass room for the answer.
+        unsafe { give(out, token) }
+    };
+    declare().map_or_else(HostError::code, |()| code::SG_OK)
+}
+
+unsafe extern "C" fn metric_add(host: *const SgHost, metric: MetricTok, value: f64) -> i32 {
+    // SAFETY: plugins pass the table they were given, which is never freed.
+    let added = unsafe { shared_of(host) }.metrics.add(metric, value);
+    added.map_or_else(HostError::code, |()| code::SG_OK)
+}
+
+unsafe extern "C" fn metric_set(host: *const SgHost, metric: MetricTok, value: f64) -> i32 {
+    // SAFETY: plugins pass the table they were given, which is never freed.
+    let set = unsafe { shared_of(host) }.metrics.set(metric, value);
+    set.map_or_else(HostError::code, |()| code::SG_OK)
+}
+
+unsafe extern "C" fn metric_observe(host: *const SgHost, metric: MetricTok, value: f64) -> i32 {
+    // SAFETY: plugins pass the table they were given, which is never freed.
+    let observed = unsafe { shared_of(host) }.metrics.observe(metric, value);
+    observed.map_or_else(HostError::code, |()| code::SG_OK)
 }

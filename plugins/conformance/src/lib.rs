@@ -8,9 +8,11 @@
 //! in one line each.
 #![forbid(unsafe_code)]
 
+mod metrics;
 mod probe;
 mod trace;
 
+use metrics::Metrics;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use swapgate_plugin::{
@@ -32,6 +34,7 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Conformance {
     respond: String,
+    metrics: Metrics,
 }
 
 impl Plugin for Conformance {
@@ -42,6 +45,7 @@ impl Plugin for Conformance {
         match config.respond.as_str() {
             "" | "rewrite" | "access" => Ok(Self {
                 respond: config.respond,
+                metrics: Metrics::declare(),
             }),
             _ => Err(ConfigError::at(
                 "respond",
@@ -54,7 +58,9 @@ impl Plugin for Conformance {
 impl Rewrite for Conformance {
     fn rewrite(&self, request: &mut RewriteCall<'_>) -> Result<Flow, Error> {
         let mut trace = Trace::new("R");
+        self.metrics.tell(&mut trace);
         probe::probe(&mut trace, request);
+        self.metrics.count(&mut trace, request.raw());
         trace.store(request.raw());
         if self.respond == "rewrite" {
             return Ok(request.respond(&answer())?);
@@ -67,6 +73,7 @@ impl Access for Conformance {
     fn access(&self, request: &mut AccessCall<'_>) -> Result<Flow, Error> {
         let mut trace = Trace::new("A");
         probe::probe(&mut trace, request);
+        self.metrics.count(&mut trace, request.raw());
         trace.store(request.raw());
         if self.respond == "access" {
             return Ok(request.respond(&answer())?);
@@ -79,6 +86,7 @@ impl HeaderFilter for Conformance {
     fn header_filter(&self, response: &mut HeaderFilterCall<'_>) -> Result<(), Error> {
         let mut trace = Trace::new("H");
         probe::probe(&mut trace, response);
+        self.metrics.count(&mut trace, response.raw());
         let whole = trace.store(response.raw());
         response.set_response_header("x-trace", whole)?;
         Ok(())
@@ -89,6 +97,7 @@ impl Log for Conformance {
     fn log(&self, exchange: &mut LogCall<'_>) -> Result<(), Error> {
         let mut trace = Trace::new("L");
         probe::probe(&mut trace, exchange);
+        self.metrics.count(&mut trace, exchange.raw());
         trace.write(exchange.raw());
         Ok(())
     }
@@ -98,6 +107,7 @@ impl RequestEnd for Conformance {
     fn request_end(&self, exchange: &mut EndCall<'_>) {
         let mut trace = Trace::new("E");
         probe::probe(&mut trace, exchange);
+        self.metrics.count(&mut trace, exchange.raw());
         trace.write(exchange.raw());
     }
 }
@@ -155,6 +165,16 @@ mod tests {
             "H.header_set.response=0",
             "H.attr_number.64=0:200",
             "H.respond.status=-7",
+            "R.metric_declare.counter=0",
+            "R.metric_declare.same=yes",
+            "R.metric_declare.other_kind=-3",
+            "R.metric_declare.long=-8",
+            "A.metric_add.counter=0",
+            "A.metric_add.negative=-3",
+            "A.metric_set.counter=-3",
+            "A.metric_observe.histogram=0",
+            "A.metric_add.stale=-5",
+            "A.metric_declare.hook=-7",
         ] {
             let found = trace.split(' ').any(|found| found == word);
             assert!(found, "{word} is not in {trace}");
@@ -164,6 +184,20 @@ mod tests {
             .filter(|line| line.starts_with("trace "))
             .collect();
         assert_eq!(lines.len(), 2, "{logs:?}");
+    }
+
+    #[test]
+    fn what_it_counts_can_be_read_back() {
+        let host = Host::of::<Conformance>();
+        let instance = host.configure("{}").unwrap();
+        assert_eq!(instance.run(Exchange::new()).failures(), []);
+        let probes = host.metric("probes", &[("by", "probe")]).unwrap();
+        assert_eq!((probes.value, probes.count), (5.0, 0));
+        assert_eq!(host.metric("level", &[]).unwrap().value, 5.0);
+        let sizes = host.metric("size_bytes", &[]).unwrap();
+        assert_eq!((sizes.value, sizes.count), (15.0, 5));
+        assert_eq!(sizes.buckets, [(1.0, 0), (10.0, 5)]);
+        assert_eq!(host.metrics().len(), 3);
     }
 
     #[test]

@@ -76,7 +76,14 @@ fn enter(entry: EntryFn, gateway: Range) -> Result<u32, String> {
 
 #[test]
 fn every_example_negotiates_as_the_rust_sdk_does() {
-    let gateways = [(0, 1, 1), (0, 0, 0), (0, 2, 2), (0, 1, 2), (1, 0, 12)];
+    let gateways = [
+        (0, 2, 2),
+        (0, 0, 0),
+        (0, 1, 1),
+        (0, 3, 3),
+        (0, 2, 3),
+        (1, 0, 12),
+    ];
     for name in ["minimal", "conformance", "stamp"] {
         with_entry(name, |entry| {
             for (major, min_minor, max_minor) in gateways {

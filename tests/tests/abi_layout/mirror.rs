@@ -77,6 +77,9 @@ fn constants(out: &mut String) {
         SG_ATTR_DURATION_NS
         SG_ATTR_UPSTREAM_NS
         SG_ATTR_TARGET
+        SG_METRIC_COUNTER
+        SG_METRIC_GAUGE
+        SG_METRIC_HISTOGRAM
         SG_DESC_PANIC_ABORT
         SG_ENTRY_PREFLIGHT
         SG_PLUGIN_OWNS_THREADS
@@ -92,6 +95,9 @@ fn basics(out: &mut String) {
     structure!(out: "sg_header" SgHeader {
         name value
     });
+    structure!(out: "sg_label" SgLabel {
+        name value
+    });
     structure!(out: "sg_error_buf" SgErrorBuf {
         ptr cap len
     });
@@ -101,7 +107,7 @@ fn tables(out: &mut String) {
     structure!(out: "sg_host" SgHost {
         struct_size abi_minor private_ log attr_text attr_number attr_set param_get param_nth header_get
         header_nth headers_list header_set header_append header_remove respond var_get var_set state_get
-        state_set consumer_get consumer_set set_error
+        state_set consumer_get consumer_set set_error metric_declare metric_add metric_set metric_observe
     });
     structure!(out: "sg_plugin" SgPlugin {
         struct_size flags id version features_required features_optional priority request_body response_body

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use crate::config::ready::UnloadPolicy;
+use crate::metrics::book::Book;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::{Foreign, NoResult};
 use crate::plugin::image::{Image, ImageKey};
@@ -67,6 +68,8 @@ pub(super) struct Slot {
     pub(super) life: tokio::sync::Mutex<Life>,
     mapped: AtomicBool,
     only_one: AtomicBool,
+    /// Where its metrics stand.
+    book: Arc<Book>,
 }
 
 /// What reports show.
@@ -92,7 +95,7 @@ pub(super) struct Life {
 }
 
 impl Slot {
-    pub(super) fn new(fit: Arc<Fit>) -> Self {
+    pub(super) fn new(fit: Arc<Fit>, book: &Arc<Book>) -> Self {
         Self {
             key: fit.key(),
             shown: Mutex::new(Shown {
@@ -105,6 +108,7 @@ impl Slot {
             life: tokio::sync::Mutex::default(),
             mapped: AtomicBool::new(false),
             only_one: AtomicBool::new(false),
+            book: Arc::clone(book),
         }
     }
 
@@ -235,13 +239,13 @@ impl Slot {
         let mapped = match life.mapped.clone() {
             Some(mapped) => mapped,
             None => {
-                let (path, key) = (self.path(), self.key);
+                let (path, key, book) = (self.path(), self.key, Arc::clone(&self.book));
                 let identity = Arc::new(self.shown().fit.identity());
                 // Set first: a constructor that hangs leaves the library mapped.
                 self.mapped.store(true, Ordering::Release);
                 let opened = self
                     .call(foreign, "a constructor", deadline, move || {
-                        Mapped::open(&path, key.digest, &identity, key.door)
+                        Mapped::open(&path, key.digest, &identity, key.door, &book)
                     })
                     .await?;
                 if opened.is_err() {
@@ -251,6 +255,21 @@ impl Slot {
             }
         };
         life.mapped = Some(Arc::clone(&mapped));
+        let loaded = self.enter(&mapped, foreign, deadline).await;
+        if loaded.is_err() {
+            mapped.metrics().end_life();
+        }
+        loaded
+    }
+
+    /// Enters a mapped library and calls `load`.
+    async fn enter(
+        &self,
+        mapped: &Arc<Mapped>,
+        foreign: &Foreign,
+        deadline: Duration,
+    ) -> Result<Arc<Loaded>, Reason> {
+        let mapped = Arc::clone(mapped);
         let loaded = self
             .call(foreign, "sg_plugin_entry", deadline, move || {
                 mapped.find_door(Mode::Serve)?.enter()
@@ -340,6 +359,7 @@ impl Slot {
             pins.push(Pin::Stuck(hook));
         } else {
             let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+            let mapped = Arc::clone(loaded.mapped());
             let unloaded = self
                 .call(foreign, "unload", deadline, move || {
                     loaded.table().unload(ms)
@@ -350,6 +370,7 @@ impl Slot {
                 Ok(Err(error)) => pins.push(Pin::UnloadFailed(format!("{error:?}"))),
                 Err(_) => pins.push(Pin::Stuck("unload".to_owned())),
             }
+            mapped.metrics().end_life();
         }
         if pins.is_empty() {
             self.unmap(life, foreign, deadline).await;

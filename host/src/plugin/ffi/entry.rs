@@ -72,7 +72,7 @@ impl Table {
         }
         if plugin.request_body != 0 || plugin.response_body != 0 {
             return Err(wrong(
-                "it asks for bodies, which contract 0.1 does not have",
+                "it asks for bodies, which contract 0.2 does not have",
             ));
         }
         let hooks = Hooks {

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use swapgate_abi as abi;
 use swapgate_abi::{ExchangeTok, ReleaseFn, SgHeader, SgHost, SgStr};
 
+use super::metric::{metric_add, metric_declare, metric_observe, metric_set};
 use super::{request, view};
 use crate::context::headers::{append, changeable, set, value as header_value};
 use crate::context::{Attribute, Denied, Frame, Number, State};
+use crate::metrics::book::{Book, ImageMetrics};
 
 /// Who is calling: one loaded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +31,20 @@ pub struct ImageIdentity {
 /// The table one image is given. Its address stays the same for as long as the box lives.
 pub struct HostTable {
     raw: SgHost,
-    identity: Arc<ImageIdentity>,
+    caller: Box<Caller>,
 }
 
-// SAFETY: the one pointer in the table leads to the identity, which is immutable, shared by count and kept by the same
-// box; functions are the same for every thread. For as long as the box lives.
+/// What stands behind a host table: who calls, and what it counts.
+#[derive(Debug)]
+pub(super) struct Caller {
+    identity: Arc<ImageIdentity>,
+    pub(super) metrics: ImageMetrics,
+}
+
+// SAFETY: the one pointer in the table leads to the caller, which threads may share and which the same box keeps;
+// functions are the same for every thread. For as long as the box lives.
 unsafe impl Send for HostTable {}
-// SAFETY: as above; nothing in it ever changes.
+// SAFETY: as above; the table itself never changes.
 unsafe impl Sync for HostTable {}
 
 impl Deref for HostTable {
@@ -50,14 +59,24 @@ impl HostTable {
     /// Whose table it is.
     #[must_use]
     pub fn identity(&self) -> &Arc<ImageIdentity> {
-        &self.identity
+        &self.caller.identity
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &ImageMetrics {
+        &self.caller.metrics
     }
 }
 
-/// Makes the table for one image.
+/// Makes the table for one image, whose metrics stand in `book`.
 #[must_use]
-pub fn host_table(identity: Arc<ImageIdentity>) -> Box<HostTable> {
-    let private_: *const c_void = Arc::as_ptr(&identity).cast();
+pub fn host_table(identity: Arc<ImageIdentity>, book: &Arc<Book>) -> Box<HostTable> {
+    let caller = Box::new(Caller {
+        metrics: ImageMetrics::new(book, &identity.id),
+        identity,
+    });
+    let private_: *const c_void = (&raw const *caller).cast();
     Box::new(HostTable {
         raw: SgHost {
             struct_size: u32::try_from(size_of::<SgHost>()).unwrap_or(u32::MAX),
@@ -83,8 +102,12 @@ pub fn host_table(identity: Arc<ImageIdentity>) -> Box<HostTable> {
             consumer_get,
             consumer_set,
             set_error,
+            metric_declare,
+            metric_add,
+            metric_set,
+            metric_observe,
         },
-        identity,
+        caller,
     })
 }
 
@@ -103,7 +126,7 @@ fn with(exchange: ExchangeTok, work: impl FnOnce(&mut Frame<'_>) -> Result<(), D
 }
 
 /// Keeps a panic of ours from unwinding into foreign frames, which would end the process.
-fn barrier(work: impl FnOnce() -> i32) -> i32 {
+pub(super) fn barrier(work: impl FnOnce() -> i32) -> i32 {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         tracing::error!(
             "a host function panicked; this is a fault of the gateway, please report it"
@@ -165,19 +188,26 @@ const NO_MAP: u32 = 0;
 unsafe extern "C" fn log(host: *const SgHost, level: u32, text: SgStr) -> i32 {
     barrier(|| {
         // SAFETY: a plugin passes the pointer it was given at its entry, valid until its `unload` returns.
-        let Some(host) = (unsafe { host.as_ref() }) else {
-            return abi::SG_E_INVALID;
-        };
-        let identity: *const ImageIdentity = host.private_.cast();
-        // SAFETY: `host_table` put the identity there and keeps it for as long as the table lives.
-        let Some(identity) = (unsafe { identity.as_ref() }) else {
+        let Some(caller) = (unsafe { caller(host) }) else {
             return abi::SG_E_INVALID;
         };
         match input(text) {
-            Ok(text) => write_log(identity, level, text),
+            Ok(text) => write_log(&caller.identity, level, text),
             Err(denied) => denied.code(),
         }
     })
+}
+
+/// What stands behind a host table that a plugin passed; none if it passed null.
+///
+/// # Safety
+/// `host` must be null or a table that [`host_table`] made and that lives for `'a`.
+pub(super) unsafe fn caller<'a>(host: *const SgHost) -> Option<&'a Caller> {
+    // SAFETY: null or a table that lives: the caller's promise.
+    let host = unsafe { host.as_ref() }?;
+    let caller: *const Caller = host.private_.cast();
+    // SAFETY: `host_table` put the caller there and keeps it for as long as the table lives.
+    unsafe { caller.as_ref() }
 }
 
 fn write_log(identity: &ImageIdentity, level: u32, text: &[u8]) -> i32 {

@@ -1,6 +1,6 @@
 //! Every call across the line, in both directions, and nothing else.
 //!
-//! - [`host`]: what plugins call: the host table;
+//! - [`host`]: what plugins call: the host table; `metric` has its functions that count;
 //! - [`request`]: the hooks of an exchange;
 //! - [`control`]: load, configure, start, destroy, unload; `entry` goes through the door before.
 //!
@@ -11,6 +11,7 @@ mod bound;
 pub mod control;
 mod entry;
 pub mod host;
+mod metric;
 pub mod request;
 mod view;
 

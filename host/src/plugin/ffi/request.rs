@@ -72,6 +72,11 @@ impl Drop for Running {
     }
 }
 
+/// Whether a hook is running on this thread.
+pub(super) fn is_running() -> bool {
+    !RUNNING.get().is_null()
+}
+
 /// The frame of the hook that is running on this thread.
 pub(super) fn running<'a>() -> Option<&'a mut Frame<'a>> {
     let frame: *mut Frame<'a> = RUNNING.get().cast();

@@ -27,14 +27,26 @@ pub(super) unsafe fn bytes<'a>(text: SgStr) -> Option<&'a [u8]> {
 /// # Safety
 /// As for [`bytes`], for the array and for every text in it.
 pub(super) unsafe fn lines<'a>(array: *const SgHeader, count: usize) -> Option<&'a [SgHeader]> {
+    if count > crate::context::headers::LINES {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { self::array(array, count) }
+}
+
+/// An array that a plugin passed in, whose length was found possible; none if it is malformed.
+///
+/// # Safety
+/// As for [`bytes`], for the array and for every text in it.
+pub(super) unsafe fn array<'a, T>(array: *const T, count: usize) -> Option<&'a [T]> {
     if count == 0 {
         return Some(&[]);
     }
-    if array.is_null() || count > crate::context::headers::LINES || !array.is_aligned() {
+    if array.is_null() || !array.is_aligned() {
         return None;
     }
-    // SAFETY: not null, aligned and of a possible length, checked above; readable until the call returns: the
-    // contract's rule for arguments.
+    // SAFETY: not null and aligned, checked above; of a possible length, which the caller checked; readable until the
+    // call returns: the contract's rule for arguments.
     Some(unsafe { std::slice::from_raw_parts(array, count) })
 }
 

@@ -190,15 +190,15 @@ fn no_plugin_or_a_broken_descriptor() {
 fn versions_and_promises() {
     let needs = |what: &str| {
         format!(
-            "plugin demo 1.2.3 needs plugin contract {what}, this gateway (swapgate 0.1.0) offers 0.1; run a gateway \
-             that offers {what}, or build the plugin for 0.1"
+            "plugin demo 1.2.3 needs plugin contract {what}, this gateway (swapgate 0.1.0) offers 0.2; run a gateway \
+             that offers {what}, or build the plugin for 0.2"
         )
     };
-    refused(&bytes(&["-DMAJOR=1"]), &needs("1.1"));
-    refused(&bytes(&["-DMINOR=2"]), &needs("0.2"));
+    refused(&bytes(&["-DMAJOR=1"]), &needs("1.2"));
+    refused(&bytes(&["-DMINOR=3"]), &needs("0.3"));
     refused(
         &bytes(&["-DMINOR=0"]),
-        "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.1; build the plugin for 0.1",
+        "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.2; build the plugin for 0.2",
     );
     refused(
         &bytes(&["-DDESC_FLAGS=1"]),
@@ -296,7 +296,14 @@ fn macho(processor: u32, kind: u32, names: &[&str]) -> Vec<u8> {
     }
     let end = strings_at + u32::try_from(strings.len()).expect("few");
     let mut descriptor = b"SWAPGATE".to_vec();
-    descriptor.extend(words(&[256, 0, 1, 1, 0, 0]));
+    descriptor.extend(words(&[
+        256,
+        0,
+        swapgate_abi::ABI_MINOR,
+        swapgate_abi::ABI_MINOR,
+        0,
+        0,
+    ]));
     for (text, length) in [("c 0.1.0", 32), ("clang", 64), ("demo", 64), ("1.2.3", 64)] {
         let before = descriptor.len();
         descriptor.extend(text.bytes());

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::protocol::{At, Line, Report, Request};
 use super::schema;
 use crate::context::{Context, Ends, Frame, HostName, Phase, RequestId, ResponseHead, RouteNames};
+use crate::metrics::book::Book;
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::host::ImageIdentity;
 use crate::plugin::ffi::request;
@@ -99,7 +100,9 @@ fn life(channel: &mut Channel, request: &Request) -> Result<Report, Reason> {
         digest: request.digest.clone(),
     });
     channel.at("a constructor (dlopen)", None);
-    let mapped = Mapped::open(&request.path, NO_DIGEST, &identity, request.door)?;
+    // What is declared here counts like anywhere else, and ends with the process.
+    let book = Book::new(0);
+    let mapped = Mapped::open(&request.path, NO_DIGEST, &identity, request.door, &book)?;
     channel.at("the layout check", None);
     let door = mapped.find_door(Mode::Preflight)?;
     channel.at("sg_plugin_entry", None);

@@ -210,7 +210,7 @@ fn negotiate(args: &SgEntryArgs) -> Result<u32, (i32, String)> {
 mod tests {
     use std::ptr;
 
-    use swapgate_abi::{SgDescriptor, SgEntryArgs, SgEntryOut, SgErrorBuf, code};
+    use swapgate_abi::{ABI_MINOR, SgDescriptor, SgEntryArgs, SgEntryOut, SgErrorBuf, code};
 
     use super::{Definition, Phases, entry, linked_in, size_of_u32};
     use crate::guest::error::ConfigError;
@@ -273,26 +273,26 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_with_the_one_text() {
-        let (code, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 512);
+        let (code, text) = enter(size_of_u32::<SgEntryArgs>(), ABI_MINOR + 1, 512);
         assert_eq!(code, code::SG_E_VERSION);
         assert_eq!(
             text,
-            "it needs plugin contract 0.1, this gateway offers 0.2; build the plugin for 0.2"
+            "it needs plugin contract 0.2, this gateway offers 0.3; build the plugin for 0.3"
         );
     }
 
     #[test]
     fn a_text_is_cut_to_the_room_there_is() {
-        let (_, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 10);
+        let (_, text) = enter(size_of_u32::<SgEntryArgs>(), ABI_MINOR + 1, 10);
         assert_eq!(text, "it needs p");
-        let (_, text) = enter(size_of_u32::<SgEntryArgs>(), 2, 0);
+        let (_, text) = enter(size_of_u32::<SgEntryArgs>(), ABI_MINOR + 1, 0);
         assert_eq!(text, "");
     }
 
     #[test]
     fn short_structures_and_a_missing_table_are_invalid() {
-        assert_eq!(enter(8, 1, 512).0, code::SG_E_INVALID);
-        let (code, text) = enter(size_of_u32::<SgEntryArgs>(), 1, 512);
+        assert_eq!(enter(8, ABI_MINOR, 512).0, code::SG_E_INVALID);
+        let (code, text) = enter(size_of_u32::<SgEntryArgs>(), ABI_MINOR, 512);
         assert_eq!(code, code::SG_E_INVALID);
         assert!(text.starts_with("the gateway's table is shorter"), "{text}");
         // SAFETY: null is refused.
