@@ -1,0 +1,92 @@
+//! Writes a line for every exchange, as JSON or in a format of your own, to a file or to standard output.
+//!
+//! - [`settings`] turns the configuration into something that cannot be wrong, [`format`](mod@format) a format into pieces;
+//! - [`field`]: what there is to be logged; [`line`](mod@line), [`escape`], [`redact`], [`stamp`]: how it becomes one line, whatever
+//!   bytes clients send;
+//! - [`queue`], [`writer`], [`sink`]: how lines get from the workers into the file.
+//!
+//! Here a worker makes a line and puts it into the queue. It never waits for anything, and allocates nothing once its
+//! scratch memory has grown to the size of a line.
+#![forbid(unsafe_code)]
+
+pub mod escape;
+pub mod field;
+pub mod format;
+pub mod line;
+pub mod queue;
+pub mod redact;
+pub mod settings;
+pub mod sink;
+pub mod stamp;
+pub mod writer;
+
+use std::cell::RefCell;
+use std::sync::OnceLock;
+
+use line::Line;
+use settings::{Config, Settings};
+use swapgate_plugin::{ConfigError, Error, Log, LogCall, Plugin};
+use writer::Writer;
+
+/// `SG_PLUGIN_OWNS_THREADS`: the image stays mapped, for a thread of ours may stand in it.
+const OWNS_THREADS: u32 = 1;
+
+/// Scratch memory of a worker that grew beyond this is given back.
+const MOST_SCRATCH: usize = 64 * 1024;
+
+/// An instance.
+#[derive(Debug)]
+pub struct AccessLog {
+    settings: Settings,
+    /// From `start` on; never in a preflight.
+    writer: OnceLock<Writer>,
+}
+
+impl Plugin for AccessLog {
+    /// Last of all, so that it sees what the others did.
+    const PRIORITY: i32 = -1000;
+    const FLAGS: u32 = OWNS_THREADS;
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            settings: settings::validate(config)?,
+            writer: OnceLock::new(),
+        })
+    }
+
+    fn start(&self) -> Result<(), Error> {
+        let writer = Writer::start(&self.settings.output, self.settings.limits)?;
+        // Called once; a second writer would end by itself.
+        let _ = self.writer.set(writer);
+        Ok(())
+    }
+}
+
+impl Log for AccessLog {
+    fn log(&self, exchange: &mut LogCall<'_>) -> Result<(), Error> {
+        thread_local! {
+            static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.clear();
+            let mut line = Line::new(scratch, self.settings.encoding);
+            for piece in &self.settings.pieces {
+                line.piece(piece, exchange, &self.settings.redact);
+            }
+            line.end();
+            if let Some(writer) = self.writer.get() {
+                writer.push(scratch);
+            }
+            if scratch.capacity() > MOST_SCRATCH {
+                *scratch = Vec::new();
+            }
+        });
+        Ok(())
+    }
+}
+
+swapgate_plugin::export!(AccessLog, id = "access-log");
+
+#[cfg(test)]
+mod tests;
