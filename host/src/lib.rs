@@ -22,8 +22,10 @@
 //! 4. [`admin`]: shows what control wrote down. It changes nothing.
 //! 5. [`server`]: joins the rooms; `main` and the tests start the same thing.
 //!
-//! Both sides meet in [`snapshot`] and in [`metrics`], and nowhere else. Unsafe code stands in `plugin::{ffi, library, mapped}`; everywhere
-//! else it is denied.
+//! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
+//!
+//! Both sides meet in [`snapshot`] and in [`metrics`], and nowhere else. Unsafe code stands in `plugin::{ffi, library,
+//! mapped}`; everywhere else it is denied.
 #![deny(unsafe_code)]
 
 pub mod activity;
@@ -44,6 +46,7 @@ pub mod metrics;
 pub mod plugin;
 pub mod respond;
 pub mod router;
+pub mod scaffold;
 pub mod server;
 pub mod snapshot;
 pub mod upstream;

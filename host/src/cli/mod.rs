@@ -9,6 +9,7 @@
 //! | 2 | the configuration is wrong, with every error on stderr; or the arguments are (clap's own code) |
 
 mod check;
+mod new;
 mod plugin;
 mod preflight;
 mod run;

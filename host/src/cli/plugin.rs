@@ -1,4 +1,4 @@
-//! `swapgate plugin check FILE`: would the gateway take this file?
+//! `swapgate plugin check FILE`: would the gateway take this file? `swapgate plugin new` is in [`new`].
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use swapgate::plugin::settle;
 use swapgate::plugin::stage::Stage;
 
 use super::scratch::Scratch;
-use super::{FAILED, Format, print};
+use super::{FAILED, Format, new, print};
 
 /// How long one step of the preflight may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,17 +39,25 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Make the project of a new plugin: source, test, a configuration to try it with, and the SDK of this gateway.
+    New(new::Args),
 }
 
 /// Does what was asked.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let Command::Check {
-        file,
-        installed,
-        format,
-    } = &args.command;
-    let outcome = Scratch::new(file).and_then(|scratch| check(file, *installed, &scratch));
-    let code = match (format, &outcome) {
+    ExitCode::from(match &args.command {
+        Command::Check {
+            file,
+            installed,
+            format,
+        } => tell(file, *installed, *format),
+        Command::New(args) => new::run(args),
+    })
+}
+
+fn tell(file: &Path, installed: bool, format: Format) -> u8 {
+    let outcome = Scratch::new(file).and_then(|scratch| check(file, installed, &scratch));
+    match (format, &outcome) {
         (Format::Text, Ok(checked)) => print(&text(file, checked)),
         (Format::Text, Err(refusal)) => {
             eprintln!("refused ({}): {refusal}", refusal.step);
@@ -61,8 +69,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             refusal,
         }))
         .max(FAILED),
-    };
-    ExitCode::from(code)
+    }
 }
 
 /// What is known about a file that is fit.

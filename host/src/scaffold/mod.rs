@@ -1,0 +1,191 @@
+//! New plugin projects: `swapgate plugin new`.
+//!
+//! - [`name`]: what a plugin may be called, and what cargo can call its crate;
+//! - here: which files a project has, as texts; pure;
+//! - [`sdk`]: the SDK that goes into its `vendor` folder;
+//! - [`place`]: how the files get to the disk, all or none.
+//!
+//! The templates are files of their own, in `templates`: `@name@` and its like are places that are filled in.
+
+pub mod name;
+pub mod place;
+pub mod sdk;
+
+use std::borrow::Cow;
+
+use name::Name;
+
+/// What a project is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// With the SDK crate.
+    Rust,
+    /// With the header.
+    C,
+}
+
+/// One file of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where it is, from the top of the project.
+    pub path: String,
+    /// What it says.
+    pub text: Cow<'static, str>,
+}
+
+/// A file of the templates.
+struct Template(&'static str, &'static str);
+
+macro_rules! templates {
+    ($($path:literal from $source:literal),* $(,)?) => {
+        &[$(Template($path, include_str!(concat!("templates/", $source)))),*]
+    };
+}
+
+const RUST: &[Template] = templates![
+    ".gitignore" from "rust/gitignore",
+    "Cargo.toml" from "rust/Cargo.toml.in",
+    "README.md" from "rust/README.md",
+    "src/lib.rs" from "rust/src/lib.rs",
+    "vendor/README.md" from "rust/vendor.md",
+];
+
+const C: &[Template] = templates![
+    ".gitignore" from "c/gitignore",
+    "Makefile" from "c/Makefile",
+    "README.md" from "c/README.md",
+    "compile_flags.txt" from "c/compile_flags.txt",
+    "plugin.c" from "c/plugin.c",
+    "test/test.c" from "c/test/test.c",
+    "vendor/README.md" from "c/vendor.md",
+];
+
+/// In both: a gateway to try the plugin in.
+const TRY: &[Template] = templates![
+    "try/plugins.d/.gitignore" from "try/gitignore",
+    "try/swapgate.yaml" from "try/swapgate.yaml",
+];
+
+/// The files of a new project.
+#[must_use]
+pub fn project(name: &Name, language: Language) -> Vec<File> {
+    let (own, sdk) = match language {
+        Language::Rust => (RUST, sdk::RUST),
+        Language::C => (C, sdk::C),
+    };
+    let filled = own.iter().chain(TRY).map(|Template(path, text)| File {
+        path: (*path).to_owned(),
+        text: Cow::Owned(fill(text, name)),
+    });
+    let vendored = sdk.iter().map(|file| File {
+        path: format!("vendor/{}", file.path),
+        text: Cow::Borrowed(file.text),
+    });
+    let schema = File {
+        path: "try/swapgate.schema.json".to_owned(),
+        text: Cow::Owned(format!("{:#}\n", crate::config::schema())),
+    };
+    filled.chain(vendored).chain([schema]).collect()
+}
+
+/// The file that the project builds, from its top.
+#[must_use]
+pub fn product(name: &Name, language: Language) -> String {
+    let suffix = std::env::consts::DLL_SUFFIX;
+    match language {
+        Language::Rust => format!("target/release/lib{}{suffix}", name.library()),
+        Language::C => format!("build/lib{name}{suffix}"),
+    }
+}
+
+fn fill(text: &str, name: &Name) -> String {
+    let places = [
+        ("@name@", name.as_str()),
+        ("@package@", &name.package()),
+        ("@library@", &name.library()),
+        ("@rust_version@", env!("CARGO_PKG_RUST_VERSION")),
+        ("@version@", env!("CARGO_PKG_VERSION")),
+    ];
+    places.iter().fold(text.to_owned(), |text, (place, value)| {
+        text.replace(place, value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn files(name: &str, language: Language) -> Vec<File> {
+        project(&Name::parse(name).unwrap(), language)
+    }
+
+    #[track_caller]
+    fn text<'f>(files: &'f [File], path: &str) -> &'f str {
+        let file = files.iter().find(|file| file.path == path);
+        &file.unwrap_or_else(|| panic!("no {path}")).text
+    }
+
+    #[test]
+    fn nothing_is_left_to_fill_in() {
+        for language in [Language::Rust, Language::C] {
+            for file in files("hello-world", language) {
+                let left = file.text.lines().find(|line| {
+                    let mut parts = line.split('@').skip(1);
+                    parts.any(|part| ["name", "package", "library"].contains(&part))
+                });
+                assert_eq!(left, None, "{}", file.path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_has_a_place_of_its_own() {
+        for language in [Language::Rust, Language::C] {
+            let mut paths: Vec<_> = files("a", language).into_iter().map(|f| f.path).collect();
+            let all = paths.len();
+            paths.sort();
+            paths.dedup();
+            assert_eq!(paths.len(), all);
+        }
+    }
+
+    #[test]
+    fn the_vendored_manifests_inherit_nothing() {
+        let files = files("hello", Language::Rust);
+        for path in [
+            "vendor/swapgate-abi/Cargo.toml",
+            "vendor/swapgate-plugin/Cargo.toml",
+        ] {
+            let manifest = text(&files, path);
+            assert!(!manifest.contains("workspace"), "{manifest}");
+            assert!(manifest.contains(concat!("version = \"", env!("CARGO_PKG_VERSION"), "\"")));
+        }
+        let manifest = text(&files, "vendor/swapgate-plugin/Cargo.toml");
+        assert!(manifest.contains("path = \"../swapgate-abi\""));
+        text(&files, "vendor/swapgate-plugin/LICENSE");
+    }
+
+    #[test]
+    fn the_header_is_this_gateways() {
+        let files = files("hello", Language::C);
+        let header = text(&files, "vendor/include/swapgate.h");
+        let minor = format!("#define SG_ABI_MINOR {}u", swapgate_abi::ABI_MINOR);
+        assert!(header.contains(&minor));
+    }
+
+    #[test]
+    fn the_configuration_to_try_it_with_is_good_and_names_the_plugin() {
+        // A name that YAML would read as a number unless it is quoted.
+        let files = files("007", Language::Rust);
+        let yaml = text(&files, "try/swapgate.yaml");
+        let source = crate::config::Source {
+            file: "swapgate.yaml".into(),
+            text: yaml.to_owned(),
+            base: "/".into(),
+        };
+        let config = crate::config::load(&source, &crate::config::System).unwrap();
+        assert_eq!(config.routes.len(), 1);
+        assert!(yaml.contains("name: \"007\""));
+    }
+}
