@@ -68,6 +68,18 @@ pub fn root() -> &'static Path {
         .expect("`tests` stands in the top folder")
 }
 
+/// The target folder these tests were built in.
+///
+/// # Panics
+/// Never, as long as cargo puts profiles into the target folder.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    profile_dir()
+        .parent()
+        .expect("profiles stand in the target folder")
+        .to_owned()
+}
+
 /// The folder of the profile these tests were compiled with, such as `target/debug`.
 fn profile_dir() -> PathBuf {
     let program = env::current_exe().expect("a running program has a file");
@@ -94,13 +106,6 @@ fn build() {
     }
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "the gateway cannot be built");
-}
-
-fn target_dir() -> PathBuf {
-    profile_dir()
-        .parent()
-        .expect("profiles stand in the target folder")
-        .to_owned()
 }
 
 /// The packages below `plugins`, in the order of their names.

@@ -1,0 +1,141 @@
+//! From nothing to a swap under load, with the commands of the README that comes with each project.
+
+use std::process::Command;
+
+use swapgate_tests::{Gateway, Load, Response, Upstream, artifacts, eventually, wait_until};
+
+use crate::project::{Lang, Project, files, read, run};
+
+/// How a project's source is changed for the second version.
+struct Edits {
+    /// The file, what stands there, and what comes in its place.
+    greeting: (&'static str, &'static str, &'static str),
+    version: (&'static str, &'static str, &'static str),
+}
+
+#[test]
+fn a_rust_project_builds_loads_and_swaps() {
+    check(
+        &Project::make("made-in-rust", Lang::Rust),
+        &Edits {
+            greeting: (
+                "src/lib.rs",
+                "\"x-greeting\", &self.greeting",
+                "\"x-greeting\", format!(\"{} again\", self.greeting)",
+            ),
+            version: ("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\""),
+        },
+    );
+}
+
+#[test]
+fn a_c_project_builds_loads_and_swaps() {
+    check(
+        &Project::make("made-in-c", Lang::C),
+        &Edits {
+            greeting: (
+                "plugin.c",
+                "text(instance->greeting)",
+                "text(\"hello again\")",
+            ),
+            version: (
+                "plugin.c",
+                "#define VERSION \"0.1.0\"",
+                "#define VERSION \"0.2.0\"",
+            ),
+        },
+    );
+}
+
+#[track_caller]
+fn check(project: &Project, edits: &Edits) {
+    names_no_place_in_this_repository(project);
+    project.test();
+    project.build();
+    passes_the_check(project);
+
+    let upstream = Upstream::fixed("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nup\n");
+    let gateway = gateway(project, &upstream);
+    // It serves already, but not without the plugin that its configuration names.
+    assert_eq!(gateway.get("/").status, 503);
+    project.install(gateway.plugins().path());
+    eventually!(gateway.get("/").status == 200);
+    assert_eq!(greeting(&gateway.get("/")), "hello");
+    let denied = gateway.get("/private/a");
+    assert_eq!((denied.status, greeting(&denied).as_str()), (403, "hello"));
+    assert_eq!(active_version(&gateway, project), "0.1.0");
+
+    for (file, from, to) in [edits.greeting, edits.version] {
+        project.edit(file, from, to);
+    }
+    let request = "GET /load HTTP/1.1\r\nHost: test\r\n\r\n";
+    let load = Load::start(gateway.address(), 3, request, |answer| {
+        match (answer.status, greeting(answer).as_str()) {
+            (200, "hello" | "hello again") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    load.wait_for_more(20);
+    project.build();
+    project.install(gateway.plugins().path());
+    wait_until("the second version", || {
+        greeting(&gateway.get("/")) == "hello again"
+    });
+    load.wait_for_more(20);
+    load.stop_without_failure();
+    assert_eq!(active_version(&gateway, project), "0.2.0");
+}
+
+/// Paths into the repository would build here and nowhere else.
+#[track_caller]
+fn names_no_place_in_this_repository(project: &Project) {
+    let here = artifacts::root().display().to_string();
+    for file in files(&project.top()) {
+        let text = project.read(&file);
+        for place in [here.as_str(), "../../", "workspace = true"] {
+            assert!(!text.contains(place), "{file} names {place}");
+        }
+    }
+}
+
+#[track_caller]
+fn passes_the_check(project: &Project) {
+    let mut check = Command::new(artifacts::gateway());
+    check.args(["plugin", "check"]).arg(project.product());
+    let said = run("plugin check", &mut check);
+    for expected in [
+        ": fit\n".to_owned(),
+        format!("plugin    {} 0.1.0", project.name),
+        "hooks     access, header_filter, priority 100".to_owned(),
+        "schema    shipped".to_owned(),
+    ] {
+        assert!(said.contains(&expected), "no `{expected}` in\n{said}");
+    }
+}
+
+/// A gateway with the configuration that comes with the project.
+fn gateway(project: &Project, upstream: &Upstream) -> Gateway {
+    let text = read(&project.top().join("try/swapgate.yaml"))
+        .replace("127.0.0.1:8000", "127.0.0.1:0")
+        .replace("127.0.0.1:8001", "127.0.0.1:0")
+        .replace("127.0.0.1:9001", &upstream.address().to_string());
+    Gateway::with_whole(&text).start()
+}
+
+fn greeting(answer: &Response) -> String {
+    answer.header("x-greeting").unwrap_or_default()
+}
+
+/// The version of the image that serves.
+#[track_caller]
+fn active_version(gateway: &Gateway, project: &Project) -> String {
+    let view = gateway.plugins_view();
+    let images = view["images"].as_array().expect("a list of images");
+    let mut active = images
+        .iter()
+        .filter(|image| image["id"] == project.name && image["state"] == "active");
+    let version = active.next().and_then(|image| image["version"].as_str());
+    version
+        .unwrap_or_else(|| panic!("no active image in {view}"))
+        .to_owned()
+}
