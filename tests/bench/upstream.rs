@@ -1,15 +1,16 @@
 //! The upstream of the demo, the soaks and the load comparison.
 //!
-//! It answers every request with the same small text, or, with `--echo`, with what it saw of the request as JSON.
+//! It answers every request with the same small text, `/bytes/N` with as many bytes, and `/echo` (with `--echo` every
+//! path) with what it saw of the request as JSON. Bodies of requests are read to their end before the answer.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1::Builder;
@@ -20,6 +21,10 @@ use swapgate_bench::{Arguments, Outcome, announce, bind, end_with_parent, run_wo
 use tokio::net::TcpStream;
 
 const TEXT: &[u8] = b"{\"id\": 42, \"name\": \"alice\", \"groups\": [\"gold\", \"beta\"], \"since\": \"2024-02-29\"}\n";
+
+/// The largest answer `/bytes/N` gives.
+const BIGGEST: usize = 64 << 20;
+static ZEROS: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'0'; BIGGEST]));
 
 fn main() -> Outcome<()> {
     let mut arguments = Arguments::of_process();
@@ -40,24 +45,35 @@ fn main() -> Outcome<()> {
 }
 
 async fn serve(stream: TcpStream, echo: bool) {
-    let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, echo)));
+    let service = service_fn(async |request| answer(request, echo).await);
     // A client that goes away is the end of its connection and nothing else.
     let _ = Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-fn answer(request: &Request<Incoming>, echo: bool) -> Response<Full<Bytes>> {
-    let body = if echo {
-        seen(request)
-    } else {
-        Bytes::from_static(TEXT)
-    };
+async fn answer(request: Request<Incoming>, echo: bool) -> hyper::Result<Response<Full<Bytes>>> {
+    let body = what_to_say(&request, echo);
+    let mut sent = request.into_body();
+    while let Some(frame) = sent.frame().await {
+        frame?;
+    }
     let mut answer = Response::new(Full::new(body));
     answer
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
+    Ok(answer)
+}
+
+fn what_to_say(request: &Request<Incoming>, echo: bool) -> Bytes {
+    let path = request.uri().path();
+    if echo || path == "/echo" {
+        return seen(request);
+    }
+    match path.strip_prefix("/bytes/").map(str::parse) {
+        Some(Ok(bytes)) => ZEROS.slice(..BIGGEST.min(bytes)),
+        _ => Bytes::from_static(TEXT),
+    }
 }
 
 /// What arrived, in words a person can read; repeated headers become one line.

@@ -1,0 +1,105 @@
+//! The load generator: an honest account of what came back, and of how long it took.
+//!
+//! Without `--rate` it is a closed loop: every connection asks again as soon as it has its answer. With `--rate R` it is
+//! an open one: `R` requests a second are due at fixed times whatever the target does, and a latency is counted from the
+//! time a request was *due*, so that a target that stalls cannot hide its stall by not being asked ("coordinated
+//! omission"; Gil Tene, who also wrote wrk2, which measures like this).
+//!
+//! `--seconds` measures for that long after `--warmup`; `--until-eof` goes on until standard input ends. With
+//! `--windows` each line on standard input names the window of what follows, and every window has an account of its
+//! own. The report is one JSON object on standard output. `--header 'name: value'` goes with every request and may stand
+//! several times; `{}` in `--path` becomes each number below `--routes`; `--body-bytes N` sends a body; `--no-keepalive`
+//! takes a new connection for every request. With `--cpu-of PID` the report holds what that process spent during the
+//! measurement; with `--check-stamp` every answer must come from exactly one version of the plugin `stamp`.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod connection;
+mod ledger;
+mod pace;
+mod plan;
+
+use std::io::BufRead;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use swapgate_bench::account::cpu_time;
+use swapgate_bench::{Arguments, Outcome};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use ledger::Ledger;
+use pace::Pace;
+use plan::{End, Plan};
+
+fn main() -> Outcome<()> {
+    let mut arguments = Arguments::of_process();
+    let plan = Plan::read(&mut arguments)?;
+    arguments.finish()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let report = tokio::task::LocalSet::new().block_on(&runtime, run(plan))?;
+    println!("{report}");
+    Ok(())
+}
+
+async fn run(plan: Plan) -> Outcome<Value> {
+    let plan = Rc::new(plan);
+    let ledger = Rc::new(Ledger::default());
+    let tasks = connect(&plan, &ledger);
+    sleep(plan.warmup).await;
+    let spent = |pid: Option<u32>| pid.map(cpu_time).transpose();
+    let (started, spent_before) = (Instant::now(), spent(plan.cpu_of)?);
+    ledger.measure(true);
+    match plan.end {
+        End::After(time) => sleep(time).await,
+        End::WithInput => follow_input(&ledger, plan.windows).await,
+    }
+    ledger.measure(false);
+    let (elapsed, spent_after) = (started.elapsed(), spent(plan.cpu_of)?);
+    ledger.stop();
+    for task in tasks {
+        task.await?;
+    }
+    let cpu = spent_after
+        .zip(spent_before)
+        .map(|(after, before)| after.saturating_sub(before));
+    Ok(report(&ledger, elapsed, cpu))
+}
+
+fn connect(plan: &Rc<Plan>, ledger: &Rc<Ledger>) -> Vec<JoinHandle<()>> {
+    let pace = Rc::new(Pace::new(plan.rate));
+    (0..plan.connections)
+        .map(|_| {
+            let (plan, ledger, pace) = (Rc::clone(plan), Rc::clone(ledger), Rc::clone(&pace));
+            tokio::task::spawn_local(connection::keep_asking(plan, ledger, pace))
+        })
+        .collect()
+}
+
+/// Reads lines until the input ends; an error means the same as the end: nobody holds the other side any more.
+async fn follow_input(ledger: &Ledger, windows: bool) {
+    let (sender, mut lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    while let Some(line) = lines.recv().await {
+        if windows {
+            ledger.open_window(line.trim());
+        }
+    }
+}
+
+fn report(ledger: &Ledger, elapsed: Duration, cpu: Option<Duration>) -> Value {
+    let mut report = ledger.report();
+    report["seconds"] = json!(elapsed.as_secs_f64());
+    report["cpu_seconds"] = json!(cpu.map(|cpu| cpu.as_secs_f64()));
+    report
+}
