@@ -38,6 +38,11 @@ impl Load {
         self.0.must_run()
     }
 
+    /// From now on answers belong to the window `name`.
+    pub(crate) fn window(&mut self, name: &str) -> Outcome<()> {
+        self.0.say(name)
+    }
+
     /// Ends the load and reads the report.
     pub(crate) fn finish(self, limit: Duration) -> Outcome<Report> {
         Report::read(&self.0.finish(limit)?)
@@ -64,6 +69,11 @@ impl Report {
     /// A measure of the report.
     pub(crate) fn measure(&self, key: &str) -> f64 {
         self.0[key].as_f64().unwrap_or(0.0)
+    }
+
+    /// What came back in one window.
+    pub(crate) fn window(&self, name: &str) -> Self {
+        Self(self.0["windows"][name].clone())
     }
 
     /// The first failures in words.

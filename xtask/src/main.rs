@@ -3,10 +3,10 @@
 //! - [`run`]: the gateway with a demo upstream, to try with curl
 //! - [`mod@test`]: everything CI runs; [`tools`], [`header`] and [`licences`] are its smaller steps
 //! - [`soak`]: swaps and reloads under load, for as long as one likes
-//! - [`mod@bench`]: CPU per request against a bare hyper proxy
+//! - [`mod@bench`]: the comparison with a bare hyper proxy and with the gateways people use now
 //! - [`sanitize`]: AddressSanitizer and Miri over the plugin SDK
 //!
-//! Below them: [`cargo`] builds, [`process`] starts and ends programs, [`http`] asks the admin listener,
+//! Below them: [`cargo`] builds, [`process`] starts and ends programs, [`http`] asks listeners,
 //! [`account`] reads what a process uses, [`folder`] lays out working folders,
 //! [`signals`] notes Ctrl-C, [`load`] and [`swap`] are parts of the soaks and the comparison.
 #![forbid(unsafe_code)]
@@ -43,8 +43,10 @@ cargo xtask COMMAND
   test  [--quick]                           everything CI runs; --quick leaves out format, lints and documentation
   soak  [--swaps N] [--reloads N] [--digests N] [--connections N]
                                             swap a plugin and reload the configuration under load; fails on any failed request
-  bench [--rounds N] [--seconds S] [--connections N] [--floor-only]
-                                            CPU per request, ours against a bare hyper proxy
+  bench [--install] [--quick] [--only LIST] [--scenario LIST]
+        [--rounds N] [--seconds S] [--connections N] [--changes N]
+                                            the same work given to this gateway, a bare hyper proxy, nginx, HAProxy, Envoy and a
+                                            gateway in Go, each on one core; --install brings those; lists have commas
   asan                                      the tests of the plugin SDK under AddressSanitizer (nightly)
   miri                                      the tests of the plugin SDK under Miri (nightly with its component)
 ";

@@ -1,6 +1,6 @@
 //! Programs in processes of their own: started, waited for until they are ready, and never left behind.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -126,6 +126,13 @@ impl Program {
                 .context(format_args!("the output of {} cannot be read", self.name))?;
         }
         Ok(text)
+    }
+
+    /// Writes a line to the program's standard input.
+    pub(crate) fn say(&mut self, line: &str) -> Outcome<()> {
+        let input = self.child.stdin.as_mut();
+        let input = input.ok_or_else(|| Failure::new(format!("{} does not listen", self.name)))?;
+        writeln!(input, "{line}").context(format_args!("{} does not listen", self.name))
     }
 
     /// Closes the program's standard input, which ends it, and collects what it has written.

@@ -217,7 +217,7 @@ fn print_report(report: &Report) {
 }
 
 /// Whether some image with this digest is active. The digest may be shown shortened or with its kind in front.
-fn is_active(plugins: &Value, digest: &str) -> bool {
+pub(crate) fn is_active(plugins: &Value, digest: &str) -> bool {
     match plugins {
         Value::Array(items) => items.iter().any(|item| is_active(item, digest)),
         Value::Object(fields) => {
@@ -233,7 +233,7 @@ fn is_active(plugins: &Value, digest: &str) -> bool {
 
 /// Whether the gateway has come to a verdict since `before`, and the right one: a new generation, or the same one with
 /// another account of the last change.
-fn is_judged(before: &Value, after: &Value, invalid: bool) -> bool {
+pub(crate) fn is_judged(before: &Value, after: &Value, invalid: bool) -> bool {
     let newer = after["generation"].as_u64() > before["generation"].as_u64();
     let spoken = after["last_change"] != before["last_change"];
     if invalid { spoken && !newer } else { newer }

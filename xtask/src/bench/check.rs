@@ -1,0 +1,128 @@
+//! Asks every contestant whether it does its work, before it is measured.
+
+use serde_json::Value;
+
+use crate::failure::{Context, Failure, Outcome};
+use crate::http::{self, Answer};
+
+use super::bed::{Bed, Running};
+use super::contestants::{Contestant, Setting, Work};
+
+const KEY: (&str, &str) = ("x-api-key", "key-of-alice");
+/// What the upstream is told about the client.
+const FORWARDING: [&str; 6] = [
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+];
+
+/// Starts it with a small limit, asks, and ends it.
+pub(crate) fn check(bed: &Bed<'_>, contestant: &'static Contestant) -> Outcome<()> {
+    let setting = Setting::checked();
+    let running = bed.start(contestant, setting)?;
+    let asked = Asked {
+        running: &running,
+        limit: setting.limit,
+    };
+    asked.all().map_err(|failure| {
+        Failure::new(format!(
+            "{} does not do its work, so it is not measured: {failure}",
+            contestant.name
+        ))
+    })
+}
+
+struct Asked<'a> {
+    running: &'a Running,
+    limit: u64,
+}
+
+impl Asked<'_> {
+    fn all(&self) -> Outcome<()> {
+        let work = self.running.contestant.work;
+        if work >= Work::TwoJobs {
+            self.refuses()?;
+        }
+        let seen = self.passes()?;
+        if work != Work::Bare {
+            for name in FORWARDING {
+                must(seen["headers"][name].is_string(), || {
+                    format!("the upstream is not told {name}")
+                })?;
+            }
+        }
+        if work >= Work::TwoJobs {
+            edits(&seen["headers"])?;
+        }
+        if work == Work::Jobs {
+            self.limits()?;
+        }
+        Ok(())
+    }
+
+    fn ask(&self, headers: &[(&str, &str)]) -> Outcome<Answer> {
+        http::get(&self.running.address, "/echo", headers).context("it does not answer")
+    }
+
+    fn refuses(&self) -> Outcome<()> {
+        for headers in [&[][..], &[("x-api-key", "key-of-nobody")]] {
+            let status = self.ask(headers)?.status;
+            must(status == 401, || {
+                format!("a request without a known key is answered with {status}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A good request; what the upstream saw of it.
+    fn passes(&self) -> Outcome<Value> {
+        let answer = self.ask(&[KEY, ("x-debug", "1")])?;
+        must(answer.status == 200, || {
+            format!("a good request is answered with {}", answer.status)
+        })?;
+        if self.running.contestant.work >= Work::TwoJobs {
+            let served = answer.headers.get("x-served-by").map(String::as_str);
+            must(served == Some("gateway"), || {
+                String::from("the answer has no x-served-by")
+            })?;
+        }
+        serde_json::from_str(&answer.body).context("what the upstream saw cannot be read")
+    }
+
+    /// One has passed already; refused ones do not count.
+    fn limits(&self) -> Outcome<()> {
+        for number in 2..=self.limit {
+            let status = self.ask(&[KEY])?.status;
+            must(status == 200, || {
+                format!("request {number} within the limit is answered with {status}")
+            })?;
+        }
+        let status = self.ask(&[KEY])?.status;
+        must(status == 429, || {
+            format!("a request beyond the limit is answered with {status}")
+        })
+    }
+}
+
+fn edits(seen: &Value) -> Outcome<()> {
+    for (name, value) in [("x-consumer", "alice"), ("x-seen-by", "gateway")] {
+        must(seen[name] == value, || {
+            format!("the upstream sees {} as {name}", seen[name])
+        })?;
+    }
+    for name in ["x-debug", "x-api-key"] {
+        must(seen[name].is_null(), || format!("the upstream sees {name}"))?;
+    }
+    Ok(())
+}
+
+fn must(good: bool, else_: impl FnOnce() -> String) -> Outcome<()> {
+    if good {
+        Ok(())
+    } else {
+        Err(Failure::new(else_()))
+    }
+}

@@ -1,0 +1,159 @@
+//! What is printed at the end and written for the documentation.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::failure::{Context, Outcome};
+
+use super::figures::Table;
+use super::machine::Facts;
+use super::verdict::{numbers, verdicts};
+
+/// Everything a run came to.
+#[derive(Debug)]
+pub(crate) struct Report {
+    facts: Facts,
+    tables: Vec<Table>,
+}
+
+impl Report {
+    pub(crate) fn new(facts: Facts) -> Self {
+        Self {
+            facts,
+            tables: vec![],
+        }
+    }
+
+    pub(crate) fn add(&mut self, table: Table) {
+        self.tables.push(table);
+    }
+
+    /// The data of a scenario; null where it was not measured.
+    pub(crate) fn data(&self, scenario: &str) -> &Value {
+        let table = self.tables.iter().find(|table| table.scenario == scenario);
+        table.map_or(&Value::Null, |table| &table.data)
+    }
+
+    /// One figure of one contestant, a number a round.
+    pub(crate) fn rounds(&self, scenario: &str, name: &str, figure: &str) -> Option<Vec<f64>> {
+        numbers(&self.data(scenario)[name][figure])
+    }
+
+    /// Machine, versions, date.
+    pub(crate) fn head(&self) -> String {
+        let lines = self
+            .facts
+            .iter()
+            .map(|(name, value)| format!("- {name}: {value}\n"));
+        lines.collect()
+    }
+
+    /// The verdicts.
+    pub(crate) fn end(&self) -> String {
+        let memory = self
+            .tables
+            .iter()
+            .filter(|table| table.scenario == super::figures::MEMORY);
+        let memory: String = memory
+            .map(|table| format!("\n## memory\n\n{}", table.markdown()))
+            .collect();
+        let lines: String = verdicts(self)
+            .iter()
+            .map(|line| format!("- {line}\n"))
+            .collect();
+        format!("{memory}\n## targets\n\n{lines}")
+    }
+
+    /// Writes `bench.md` and `bench.json` into `folder`.
+    pub(crate) fn write(&self, folder: &Path) -> Outcome<()> {
+        let scenarios: String = self
+            .tables
+            .iter()
+            .filter(|table| table.scenario != super::figures::MEMORY)
+            .map(|table| format!("\n## {}\n\n{}", table.scenario, table.markdown()))
+            .collect();
+        let text = format!("{}{scenarios}{}", self.head(), self.end());
+        let facts: Value = self
+            .facts
+            .iter()
+            .cloned()
+            .map(|(name, value)| (name, Value::from(value)))
+            .collect();
+        let tables: Value = self
+            .tables
+            .iter()
+            .map(|table| (table.scenario.to_owned(), table.data.clone()))
+            .collect();
+        let data = json!({"facts": facts, "scenarios": tables, "targets": verdicts(self)});
+        for (name, content) in [("bench.md", text), ("bench.json", format!("{data:#}\n"))] {
+            let path = folder.join(name);
+            fs::write(&path, content)
+                .context(format_args!("{} cannot be written", path.display()))?;
+            println!("written: {}", path.display());
+        }
+        Ok(())
+    }
+}
+
+impl Table {
+    /// As Markdown, its columns aligned so that it can be read as it is.
+    pub(crate) fn markdown(&self) -> String {
+        let width = |column: usize| {
+            let cells = self.lines.iter().filter_map(|line| line.get(column));
+            let cells = cells.map(|cell| cell.chars().count());
+            cells
+                .chain([self.head[column].chars().count()])
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
+        let row = |cells: Vec<&str>| {
+            let cells = cells.iter().zip(&widths).enumerate();
+            let cells: String = cells
+                .map(|(at, (cell, width))| match at {
+                    0 => format!("| {cell:<width$} "),
+                    _ => format!("| {cell:>width$} "),
+                })
+                .collect();
+            format!("{cells}|\n")
+        };
+        let rule = widths.iter().enumerate().map(|(at, width)| {
+            let dashes = "-".repeat(width + 1);
+            format!("|{dashes}{}", if at == 0 { "-" } else { ":" })
+        });
+        let rule: String = rule.collect();
+        let lines: String = self
+            .lines
+            .iter()
+            .map(|line| row(line.iter().map(String::as_str).collect()))
+            .collect();
+        let notes: String = self
+            .notes
+            .iter()
+            .map(|note| format!("\n{note}\n"))
+            .collect();
+        format!("{}{rule}|\n{lines}{notes}", row(self.head.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::Table;
+
+    #[test]
+    fn tables_are_markdown() {
+        let table = Table {
+            scenario: "x",
+            head: vec!["contestant", "CPU µs"],
+            lines: vec![vec![String::from("floor"), String::from("10.25")]],
+            notes: vec![String::from("A note.")],
+            data: Value::Null,
+        };
+        let expected = "| contestant | CPU µs |\n|------------|-------:|\n| floor      |  10.25 |\n\nA note.\n";
+        assert_eq!(table.markdown(), expected);
+    }
+}

@@ -1,0 +1,94 @@
+//! What is asked of the contestants.
+
+/// Ten mebibytes, as the bodies of two scenarios are.
+const MEBIBYTES: f64 = 10.0;
+/// How many routes are many.
+pub(crate) const MANY: usize = 5000;
+/// The scenario whose rate follows from the others.
+pub(crate) const LATENCY: &str = "latency";
+/// The scenario with a second start of each contestant.
+pub(crate) const ROUTES: &str = "routes";
+/// The scenario of this gateway alone.
+pub(crate) const CHANGES: &str = "changes";
+/// The scenario that most targets are about.
+pub(crate) const KEEPALIVE: &str = "keepalive";
+/// Large answers.
+pub(crate) const DOWNLOAD: &str = "download";
+
+/// One way to ask.
+#[derive(Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) says: &'static str,
+    /// Words for the load generator.
+    pub(crate) words: &'static [&'static str],
+    pub(crate) connections: u32,
+    pub(crate) columns: Columns,
+}
+
+/// What a table shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Columns {
+    /// CPU a request.
+    Cost,
+    /// CPU a mebibyte; so many are in one request.
+    Bodies(f64),
+    /// Quantiles.
+    Latency,
+}
+
+/// All of them, in order.
+pub(crate) const SCENARIOS: [Scenario; 7] = [
+    Scenario {
+        name: KEEPALIVE,
+        says: "small requests over kept-alive connections, as fast as they are answered",
+        words: &["--path", "/users/42"],
+        connections: 32,
+        columns: Columns::Cost,
+    },
+    Scenario {
+        name: "close",
+        says: "small requests, each over a new connection of the client",
+        words: &["--path", "/users/42", "--no-keepalive"],
+        connections: 32,
+        columns: Columns::Cost,
+    },
+    Scenario {
+        name: DOWNLOAD,
+        says: "answers of 10 MiB",
+        words: &["--path", "/bytes/10485760"],
+        connections: 4,
+        columns: Columns::Bodies(MEBIBYTES),
+    },
+    Scenario {
+        name: "upload",
+        says: "requests of 10 MiB",
+        words: &["--path", "/users/42", "--body-bytes", "10485760"],
+        connections: 4,
+        columns: Columns::Bodies(MEBIBYTES),
+    },
+    Scenario {
+        name: ROUTES,
+        says: "small requests, spread over 5,000 routes; each contestant with one route and with all of them",
+        words: &["--path", "/r{}/users/42", "--routes", "5000"],
+        connections: 32,
+        columns: Columns::Cost,
+    },
+    Scenario {
+        name: LATENCY,
+        says: "small requests at a fixed rate, counted from the time each was due",
+        words: &["--path", "/users/42"],
+        connections: 64,
+        columns: Columns::Latency,
+    },
+    Scenario {
+        name: CHANGES,
+        says: "swaps and reloads of this gateway at 30 % of its saturation",
+        words: &["--path", "/echo", "--check-stamp"],
+        connections: 64,
+        columns: Columns::Latency,
+    },
+];
+
+/// Every request carries a key, whoever looks at it, so that all have the same bytes to pass on.
+pub(crate) const KEY: [&str; 2] = ["--header", "x-api-key: key-of-alice"];
