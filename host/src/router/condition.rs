@@ -3,23 +3,24 @@
 //! Each condition holds or does not; all of a route's must. Values are bytes, not text: a header or a decoded query may
 //! hold anything, and what is not UTF-8 simply fits no pattern that asks for characters.
 
+mod missed;
+mod read;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::{COOKIE, HeaderName};
+use http::header::HeaderName;
 use ipnet::IpNet;
 use regex_automata::meta;
 use regex_automata::util::syntax;
-use smallvec::SmallVec;
+
+use read::{Buffer, cookies, decoded, pairs};
 
 use super::pattern::PatternError;
 use super::regex::{self, SIZE_LIMIT};
 use super::table::Request;
-
-/// A decoded name or value; most are short.
-type Buffer = SmallVec<[u8; 64]>;
 
 /// The further conditions of a route. Default: none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,169 +205,5 @@ impl PartialEq for Kind {
 
 impl Eq for Kind {}
 
-/// Names and values of a query, as they are written.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-}
-
-/// Names and values of all cookies (RFC 6265, 5.4: `name=value` with `; ` between them); quotes are part of a value.
-pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let values = headers.get_all(COOKIE).into_iter();
-    let pairs = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
-    pairs.filter_map(|pair| {
-        let equals = pair.iter().position(|&byte| byte == b'=')?;
-        let (name, value) = pair.split_at_checked(equals)?;
-        Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
-    })
-}
-
-/// A part of a query without its escapes. What needs no decoding is not copied.
-pub(super) fn decoded<'b>(text: &'b str, buffer: &'b mut Buffer) -> &'b [u8] {
-    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text.as_bytes();
-    }
-    let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let escape = (byte == b'%')
-            .then(|| Some(digit(after.first())? << 4 | digit(after.get(1))?))
-            .flatten();
-        rest = after;
-        match escape.and_then(|code| u8::try_from(code).ok()) {
-            Some(code) => {
-                buffer.push(code);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None if byte == b'+' => buffer.push(b' '),
-            None => buffer.push(byte),
-        }
-    }
-    buffer
-}
-
 #[cfg(test)]
-mod tests {
-    use http::{HeaderValue, Method};
-
-    use super::*;
-
-    #[track_caller]
-    fn check(kind: &str, name: &str, values: &[&str], from: &[&[u8]], expected: bool) {
-        let values: Vec<ValuePattern> = values
-            .iter()
-            .map(|value| ValuePattern::parse(value).unwrap())
-            .collect();
-        let mut conditions = Conditions::default();
-        let mut headers = HeaderMap::new();
-        let mut query = "";
-        let header = |bytes: &&[u8]| HeaderValue::from_bytes(bytes).unwrap();
-        match kind {
-            "header" => {
-                conditions.headers = vec![FieldCondition::header(name, values).unwrap()];
-                for value in from {
-                    headers.append("x-v", header(value));
-                }
-            }
-            "cookie" => {
-                conditions.cookies = vec![FieldCondition::new(name, values)];
-                for value in from {
-                    headers.append(COOKIE, header(value));
-                }
-            }
-            _ => {
-                conditions.query = vec![FieldCondition::new(name, values)];
-                query = std::str::from_utf8(from[0]).unwrap();
-            }
-        }
-        let request = Request {
-            host: "h",
-            path: "/",
-            method: &Method::GET,
-            headers: &headers,
-            query,
-            client: IpAddr::from([127, 0, 0, 1]),
-        };
-        assert_eq!(conditions.hold(&request), expected, "{name} {from:?}");
-        assert_eq!(conditions.count(), 1);
-    }
-
-    #[test]
-    fn headers() {
-        check("header", "X-V", &["a", "b"], &[b"c", b"b"], true);
-        check("header", "x-v", &["a"], &[b"A"], false);
-        check("header", "x-v", &[], &[b""], true);
-        check("header", "x-v", &[], &[], false);
-        check("header", "x-other", &[], &[b"a"], false);
-        check("header", "x-v", &["~^v[0-9]+$"], &[b"v12"], true);
-        check("header", "x-v", &["~v[0-9]"], &[b"a v1 b"], true);
-        check("header", "x-v", &["~^.$"], &[b"\xff"], false);
-        check("header", "x-v", &["~(?-u)^.$"], &[b"\xff"], true);
-        check("header", "x-v", &["~b"], &[b"\xffb\xfe"], true);
-        let error = FieldCondition::header("x v", Vec::new()).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("'x v' is not a name of a header")
-        );
-    }
-
-    #[test]
-    fn queries() {
-        check("query", "a", &["1"], &[b"b=2&a=0&a=1"], true);
-        check("query", "a b", &["ä c"], &[b"a+b=%c3%A4%20c"], true);
-        check("query", "a", &["%zz%4"], &[b"a=%zz%4"], true);
-        check("query", "a", &["%1"], &[b"a=%251"], true);
-        check("query", "a", &["%+2"], &[b"a=%%2b2"], true);
-        check("query", "a", &[], &[b"&&a"], true);
-        check("query", "a", &[""], &[b"a"], true);
-        check("query", "a", &["b=c"], &[b"a=b=c"], true);
-        check("query", "", &[], &[b"&&"], false);
-        check("query", "a", &["~^.$"], &[b"a=%ff"], false);
-        check("query", "A", &[], &[b"a=1"], false);
-    }
-
-    #[test]
-    fn cookies_of_all_fields() {
-        check("cookie", "b", &["2"], &[b"a=1; b=2"], true);
-        check("cookie", "b", &["2"], &[b"a=1", b"b=0;b=2 ; c"], true);
-        check("cookie", "b", &["\"2\""], &[b"b=\"2\""], true);
-        check("cookie", "B", &[], &[b"b=2"], false);
-        check("cookie", "b", &[], &[b"b"], false);
-        check("cookie", "b", &["x=y"], &[b"b=x=y"], true);
-        check("cookie", "b", &["~^\\w$"], &[b"b=\xff"], false);
-    }
-
-    #[test]
-    fn addresses() {
-        let conditions = Conditions {
-            addresses: vec![
-                "10.0.0.0/8".parse().unwrap(),
-                "2001:db8::/32".parse().unwrap(),
-            ],
-            ..Conditions::default()
-        };
-        for (client, expected) in [
-            ("10.1.2.3", true),
-            ("11.1.2.3", false),
-            ("::ffff:10.1.2.3", true),
-            ("2001:db8::1", true),
-            ("2001:db9::1", false),
-        ] {
-            assert_eq!(
-                conditions.admit(client.parse().unwrap()),
-                expected,
-                "{client}"
-            );
-        }
-    }
-
-    #[test]
-    fn values_say_what_is_wrong() {
-        let text = |value: &str| ValuePattern::parse(value).map(|value| value.to_string());
-        assert_eq!(text("~^a$").as_deref(), Ok("~^a$"));
-        assert_eq!(text("a~").as_deref(), Ok("a~"));
-        assert!(text("~a[").unwrap_err().to_string().contains("character 2"));
-        assert_eq!(text("~"), Err(PatternError::EmptyRegex));
-    }
-}
+mod tests;

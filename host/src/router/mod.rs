@@ -21,6 +21,7 @@
 //! looks for the lowest rank that fits.
 
 pub mod condition;
+pub mod explain;
 mod level;
 mod order;
 mod params;

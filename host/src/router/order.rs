@@ -1,6 +1,6 @@
 //! The total order of choice, and the candidates it ranks.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use http::Method;
@@ -125,31 +125,94 @@ fn named(pattern: &Plain) -> Box<[(usize, Box<str>)]> {
     parameters.collect()
 }
 
-/// The order of choice within one host level; the winner comes first. The last two keys only tell apart several paths
-/// of one route, or routes that share a name, which a checked configuration does not have.
-pub(super) fn compare(
-    (left_index, left, left_path): (usize, &RouteRule, &PathPattern),
-    (right_index, right, right_path): (usize, &RouteRule, &PathPattern),
-) -> Ordering {
-    let conditions =
-        |rule: &RouteRule| Reverse(usize::from(!rule.methods.is_empty()) + rule.conditions.count());
-    Reverse(left.priority)
-        .cmp(&Reverse(right.priority))
-        .then_with(|| kind(&left_path.kind).cmp(&kind(&right_path.kind)))
-        .then_with(|| match (&left_path.kind, &right_path.kind) {
-            (PathKind::Plain(left), PathKind::Plain(right)) => specificity(right)
-                .cmp(specificity(left))
-                .then_with(|| right.slash.cmp(&left.slash)),
-            (PathKind::Regex(one), PathKind::Regex(two)) => {
-                let key = |rule: &RouteRule, text: &str| (rule.regex_priority, text.len());
-                key(right, two.text()).cmp(&key(left, one.text()))
-            }
-            _ => Ordering::Equal,
-        })
-        .then_with(|| conditions(left).cmp(&conditions(right)))
-        .then_with(|| left.name.cmp(&right.name))
-        .then_with(|| left_index.cmp(&right_index))
-        .then_with(|| left_path.to_string().cmp(&right_path.to_string()))
+/// A path of a route: the route's index, the route, the path.
+pub(super) type Entry<'a> = (usize, &'a RouteRule, &'a PathPattern);
+
+/// A row of the order of choice; what decides between two candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    /// The level of the host, which is no part of the order within it.
+    Host,
+    /// `priority`
+    Priority,
+    /// Exact paths, regular expressions, prefixes.
+    Kind,
+    /// `regex_priority`
+    RegexPriority,
+    /// The longer regular expression.
+    RegexLength,
+    /// More literal segments from the left.
+    Literals,
+    /// A final slash.
+    Slash,
+    /// The number of further conditions.
+    Conditions,
+    /// The name of the route.
+    Name,
+    /// Another path of the same route.
+    Path,
+}
+
+/// The order of choice within one host level; the winner comes first.
+pub(super) fn compare(left: Entry<'_>, right: Entry<'_>) -> Ordering {
+    decide(left, right).0
+}
+
+/// The same, and the row that decides. The last row only tells apart several paths of one route, or routes that share a
+/// name, which a checked configuration does not have.
+pub(super) fn decide(left: Entry<'_>, right: Entry<'_>) -> (Ordering, Row) {
+    let (left_index, left, left_path) = left;
+    let (right_index, right, right_path) = right;
+    let regexes = match (&left_path.kind, &right_path.kind) {
+        (PathKind::Regex(one), PathKind::Regex(two)) => Some((one, two)),
+        _ => None,
+    };
+    let plains = match (&left_path.kind, &right_path.kind) {
+        (PathKind::Plain(one), PathKind::Plain(two)) => Some((one, two)),
+        _ => None,
+    };
+    let rows: [(Row, &dyn Fn() -> Ordering); 9] = [
+        (Row::Priority, &|| right.priority.cmp(&left.priority)),
+        (Row::Kind, &|| {
+            kind(&left_path.kind).cmp(&kind(&right_path.kind))
+        }),
+        (Row::RegexPriority, &|| {
+            regexes.map_or(Ordering::Equal, |_| {
+                right.regex_priority.cmp(&left.regex_priority)
+            })
+        }),
+        (Row::RegexLength, &|| {
+            regexes.map_or(Ordering::Equal, |(one, two)| {
+                two.text().len().cmp(&one.text().len())
+            })
+        }),
+        (Row::Literals, &|| {
+            plains.map_or(Ordering::Equal, |(one, two)| {
+                specificity(two).cmp(specificity(one))
+            })
+        }),
+        (Row::Slash, &|| {
+            plains.map_or(Ordering::Equal, |(one, two)| two.slash.cmp(&one.slash))
+        }),
+        (Row::Conditions, &|| further(right).cmp(&further(left))),
+        (Row::Name, &|| left.name.cmp(&right.name)),
+        (Row::Path, &|| {
+            let index = left_index.cmp(&right_index);
+            index.then_with(|| left_path.to_string().cmp(&right_path.to_string()))
+        }),
+    ];
+    for (row, compare) in rows {
+        let order = compare();
+        if order.is_ne() {
+            return (order, row);
+        }
+    }
+    (Ordering::Equal, Row::Path)
+}
+
+/// How many further conditions a route has.
+pub(super) fn further(rule: &RouteRule) -> usize {
+    usize::from(!rule.methods.is_empty()) + rule.conditions.count()
 }
 
 /// Exact paths, then regular expressions, then prefixes.

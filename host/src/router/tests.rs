@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::condition::{Conditions, FieldCondition, ValuePattern};
+use super::explain::{Verdict, explain};
 use super::pattern::{HostPattern, PathPattern};
 use super::table::{Lookup, Params, Request, RouteRule, Table};
 
@@ -10,6 +11,7 @@ mod choice;
 mod properties;
 mod random;
 mod reference;
+mod told;
 
 /// `name host,host METHOD,METHOD priority path path ... condition ...`; `-` for no hosts, no methods, priority 0.
 /// Conditions: `h:name=value|value`, `q:name=...`, `c:name=...`, without `=` for "is there"; `ip:network`; `rp:number`
@@ -143,6 +145,27 @@ fn answered(rules: &[RouteRule], table: &Table, asked: &Asked) -> String {
             format!("{text} +{}", &path[found.prefix_len..])
         }
     }
+}
+
+/// The same, by way of the explanation.
+fn explained(rules: &[RouteRule], asked: &Asked) -> String {
+    let explanation = explain(rules, &asked.request());
+    let Some(chosen) = explanation.chosen else {
+        let allow: Vec<&str> = explanation.allow.iter().map(Method::as_str).collect();
+        return match allow.is_empty() {
+            true => "404".to_owned(),
+            false => format!("405 {}", allow.join(",")),
+        };
+    };
+    let chosen = &explanation.candidates[chosen];
+    let Verdict::Won { params, prefix_len } = &chosen.verdict else {
+        panic!("chosen, but {:?}", chosen.verdict);
+    };
+    let params = params
+        .iter()
+        .map(|(name, value)| format!(" {name}={value}"));
+    let (name, params) = (&rules[chosen.route].name, params.collect::<String>());
+    format!("{name}{params} +{}", &asked.path[*prefix_len..])
 }
 
 /// The order in the file plays no part, so each table is asked forwards and backwards.
