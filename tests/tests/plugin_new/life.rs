@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use swapgate_tests::{Gateway, Load, Response, Upstream, artifacts, eventually, wait_until};
+use swapgate_tests::{Gateway, Load, Response, artifacts, eventually, wait_until};
 
 use crate::project::{Lang, Project, files, read, run};
 
@@ -54,8 +54,7 @@ fn check(project: &Project, edits: &Edits) {
     project.build();
     passes_the_check(project);
 
-    let upstream = Upstream::fixed("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nup\n");
-    let gateway = gateway(project, &upstream);
+    let gateway = gateway(project);
     // It serves already, but not without the plugin that its configuration names.
     assert_eq!(gateway.get("/").status, 503);
     project.install(gateway.plugins().path());
@@ -114,11 +113,10 @@ fn passes_the_check(project: &Project) {
 }
 
 /// A gateway with the configuration that comes with the project.
-fn gateway(project: &Project, upstream: &Upstream) -> Gateway {
+fn gateway(project: &Project) -> Gateway {
     let text = read(&project.top().join("try/swapgate.yaml"))
         .replace("127.0.0.1:8000", "127.0.0.1:0")
-        .replace("127.0.0.1:8001", "127.0.0.1:0")
-        .replace("127.0.0.1:9001", &upstream.address().to_string());
+        .replace("127.0.0.1:8001", "127.0.0.1:0");
     Gateway::with_whole(&text).start()
 }
 

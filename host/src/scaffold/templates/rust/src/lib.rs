@@ -72,8 +72,7 @@ impl Access for Greeter {
         let Some(deny) = &self.deny else {
             return Ok(Flow::Continue);
         };
-        // The path is normalised, and what is matched here is exactly what the upstream would get. `/privateer` is not
-        // below `/private`.
+        // The path is normalised, so there is no way round this by `/a/../private`. `/privateer` is not below `/private`.
         let below = request.path().strip_prefix(deny.as_str());
         if !below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             return Ok(Flow::Continue);
