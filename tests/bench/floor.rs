@@ -1,7 +1,8 @@
 //! The floor: the least a proxy made of hyper can cost. The gateway is measured against it.
 //!
 //! One current-thread runtime per worker, its own SO_REUSEPORT listener, its own upstream connections used again and
-//! again. No routing, no limits, no time-outs, no header work beyond what hyper itself does.
+//! again. No routing, no limits, no time-outs, no header work beyond what hyper itself does but one: a client's
+//! `Connection` is its own and stays here.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -17,6 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::CONNECTION;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -124,7 +126,9 @@ async fn serve(stream: TcpStream, pool: &Rc<Pool>) {
         .await;
 }
 
-async fn forward(request: Request<Incoming>, pool: Rc<Pool>) -> Outcome<Answer> {
+async fn forward(mut request: Request<Incoming>, pool: Rc<Pool>) -> Outcome<Answer> {
+    // Passed on, a `close` would end the upstream connection after every request.
+    request.headers_mut().remove(CONNECTION);
     let mut sender = pool.take().await?;
     let answer = sender.send_request(request).await?;
     Ok(answer.map(|body| {
