@@ -1,18 +1,29 @@
 //! What each path answers.
 
+use std::time::Duration;
+
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::Admin;
+use crate::control::explain::Question;
 use crate::control::status::Status;
 
+/// Longest question, and how long it may take to arrive.
+const QUESTION_BYTES: usize = 64 * 1024;
+const QUESTION_TIME: Duration = Duration::from_secs(10);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-pub(super) fn to<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
+/// Answers. A body is read only for a question, and only from those who may ask.
+pub(super) async fn to<B>(admin: &Admin, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     if !is_allowed(admin, request.headers()) {
         let text = "show the admin token as `Authorization: Bearer ...`";
         let mut response = with(StatusCode::UNAUTHORIZED, &json!({ "error": text }));
@@ -21,14 +32,66 @@ pub(super) fn to<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>
             .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let text = "this admin listener is read-only";
-        let mut response = with(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": text }));
-        response
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+    let question = request.uri().path() == "/explain";
+    match (question, request.method()) {
+        (true, &Method::POST) => explain(admin, request.into_body()).await,
+        (true, _) => not_allowed("/explain is asked by POST", "POST"),
+        (false, &Method::GET | &Method::HEAD) => read(admin, &request),
+        (false, _) => not_allowed("this admin listener is read-only", "GET, HEAD"),
     }
+}
+
+fn not_allowed(text: &str, allow: &'static str) -> Response<Full<Bytes>> {
+    let mut response = with(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": text }));
+    let allow = HeaderValue::from_static(allow);
+    response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+/// `POST /explain`
+async fn explain<B>(admin: &Admin, body: B) -> Response<Full<Bytes>>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let wrong = |status, text: String| with(status, &json!({ "error": text }));
+    let collected = Limited::new(body, QUESTION_BYTES).collect();
+    let bytes = match tokio::time::timeout(QUESTION_TIME, collected).await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("a question has at most {QUESTION_BYTES} bytes");
+            return wrong(StatusCode::PAYLOAD_TOO_LARGE, text);
+        }
+        Ok(Err(error)) => {
+            let text = format!("the question did not arrive: {error}");
+            return wrong(StatusCode::BAD_REQUEST, text);
+        }
+        Err(_) => {
+            let text = format!("the question did not arrive within {QUESTION_TIME:?}");
+            return wrong(StatusCode::REQUEST_TIMEOUT, text);
+        }
+    };
+    let question: Question = match serde_json::from_slice(&bytes) {
+        Ok(question) => question,
+        Err(error) => {
+            let text = format!(
+                "the question is not understood: {error}; send {{\"method\": \"GET\", \"url\": \"http://host/path\", \"headers\": [[\"name\", \"value\"]], \"client\": \"192.0.2.1\"}}"
+            );
+            return wrong(StatusCode::BAD_REQUEST, text);
+        }
+    };
+    let Some(view) = admin.board.read(|status| status.view.clone()) else {
+        let text =
+            "nothing serves yet; ask again when /healthz answers and /status shows a generation";
+        return wrong(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
+    };
+    match view.answer(&question) {
+        Ok(document) => with(StatusCode::OK, &json!(document)),
+        Err(unclear) => wrong(StatusCode::BAD_REQUEST, unclear.to_string()),
+    }
+}
+
+fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
     match request.uri().path() {
         "/healthz" => with(StatusCode::OK, &json!({ "alive": true })),
         "/readyz" => ready(admin),
@@ -40,7 +103,7 @@ pub(super) fn to<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>
         }
         _ => with(
             StatusCode::NOT_FOUND,
-            &json!({ "error": "there are /healthz, /readyz, /status, /plugins and /routes" }),
+            &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes and, by POST, /explain" }),
         ),
     }
 }

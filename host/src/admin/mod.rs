@@ -7,6 +7,7 @@
 //! | `/status` | version, generation, last change and its outcome, what is degraded and why |
 //! | `/plugins` | every image: state, reasons, instances, calls and errors per hook |
 //! | `/routes` | every route with its plugins in their order |
+//! | `POST /explain` | what would become of a request, and why; see docs/routing.md |
 
 mod answer;
 
@@ -76,10 +77,9 @@ pub async fn serve(socket: TcpListener, admin: Admin) {
     }
 }
 
-#[allow(clippy::unused_async, reason = "hyper's service is a future")]
 async fn handle(
     admin: Rc<Admin>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(answer::to(&admin, &request))
+    Ok(answer::to(&admin, request).await)
 }

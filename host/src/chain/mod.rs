@@ -6,6 +6,7 @@
 mod outcome;
 mod run;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 pub use outcome::{Outcome, PluginFault};
@@ -26,6 +27,12 @@ pub struct Link {
     pub priority: i32,
 }
 
+/// The order in which plugins run, by priority and id: highest first, ties by name.
+#[must_use]
+pub fn order((priority, id): (i32, &str), (other_priority, other_id): (i32, &str)) -> Ordering {
+    other_priority.cmp(&priority).then_with(|| id.cmp(other_id))
+}
+
 /// Instances in the order in which they run, by phase.
 #[derive(Default)]
 pub struct Chain {
@@ -41,9 +48,8 @@ impl Chain {
     #[must_use]
     pub fn compile(mut links: Vec<Link>) -> Self {
         links.sort_by(|a, b| {
-            b.priority
-                .cmp(&a.priority)
-                .then_with(|| a.instance.identity().id.cmp(&b.instance.identity().id))
+            let (a_id, b_id) = (&a.instance.identity().id, &b.instance.identity().id);
+            order((a.priority, a_id), (b.priority, b_id))
         });
         let with = |phase| {
             links

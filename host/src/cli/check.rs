@@ -85,7 +85,7 @@ fn check(args: &Args) -> Outcome {
     {
         None => {}
         Some(Ok(checked)) => {
-            outcome.counts = format!("{}, uses of plugins: {}", outcome.counts, checked.uses);
+            outcome.counts = format!("{}, uses of plugins: {}", outcome.counts, checked.got.len());
             outcome.refused = checked.refused;
         }
         Some(Err(Unfit::Uses { errors, refused })) => {
@@ -97,7 +97,8 @@ fn check(args: &Args) -> Outcome {
     outcome
 }
 
-fn with_plugins(config: &Config, plugins: &Path) -> Result<Checked, Unfit> {
+/// Tries the uses of a configuration with the files of a folder.
+pub(crate) fn with_plugins(config: &Config, plugins: &Path) -> Result<Checked, Unfit> {
     let io = |action: String, error: &std::io::Error| {
         let error = error.to_string();
         let reason = Reason::Io { action, error };

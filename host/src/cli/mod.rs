@@ -4,11 +4,12 @@
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | done; for `check`, the configuration is good |
+//! | 0 | done; for `check`, the configuration is good; for `explain`, it is explained, whatever the answer |
 //! | 1 | what was asked about is not fit, such as a plugin file that is refused; or the command itself failed |
 //! | 2 | the configuration is wrong, with every error on stderr; or the arguments are (clap's own code) |
 
 mod check;
+mod explain;
 mod new;
 mod plugin;
 mod preflight;
@@ -34,6 +35,8 @@ enum Command {
     Run(run::Args),
     /// Check a configuration file without serving it.
     Check(check::Args),
+    /// Say which route takes a request and why, what runs, and where it goes.
+    Explain(explain::Args),
     /// Look after plugin files.
     Plugin(plugin::Args),
     /// Try a plugin in a child process; the gateway calls this itself.
@@ -58,6 +61,7 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Explain(args) => explain::run(&args),
             Command::Plugin(args) => plugin::run(&args),
             Command::Preflight => preflight::run(),
             Command::Schema => schema::run(),

@@ -65,16 +65,34 @@ fn attached<'a>(
     list.iter().zip(left).collect()
 }
 
+/// Attachments in their ways, the narrowest first. Each with the number of its way, and with that of the narrower way in
+/// which the same plugin is attached: then it does not count.
+pub(super) fn merged<'a, T>(
+    ways: &[&'a [(&'a PluginUse, T)]],
+) -> Vec<(usize, &'a (&'a PluginUse, T), Option<usize>)> {
+    let mut taken: Vec<(&str, usize)> = Vec::new();
+    let mut merged = Vec::new();
+    for (way, list) in ways.iter().enumerate() {
+        for attached in *list {
+            let name = &*attached.0.name;
+            let narrower = taken.iter().find(|(other, _)| *other == name);
+            merged.push((way, attached, narrower.map(|(_, way)| *way)));
+            if narrower.is_none() {
+                taken.push((name, way));
+            }
+        }
+    }
+    merged
+}
+
 /// Merges attachments, the narrowest first, into one chain.
 fn plan(ways: &[&[Attached<'_>]]) -> Plan {
     let mut links: Vec<Link> = Vec::new();
-    let mut taken: Vec<&str> = Vec::new();
     let mut unavailable = None;
-    for (use_, resolved) in ways.iter().copied().flatten() {
-        if taken.contains(&&*use_.name) {
+    for (_, (use_, resolved), narrower) in merged(ways) {
+        if narrower.is_some() {
             continue;
         }
-        taken.push(&use_.name);
         match resolved {
             Ok(instance) => links.push(Link {
                 instance: Arc::clone(instance),
@@ -99,7 +117,8 @@ fn plan(ways: &[&[Attached<'_>]]) -> Plan {
     }
 }
 
-fn rules(config: &Config) -> Vec<RouteRule> {
+/// What the router needs to know of the routes, in their order.
+pub(super) fn rules(config: &Config) -> Vec<RouteRule> {
     let rule = |route: &crate::config::ready::Route| RouteRule {
         name: Arc::clone(&route.name),
         hosts: route.hosts.clone(),

@@ -6,18 +6,21 @@
 use std::path::Path;
 
 use super::apply::settle;
+use super::explain::Got;
 use super::folder::Folder;
-use super::resolve::{Refused, Trigger, resolve};
-use crate::config::ConfigError;
+use super::resolve::{Refused, Trigger, resolve, uses};
+use super::select;
 use crate::config::ready::Config;
+use crate::config::{ConfigError, without_secrets};
+use crate::context::PHASES;
 use crate::plugin::catalog::{Catalog, Settings};
 use crate::plugin::refusal::Refusal;
 
 /// Every use of the configuration has a file that fits it.
 #[derive(Debug)]
 pub struct Checked {
-    /// How many uses there are.
-    pub uses: usize,
+    /// What each use would get, in their order.
+    pub got: Vec<Got>,
     /// Files of the folder that no gateway would take, though nothing depends on them.
     pub refused: Vec<Refusal>,
 }
@@ -59,8 +62,8 @@ pub async fn check(
     let outcome = resolve(config, Trigger::Check, None, &mut folder, &mut catalog).await;
     let refused = folder.refusals().cloned().collect();
     match outcome {
-        Ok(resolution) => Ok(Checked {
-            uses: resolution.uses.len(),
+        Ok(_) => Ok(Checked {
+            got: got(config, &folder, &mut catalog).await,
             refused,
         }),
         Err(Refused { mut errors, .. }) => {
@@ -68,4 +71,33 @@ pub async fn check(
             Err(Unfit::Uses { errors, refused })
         }
     }
+}
+
+/// What each use would get, once all are known to get something. The preflights have run; this reads what they said.
+async fn got(config: &Config, folder: &Folder, catalog: &mut Catalog) -> Vec<Got> {
+    let mut all = Vec::new();
+    for use_ in uses(config) {
+        let files = folder.candidates(&use_.name).into_iter().map(|candidate| {
+            let version = candidate.fit.inspected.descriptor.version.clone();
+            (candidate.fit, version, candidate.order)
+        });
+        let Some(fit) = select::best(files, &use_.version) else {
+            all.push(Got::Missing("no file in the folder is admitted".to_owned()));
+            continue;
+        };
+        let hide = |text: &str| without_secrets(&[use_], text);
+        let configs = [use_.config.reveal()];
+        all.push(match catalog.preflight(&fit, &configs, hide).await {
+            Ok(verdict) => Got::Runs {
+                version: fit.identity().version,
+                priority: verdict.report.priority,
+                phases: PHASES
+                    .into_iter()
+                    .filter(|phase| verdict.report.hooks.iter().any(|hook| hook == phase.name()))
+                    .collect(),
+            },
+            Err(refusal) => Got::Missing(refusal.to_string()),
+        });
+    }
+    all
 }

@@ -15,6 +15,7 @@
 //! - [`fleet`]: the workers, their sockets, and who still holds which generation;
 //! - [`apply`]: one change from its beginning to its end;
 //! - [`check`](mod@check): the same without serving;
+//! - [`explain`](mod@explain): what would become of a request, and why;
 //! - [`status`]: what the admin listener shows.
 //!
 //! Nothing here touches a live request.
@@ -23,6 +24,7 @@ pub mod apply;
 pub mod assemble;
 pub mod check;
 pub mod events;
+pub mod explain;
 pub mod file;
 pub mod fleet;
 pub mod folder;

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::explain::View;
 use super::resolve::Resolved;
 use crate::config::ready::{Action, Config, PluginUse, Readiness};
 use crate::snapshot::Snapshot;
@@ -42,6 +43,8 @@ pub struct Status {
     pub listeners: Vec<Value>,
     /// As `/routes` shows them.
     pub routes: Value,
+    /// What `/explain` is asked about; plain data that keeps no plugin from ending.
+    pub view: Option<Arc<View>>,
     /// When `/readyz` says yes.
     pub readiness: Readiness,
     /// Whether everything configured could once be served.
@@ -111,6 +114,7 @@ impl Board {
             stuck: Vec::new(),
             listeners: Vec::new(),
             routes: Value::Array(Vec::new()),
+            view: None,
             readiness: Readiness::Normal,
             once_complete: false,
             stopping: false,

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Control;
 use crate::config::ready::Listener;
 use crate::control::assemble;
+use crate::control::explain::View;
 use crate::control::resolve::{Resolved, Trigger};
 use crate::control::status::{self, Change};
 use crate::snapshot::Snapshot;
@@ -78,9 +79,11 @@ impl Control {
         });
         let listeners = listeners.collect();
         let routes = status::routes(&self.config, snapshot);
+        let view = View::serving(&self.config, &self.resolved, snapshot.generation);
         let pending = self.waiting();
         self.board.update(|status| {
             status.generation = snapshot.generation;
+            status.view = Some(Arc::new(view));
             status.last_change = Some(change);
             status.pending = pending;
             status.once_complete |= degraded.is_empty();

@@ -29,18 +29,29 @@ impl Explanation {
                 all.join("; ")
             }
             Verdict::Later { row } => {
-                let winner = self.chosen.and_then(|at| self.candidates.get(at));
-                let names = winner.and_then(|winner| {
-                    let best = rules.get(winner.route)?;
-                    let words = row.words((best, winner.path), (rule?, considered.path))?;
-                    Some(format!(
-                        "it fits too and comes after {}: {words}",
-                        best.name
-                    ))
-                });
-                names.unwrap_or_else(|| "it fits too and comes later".to_owned())
+                let words = self.later(considered, *row, rules);
+                words.unwrap_or_else(|| "it fits too and comes later".to_owned())
             }
         }
+    }
+
+    fn later(&self, considered: &Considered, row: Row, rules: &[RouteRule]) -> Option<String> {
+        let winner = self.candidates.get(self.chosen?)?;
+        let (best, rule) = (rules.get(winner.route)?, rules.get(considered.route)?);
+        let words = if row == Row::Host {
+            let host = |rule: &RouteRule, index: Option<usize>| {
+                let named = index.and_then(|index| rule.hosts.get(index));
+                named.map_or_else(|| "any host".to_owned(), ToString::to_string)
+            };
+            let (one, two) = (host(best, winner.host), host(rule, considered.host));
+            format!("routes for {one} come before those for {two}")
+        } else {
+            row.words((best, winner.path), (rule, considered.path))?
+        };
+        Some(format!(
+            "it fits too and comes after {}: {words}",
+            best.name
+        ))
     }
 }
 
@@ -52,9 +63,6 @@ impl Row {
     fn words(self, (best, path): Chosen<'_>, (other, other_path): Chosen<'_>) -> Option<String> {
         let (one, two) = (best.paths.get(path)?, other.paths.get(other_path)?);
         Some(match self {
-            Self::Host => {
-                "a route that names the host comes first, then the longest wildcard, then routes for any host".to_owned()
-            }
             Self::Priority => format!(
                 "a higher priority comes first ({} before {})",
                 best.priority, other.priority
@@ -78,6 +86,8 @@ impl Row {
                 "nothing else differs, so the name that sorts first comes first ({} before {})",
                 best.name, other.name
             ),
+            // Told by whoever knows the hosts.
+            Self::Host => return None,
             Self::Path => format!("of one route's paths that fit, {one} comes first"),
         })
     }

@@ -39,10 +39,10 @@ fn every_candidate_is_told_of() {
         &[
             "a /x: the method is GET, it admits POST; the header v is not there",
             &format!("wild /x: {won}"),
-            "b =/x/y: it fits too and comes after wild: a route that names the host comes first, then the longest wildcard, then routes for any host",
-            "regex ~/x/.: it fits too and comes after wild: a route that names the host comes first, then the longest wildcard, then routes for any host",
+            "b =/x/y: it fits too and comes after wild: routes for *.org come before those for any host",
+            "regex ~/x/.: it fits too and comes after wild: routes for *.org come before those for any host",
             "zz /z/a: the path does not fit",
-            "b /x: it fits too and comes after wild: a route that names the host comes first, then the longest wildcard, then routes for any host",
+            "b /x: it fits too and comes after wild: routes for *.org come before those for any host",
         ],
     );
     check(

@@ -1,0 +1,183 @@
+//! Which plugins run, in which order, and by which attachment.
+
+use super::document::{Overridden, PhaseRuns, Plugins, Runs, Unavailable};
+use crate::chain;
+use crate::config::ready::{Config, PluginUse};
+use crate::context::{PHASES, Phase};
+use crate::control::assemble::merged;
+use crate::control::resolve::Resolved;
+
+/// What a use got, as plain data: an explanation keeps no instance from ending.
+#[derive(Debug, Clone)]
+pub enum Got {
+    /// It runs.
+    Runs {
+        /// Version of the plugin.
+        version: String,
+        /// What the plugin asks for.
+        priority: i32,
+        /// The phases it has hooks for.
+        phases: Vec<Phase>,
+    },
+    /// It is not there, and why.
+    Missing(String),
+    /// Nobody looked.
+    Unknown,
+}
+
+impl From<&Resolved> for Got {
+    fn from(resolved: &Resolved) -> Self {
+        match resolved {
+            Ok(instance) => Self::Runs {
+                version: instance.identity().version.clone(),
+                priority: instance.priority(),
+                phases: PHASES
+                    .into_iter()
+                    .filter(|phase| instance.bound().has(*phase))
+                    .collect(),
+            },
+            Err(reason) => Self::Missing(reason.clone()),
+        }
+    }
+}
+
+/// A use and what it got.
+type Attached<'a> = (&'a PluginUse, &'a Got);
+
+/// What is attached in which way.
+pub(super) struct Attachments<'a> {
+    global: Vec<Attached<'a>>,
+    services: Vec<Vec<Attached<'a>>>,
+    routes: Vec<Vec<Attached<'a>>>,
+}
+
+/// What is left of some ways when the narrower ones have won.
+struct Merged<'a> {
+    /// In the order in which they run.
+    runs: Vec<(Runs, &'a Got)>,
+    overridden: Vec<Overridden>,
+}
+
+impl<'a> Attachments<'a> {
+    /// `got` has one entry for each use, in the order of [`super::super::resolve::uses`].
+    pub(super) fn new(config: &'a Config, got: &'a [Got]) -> Self {
+        let mut left = got.iter();
+        let mut attached = |list: &'a [PluginUse]| list.iter().zip(left.by_ref()).collect();
+        Self {
+            global: attached(&config.plugins),
+            services: config
+                .services
+                .iter()
+                .map(|one| attached(&one.plugins))
+                .collect(),
+            routes: config
+                .routes
+                .iter()
+                .map(|one| attached(&one.plugins))
+                .collect(),
+        }
+    }
+
+    /// What runs for a route, or where none matches.
+    pub(super) fn plugins(&self, config: &Config, route: Option<usize>) -> Plugins {
+        let global = [("global".to_owned(), &self.global[..])];
+        let everywhere = merge(&global);
+        let mut ways = Vec::new();
+        if let Some((index, route)) = route.and_then(|at| Some((at, config.routes.get(at)?))) {
+            let own = self.routes.get(index).map_or(&[][..], Vec::as_slice);
+            ways.push((format!("route {}", route.name), own));
+            if let Some(service) = config.services.get(route.service) {
+                let of = self
+                    .services
+                    .get(route.service)
+                    .map_or(&[][..], Vec::as_slice);
+                ways.push((format!("service {}", service.name), of));
+            }
+        }
+        ways.extend(global);
+        let here = merge(&ways);
+        let known = here
+            .runs
+            .iter()
+            .all(|(_, got)| !matches!(got, Got::Unknown));
+        let lines = |merged: &Merged<'_>, phase| -> Vec<Runs> {
+            let takes_part = merged.runs.iter().filter(|(_, got)| runs_in(got, phase));
+            takes_part.map(|(line, _)| line.clone()).collect()
+        };
+        let phases = PHASES.into_iter().filter(|_| known).map(|phase| PhaseRuns {
+            phase: phase.name().to_owned(),
+            runs: match phase {
+                // Before routing nobody knows the route.
+                Phase::Rewrite => lines(&everywhere, phase),
+                _ => lines(&here, phase),
+            },
+        });
+        let attached = here.runs.iter().filter(|_| !known);
+        Plugins {
+            phases: phases.collect(),
+            attached: attached.map(|(line, _)| line.clone()).collect(),
+            unavailable: here.runs.iter().filter_map(unavailable).collect(),
+            overridden: here.overridden,
+        }
+    }
+}
+
+fn runs_in(got: &Got, phase: Phase) -> bool {
+    matches!(got, Got::Runs { phases, .. } if phases.contains(&phase))
+}
+
+fn unavailable((line, got): &(Runs, &Got)) -> Option<Unavailable> {
+    let Got::Missing(reason) = got else {
+        return None;
+    };
+    Some(Unavailable {
+        plugin: line.plugin.clone(),
+        from: line.from.clone(),
+        reason: reason.clone(),
+    })
+}
+
+/// Merges ways, the narrowest first, as a snapshot does.
+fn merge<'a>(ways: &[(String, &[Attached<'a>])]) -> Merged<'a> {
+    let lists: Vec<&[Attached<'a>]> = ways.iter().map(|(_, list)| *list).collect();
+    let name = |way: usize| {
+        ways.get(way)
+            .map(|(name, _)| name.clone())
+            .unwrap_or_default()
+    };
+    let mut result = Merged {
+        runs: Vec::new(),
+        overridden: Vec::new(),
+    };
+    for (way, &(use_, got), narrower) in merged(&lists) {
+        match narrower {
+            Some(by) => result.overridden.push(Overridden {
+                plugin: use_.name.to_string(),
+                from: name(way),
+                by: name(by),
+            }),
+            None => result.runs.push((line(use_, got, name(way)), got)),
+        }
+    }
+    result.runs.sort_by(|(left, _), (right, _)| {
+        // Without a priority there is no order to tell; what says nothing stands last, and that is said.
+        let key = |line: &Runs| line.priority.unwrap_or(i32::MIN);
+        chain::order((key(left), &left.plugin), (key(right), &right.plugin))
+    });
+    result
+}
+
+fn line(use_: &PluginUse, got: &Got, from: String) -> Runs {
+    let (version, own) = match got {
+        Got::Runs {
+            version, priority, ..
+        } => (version.clone(), Some(*priority)),
+        Got::Missing(_) | Got::Unknown => (use_.version.to_string(), None),
+    };
+    Runs {
+        plugin: use_.name.to_string(),
+        version,
+        priority: use_.priority.or(own),
+        from,
+    }
+}
