@@ -8,7 +8,7 @@
 //! 1. [`worker`]: one thread, one runtime, its own sockets and upstream connections. [`local`] is what it keeps.
 //! 2. [`listener`]: binding, accepting, one task for each connection; [`activity`] holds a connection to its limits.
 //! 3. [`exchange`]: one request and its answer as one straight sequence. It knows no file and no configuration.
-//! 4. [`router`]: host, path, method to route. Pure: no clock, no socket.
+//! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
 //! 5. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
 //! 6. [`chain`]: walks the instances of a route in order. It knows no socket.
 //! 7. [`upstream`]: targets and connections. It knows no routes and no plugins.

@@ -109,6 +109,11 @@ impl<'a> Attachments<'a> {
             runs: match phase {
                 // Before routing nobody knows the route.
                 Phase::Rewrite => lines(&everywhere, phase),
+                Phase::RequestEnd => {
+                    let mut runs = lines(&here, phase);
+                    runs.extend(ends_after_rewrite(&everywhere, &here));
+                    runs
+                }
                 _ => lines(&here, phase),
             },
         });
@@ -120,6 +125,20 @@ impl<'a> Attachments<'a> {
             overridden: here.overridden,
         }
     }
+}
+
+/// Global instances that ran in `rewrite` hear of the end although the route has its own use of the plugin.
+fn ends_after_rewrite(everywhere: &Merged<'_>, here: &Merged<'_>) -> Vec<Runs> {
+    let elsewhere = |line: &Runs| {
+        let mut here = here.runs.iter();
+        !here.any(|(own, _)| own.plugin == line.plugin && own.from == line.from)
+    };
+    let both = |got: &Got| runs_in(got, Phase::Rewrite) && runs_in(got, Phase::RequestEnd);
+    let ends = everywhere
+        .runs
+        .iter()
+        .filter(|(line, got)| both(got) && elsewhere(line));
+    ends.map(|(line, _)| line.clone()).collect()
 }
 
 fn runs_in(got: &Got, phase: Phase) -> bool {

@@ -95,6 +95,9 @@ fn the_examples_of_the_docs() {
     for (winner, loser) in [
         ("b - - 1 /", "a - - - /shop/{id}/cart"),
         ("b - - - =/{any}/7/cart", "a - - - /shop/{id}/cart"),
+        ("b - - - =/{any}/7/cart", "a - - - ~/shop/.*/cart$"),
+        ("b - - - ~/shop/.*/cart$", "a - - - /shop/{id}/cart"),
+        ("b - - - ~/shop/.*/cart$", "a - - - ~/shop/"),
         ("b - - - /shop/{id}/{page}", "a - - - /{any}/7/cart"),
         ("b - - - /shop/{id}", "a - - - /shop"),
         ("b - GET - /shop", "a - - - /shop"),
