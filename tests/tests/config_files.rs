@@ -5,7 +5,7 @@ use std::fs;
 use swapgate_tests::gateway::Builder;
 use swapgate_tests::{Gateway, Response, Upstream, artifacts};
 
-const PLUGINS: [&str; 2] = ["key_auth", "headers"];
+const PLUGINS: [&str; 4] = ["key_auth", "headers", "rate_limit", "access_log"];
 
 /// A gateway with this file of `config/`.
 fn example(name: &str, upstream: &Upstream) -> Builder {
@@ -92,6 +92,8 @@ fn the_demo() {
     );
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("x-served-by").as_deref(), Some("swapgate"));
+    assert!(answer.header("ratelimit").is_some());
+    gateway.wait_for_log("127.0.0.1 alice \"GET /users/7\" 200 ");
     let request = upstream.take_requests().remove(0);
     assert_eq!(request.headers.all("x-consumer"), ["alice"]);
     assert_eq!(request.headers.all("x-user-id"), ["7"]);

@@ -7,10 +7,12 @@ use std::process::Command;
 use crate::failure::{Context, Failure, Outcome};
 
 /// What the release commands build from.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 7] = [
     "swapgate",
     "swapgate-key-auth",
     "swapgate-headers",
+    "swapgate-rate-limit",
+    "swapgate-access-log",
     "swapgate-stamp",
     "swapgate-bench",
 ];

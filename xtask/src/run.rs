@@ -17,7 +17,12 @@ use crate::signals;
 /// The addresses `config/demo.yaml` names: gateway, admin, upstream.
 const PORTS: [u16; 3] = [8000, 8001, 9001];
 /// The plugins `config/demo.yaml` names.
-const PLUGINS: [&str; 2] = ["libkey_auth.so", "libheaders.so"];
+const PLUGINS: [&str; 4] = [
+    "libkey_auth.so",
+    "libheaders.so",
+    "librate_limit.so",
+    "libaccess_log.so",
+];
 
 /// Builds, starts, explains, and waits for Ctrl-C.
 pub(crate) fn run(mut arguments: Arguments) -> Outcome<ExitCode> {
@@ -163,7 +168,7 @@ fn what_to_try(folder: &Folder, public: &str, admin: &str) -> String {
 The gateway listens on {public}, its admin listener on {admin}. Try in another shell:
 
   curl -i http://{public}/users/42                                      # 401: no key
-  curl -i http://{public}/users/42 -H 'x-api-key: demo-key-of-alice'    # 200: the upstream saw x-consumer and x-user-id
+  curl -i http://{public}/users/42 -H 'x-api-key: demo-key-of-alice'    # 200: the upstream saw x-consumer and x-user-id; 429 after ten
   curl http://{admin}/status
   curl http://{admin}/plugins
 

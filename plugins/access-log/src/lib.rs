@@ -3,7 +3,7 @@
 //! - [`settings`] turns the configuration into something that cannot be wrong, [`format`](mod@format) a format into pieces;
 //! - [`field`]: what there is to be logged; [`line`](mod@line), [`escape`], [`redact`], [`stamp`]: how it becomes one line, whatever
 //!   bytes clients send;
-//! - [`queue`], [`writer`], [`sink`]: how lines get from the workers into the file.
+//! - [`queue`], [`writer`], [`sink`]: how lines get from the workers into the file; [`metrics`]: what became of them.
 //!
 //! Here a worker makes a line and puts it into the queue. It never waits for anything, and allocates nothing once its
 //! scratch memory has grown to the size of a line.
@@ -13,6 +13,7 @@ pub mod escape;
 pub mod field;
 pub mod format;
 pub mod line;
+pub mod metrics;
 pub mod queue;
 pub mod redact;
 pub mod settings;
@@ -21,9 +22,10 @@ pub mod stamp;
 pub mod writer;
 
 use std::cell::RefCell;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use line::Line;
+use metrics::Metrics;
 use settings::{Config, Settings};
 use swapgate_plugin::{ConfigError, Error, Log, LogCall, Plugin};
 use writer::Writer;
@@ -38,6 +40,7 @@ const MOST_SCRATCH: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct AccessLog {
     settings: Settings,
+    metrics: Arc<Metrics>,
     /// From `start` on; never in a preflight.
     writer: OnceLock<Writer>,
 }
@@ -49,14 +52,17 @@ impl Plugin for AccessLog {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
+        let settings = settings::validate(config)?;
         Ok(Self {
-            settings: settings::validate(config)?,
+            metrics: Arc::new(Metrics::declare(&settings.output)),
+            settings,
             writer: OnceLock::new(),
         })
     }
 
     fn start(&self) -> Result<(), Error> {
-        let writer = Writer::start(&self.settings.output, self.settings.limits)?;
+        let metrics = Arc::clone(&self.metrics);
+        let writer = Writer::start(&self.settings.output, self.settings.limits, metrics)?;
         // Called once; a second writer would end by itself.
         let _ = self.writer.set(writer);
         Ok(())

@@ -49,7 +49,6 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     batch: Batch,
-    dropped: u64,
     closed: bool,
 }
 
@@ -88,14 +87,14 @@ impl Queue {
         }
     }
 
-    /// Adds a line, or drops and counts it where there is no room.
-    pub fn push(&self, line: &[u8]) {
+    /// Adds a line. False: there is no room, and it is dropped.
+    #[must_use]
+    pub fn push(&self, line: &[u8]) -> bool {
         let mut waiting = self.lock();
         let batch = &mut waiting.batch;
         let bytes = batch.bytes.len() + line.len();
         if batch.lines >= self.limits.lines || bytes > self.limits.bytes {
-            waiting.dropped += 1;
-            return;
+            return false;
         }
         let was_half = self.is_half_full(batch);
         batch.bytes.extend_from_slice(line);
@@ -105,6 +104,7 @@ impl Queue {
         if is_half && !was_half {
             self.wake.notify_one();
         }
+        true
     }
 
     /// Waits until `flush` is over, half of the room is taken, or the queue is closed, and exchanges what waits for `batch`,
@@ -125,11 +125,6 @@ impl Queue {
     pub fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_all();
-    }
-
-    /// How many lines were dropped so far.
-    pub fn dropped(&self) -> u64 {
-        self.lock().dropped
     }
 
     fn is_half_full(&self, batch: &Batch) -> bool {
@@ -160,25 +155,19 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_dropped_and_counted() {
+    fn what_has_no_room_is_dropped() {
         let queue = queue(2, Duration::ZERO);
-        for line in ["a\n", "b\n", "c\n"] {
-            queue.push(line.as_bytes());
-        }
+        let taken = ["a\n", "b\n", "c\n"].map(|line| queue.push(line.as_bytes()));
+        assert_eq!(taken, [true, true, false]);
         let mut batch = Batch::default();
         assert!(!queue.take(&mut batch));
         assert_eq!(
             (batch.lines, batch.bytes.as_slice()),
             (2, b"a\nb\n".as_slice())
         );
-        assert_eq!(queue.dropped(), 1);
 
         let long = vec![b'x'; LEAST_BYTES / 2 + 1];
-        queue.push(&long);
-        queue.push(&long);
-        batch = Batch::default();
-        queue.take(&mut batch);
-        assert_eq!((batch.lines, queue.dropped()), (1, 2));
+        assert!(queue.push(&long) && !queue.push(&long));
     }
 
     #[test]
@@ -195,12 +184,12 @@ mod tests {
                 assert!(queue.pause());
                 (first, batch.lines)
             });
-            queue.push(b"a\n");
-            queue.push(b"b\n");
+            assert!(queue.push(b"a\n"));
+            assert!(queue.push(b"b\n"));
             while !queue.lock().batch.bytes.is_empty() {
                 thread::yield_now();
             }
-            queue.push(b"c\n");
+            assert!(queue.push(b"c\n"));
             queue.close();
             assert_eq!(writer.join().unwrap(), (2, 1));
         });

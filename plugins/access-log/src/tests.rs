@@ -168,7 +168,7 @@ fn every_exchange_has_its_line_when_the_instance_ends() {
 #[test]
 fn a_full_device_and_a_preflight_disturb_nobody() {
     let host = Host::of::<AccessLog>();
-    let config = r#"{"output": {"file": "/dev/full"}, "queue": 2, "flush": "1ms"}"#;
+    let config = r#"{"output": {"file": "/dev/full"}, "queue": 10, "flush": "1ms"}"#;
     let instance = host.configure(config).unwrap();
     for started in [false, true] {
         if started {
@@ -179,6 +179,34 @@ fn a_full_device_and_a_preflight_disturb_nobody() {
             assert_eq!((outcome.status(), outcome.failures()), (200, [].as_slice()));
         }
     }
+    drop(instance);
+    let of = |name: &str, labels: &[(&str, &str)]| {
+        let labels = [&[("output", "/dev/full")], labels].concat();
+        host.metric(name, &labels).unwrap().value
+    };
+    let lines = |outcome| of("lines", &[("outcome", outcome)]);
+    assert!(
+        lines("dropped") >= 80.0,
+        "the queue and one batch wait, not more"
+    );
+    assert_eq!(lines("dropped") + lines("lost"), 100.0);
+    assert_eq!(lines("written"), 0.0);
+    assert!(of("write_errors", &[]) >= 1.0);
+}
+
+#[test]
+fn lines_that_were_written_are_counted() {
+    let host = Host::of::<AccessLog>();
+    let instance = host
+        .configure(r#"{"output": {"file": "/dev/null"}}"#)
+        .unwrap();
+    instance.start().unwrap();
+    for _ in 0..7 {
+        let _ = instance.run(Exchange::new());
+    }
+    drop(instance);
+    let labels = [("output", "/dev/null"), ("outcome", "written")];
+    assert_eq!(host.metric("lines", &labels).unwrap().value, 7.0);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! queue fills, and what has no room in it is dropped and counted. Traffic notices nothing of either.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use swapgate_plugin::{Error, log};
 
+use crate::metrics::Metrics;
 use crate::queue::{Batch, Limits, Queue};
 use crate::sink::{Output, Sink};
 
@@ -24,18 +24,10 @@ const LAST_LINES: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Writer {
     queue: Arc<Queue>,
-    counts: Arc<Counts>,
+    metrics: Arc<Metrics>,
     thread: Option<JoinHandle<()>>,
     /// Disconnected when the thread is done.
     done: Mutex<Receiver<()>>,
-}
-
-/// What became of lines.
-#[derive(Debug, Default)]
-pub struct Counts {
-    written: AtomicU64,
-    lost: AtomicU64,
-    errors: AtomicU64,
 }
 
 impl Writer {
@@ -44,15 +36,14 @@ impl Writer {
     /// # Errors
     ///
     /// The output cannot be opened, or the system has no thread left.
-    pub fn start(output: &Output, limits: Limits) -> Result<Self, Error> {
+    pub fn start(output: &Output, limits: Limits, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let sink = Sink::open(output)
             .map_err(|error| Error::new(format!("{output} cannot be opened: {error}")))?;
         let queue = Arc::new(Queue::new(limits));
-        let counts = Arc::new(Counts::default());
         let (alive, done) = mpsc::channel();
         let work = Work {
             queue: Arc::clone(&queue),
-            counts: Arc::clone(&counts),
+            metrics: Arc::clone(&metrics),
             limits,
             sink,
             output: output.to_string(),
@@ -66,7 +57,7 @@ impl Writer {
             })?;
         Ok(Self {
             queue,
-            counts,
+            metrics,
             thread: Some(thread),
             done: Mutex::new(done),
         })
@@ -74,19 +65,9 @@ impl Writer {
 
     /// Adds a line to those that wait. Never waits itself.
     pub fn push(&self, line: &[u8]) {
-        self.queue.push(line);
-    }
-
-    /// How many lines were written, dropped for want of room, lost in a file that broke, and how many writes failed.
-    #[must_use]
-    pub fn counts(&self) -> [u64; 4] {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Counts {
-            written,
-            lost,
-            errors,
-        } = &*self.counts;
-        [of(written), self.queue.dropped(), of(lost), of(errors)]
+        if !self.queue.push(line) {
+            self.metrics.dropped();
+        }
     }
 }
 
@@ -112,7 +93,7 @@ impl Drop for Writer {
 /// What the thread has.
 struct Work {
     queue: Arc<Queue>,
-    counts: Arc<Counts>,
+    metrics: Arc<Metrics>,
     limits: Limits,
     sink: Sink,
     output: String,
@@ -130,7 +111,7 @@ impl Work {
             } else {
                 self.queue.pause()
             };
-            let followed = self.follow(&batch, &mut at);
+            let followed = self.follow(&mut batch, &mut at);
             let outcome = self.write(&batch, &mut at);
             if outcome.is_ok() {
                 self.written(&mut batch);
@@ -152,7 +133,7 @@ impl Work {
     }
 
     /// Looks whether the path names another file, before every batch and whenever `flush` is over.
-    fn follow(&mut self, batch: &Batch, at: &mut usize) -> io::Result<()> {
+    fn follow(&mut self, batch: &mut Batch, at: &mut usize) -> io::Result<()> {
         if !self.sink.follow()? {
             return Ok(());
         }
@@ -161,7 +142,8 @@ impl Work {
         let torn = before.last().is_some_and(|byte| *byte != b'\n');
         if let Some(end) = rest.iter().position(|byte| *byte == b'\n').filter(|_| torn) {
             *at += end + 1;
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            batch.lines = batch.lines.saturating_sub(1);
+            self.metrics.lost(1);
         }
         Ok(())
     }
@@ -174,8 +156,7 @@ impl Work {
     }
 
     fn written(&mut self, batch: &mut Batch) {
-        let lines = batch.lines as u64;
-        self.counts.written.fetch_add(lines, Ordering::Relaxed);
+        self.metrics.written(batch.lines);
         batch.lines = 0;
         batch.bytes.clear();
     }
@@ -186,7 +167,9 @@ impl Work {
         let mut waiting = Batch::default();
         self.queue.take(&mut waiting);
         let lost = rest.iter().filter(|byte| **byte == b'\n').count() + waiting.lines;
-        self.counts.lost.fetch_add(lost as u64, Ordering::Relaxed);
+        self.metrics.lost(lost);
+        self.metrics
+            .written((batch.lines + waiting.lines).saturating_sub(lost));
         let output = &self.output;
         log::error!(
             "{lost} lines of the access log could not be written to {output} before the end: they are lost"
@@ -197,10 +180,10 @@ impl Work {
     fn report(&mut self, error: Option<io::Error>) {
         let output = &self.output;
         if let Some(error) = error {
-            self.counts.errors.fetch_add(1, Ordering::Relaxed);
+            self.metrics.error();
             self.reports.failing = true;
             if self.reports.errors.is_due() {
-                let errors = self.counts.errors.load(Ordering::Relaxed);
+                let (_, errors) = self.metrics.so_far();
                 log::warn!(
                     "the access log cannot be written to {output}: {error}; tried {errors} times so far, requests are served all the same"
                 );
@@ -208,7 +191,7 @@ impl Work {
         } else if std::mem::take(&mut self.reports.failing) {
             log::info!("the access log is written to {output} again");
         }
-        let dropped = self.queue.dropped();
+        let (dropped, _) = self.metrics.so_far();
         if dropped > self.reports.dropped && self.reports.drops.is_due() {
             let since = dropped - self.reports.dropped;
             self.reports.dropped = dropped;

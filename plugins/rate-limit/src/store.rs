@@ -49,6 +49,10 @@ pub struct Taken {
     pub verdict: Verdict,
     /// Whether the key had to share a spare counter.
     pub shared: bool,
+    /// Whether it is new here and got a counter of its own.
+    pub added: bool,
+    /// How many other keys were dropped on the way, because their counters said nothing any more.
+    pub dropped: u32,
 }
 
 impl<R: Rule> Store<R> {
@@ -94,15 +98,16 @@ impl<R: Rule> Store<R> {
         *clock = now;
         let is_idle = |state: &R::State| self.rule.is_idle(state, now);
         let spare = &mut spares[spare];
-        match table.find_or_insert(tag, *spare, is_idle) {
-            Some(state) => Taken {
-                verdict: self.rule.take(state, now),
-                shared: false,
-            },
-            None => Taken {
-                verdict: self.rule.take(spare, now),
-                shared: true,
-            },
+        let found = table.find_or_insert(tag, *spare, is_idle);
+        let (state, shared) = match found.state {
+            Some(state) => (state, false),
+            None => (spare, true),
+        };
+        Taken {
+            verdict: self.rule.take(state, now),
+            shared,
+            added: found.added,
+            dropped: found.dropped,
         }
     }
 

@@ -27,6 +27,17 @@ pub(crate) struct Table<S> {
     hand: usize,
 }
 
+/// What a look for a key came to.
+#[derive(Debug)]
+pub(crate) struct Found<'t, S> {
+    /// The state of the key, unless there is no place for it.
+    pub(crate) state: Option<&'t mut S>,
+    /// Whether it is new.
+    pub(crate) added: bool,
+    /// How many idle keys were dropped.
+    pub(crate) dropped: u32,
+}
+
 impl<S: Copy + Default> Table<S> {
     pub(crate) fn new(bound: usize) -> Self {
         Self {
@@ -59,12 +70,17 @@ impl<S: Copy + Default> Table<S> {
         tag: Tag,
         fresh: S,
         is_idle: impl Fn(&S) -> bool,
-    ) -> Option<&mut S> {
+    ) -> Found<'_, S> {
         let mut place = self.probe(tag);
+        let (mut added, mut dropped) = (false, 0);
         if self.slots[place].tag != tag {
-            self.sweep(is_idle);
+            dropped = self.sweep(is_idle);
             if self.used >= self.bound {
-                return None;
+                return Found {
+                    state: None,
+                    added,
+                    dropped,
+                };
             }
             if (self.used + 1) * 4 > self.slots.len() * 3 && self.slots.len() < places(self.bound) {
                 self.grow();
@@ -72,8 +88,13 @@ impl<S: Copy + Default> Table<S> {
             place = self.probe(tag);
             self.slots[place] = Slot { tag, state: fresh };
             self.used += 1;
+            added = true;
         }
-        Some(&mut self.slots[place].state)
+        Found {
+            state: Some(&mut self.slots[place].state),
+            added,
+            dropped,
+        }
     }
 
     /// Where this tag stands, or the empty place at which it would. There is always an empty one.
@@ -107,16 +128,20 @@ impl<S: Copy + Default> Table<S> {
         (to + self.slots.len() - from) % self.slots.len()
     }
 
-    fn sweep(&mut self, is_idle: impl Fn(&S) -> bool) {
+    /// Drops what is idle in the next places, and says how much that was.
+    fn sweep(&mut self, is_idle: impl Fn(&S) -> bool) -> u32 {
+        let mut dropped = 0;
         for _ in 0..SWEEP.min(self.slots.len()) {
             let slot = self.slots[self.hand];
             if slot.tag != 0 && is_idle(&slot.state) {
                 // Another one may have moved here; it is looked at next.
                 self.remove(self.hand);
+                dropped += 1;
             } else {
                 self.hand = self.next(self.hand);
             }
         }
+        dropped
     }
 
     /// Empties a place and moves those behind it up, so that every tag is found from its home on.
@@ -182,7 +207,10 @@ mod tests {
                 now += step;
                 model.retain(|_, until| *until > now);
                 let known = model.get(&key).copied();
-                match table.find_or_insert(tag(key), 0, |until| *until <= now) {
+                let before = table.used();
+                let found = table.find_or_insert(tag(key), 0, |until| *until <= now);
+                let (added, dropped) = (usize::from(found.added), found.dropped as usize);
+                match found.state {
                     Some(until) => {
                         if let Some(known) = known {
                             prop_assert_eq!(*until, known);
@@ -197,11 +225,13 @@ mod tests {
                         prop_assert!(table.used() == bound);
                     }
                 }
+                prop_assert_eq!(table.used(), before + added - dropped);
                 prop_assert!(table.used() <= bound);
                 prop_assert!(table.bytes_now() <= Table::<u64>::bytes(bound));
             }
             for (key, until) in &model {
-                let found = table.find_or_insert(tag(*key), 0, |until| *until <= now).copied();
+                let found = table.find_or_insert(tag(*key), 0, |until| *until <= now);
+                let found = found.state.copied();
                 if *until > now {
                     prop_assert_eq!(found, Some(*until));
                 }
@@ -213,16 +243,13 @@ mod tests {
     fn idle_places_are_found_in_one_round_at_most() {
         let mut table = Table::new(1000);
         for key in 1..=1000u128 {
-            assert!(
-                table
-                    .find_or_insert(key << 118 | key, 0u64, |_| false)
-                    .is_some()
-            );
+            let found = table.find_or_insert((key << 118) | key, 0u64, |_| false);
+            assert!(found.added);
         }
-        assert!(table.find_or_insert(5000, 0, |_| false).is_none());
+        assert!(table.find_or_insert(5000, 0, |_| false).state.is_none());
         let tries = (0..1000).take_while(|key| {
             let found = table.find_or_insert(6000 + key, 0, |state| *state == 0);
-            found.map(|state| *state = 1).is_some()
+            found.state.map(|state| *state = 1).is_some()
         });
         assert_eq!(tries.count(), 1000);
     }
