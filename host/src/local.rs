@@ -121,15 +121,17 @@ fn generation(
         .upstreams
         .iter()
         .map(|upstream| Group {
+            accounts: upstream.accounts.clone(),
             balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
             pools: upstream
                 .targets
                 .iter()
-                .map(|target| {
+                .zip(&upstream.accounts)
+                .map(|(target, account)| {
                     let pool = kept.entry(target.address).or_insert_with(|| {
                         pools
                             .remove(&target.address)
-                            .unwrap_or_else(|| Pool::new(target.address))
+                            .unwrap_or_else(|| Pool::new(target.address, &account.connections))
                     });
                     Rc::clone(pool)
                 })

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -88,10 +89,11 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     let admin = Admin {
         board: board.clone(),
         images: catalog.view(),
+        metrics: Arc::clone(catalog.metrics()),
         token: config.admin.token.clone(),
     };
     let admin = spawn_local(admin::serve(admin_socket, admin));
-    let folder = Folder::new(config.plugins_dir.clone());
+    let folder = Folder::new(config.plugins_dir.clone(), catalog.metrics());
     // Watching begins before the first look, so that nothing falls between the two.
     let mut watch = Watch::start(&config.plugins_dir, &options.config, &events);
     let start = Start {

@@ -12,6 +12,8 @@ use ipnet::IpNet;
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
 use crate::config::ready::{Algorithm, ClientTimeouts, Limits, Target};
+use crate::metrics::route::Account;
+use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
 
 /// One generation.
@@ -30,6 +32,8 @@ pub struct Snapshot {
     pub upstreams: Vec<Upstream>,
     /// What runs before routing and where no route matched.
     pub global: Plan,
+    /// Counts exchanges that no route matched.
+    pub account: Arc<Account>,
 }
 
 /// What holds for every exchange.
@@ -79,6 +83,8 @@ pub struct Route {
     pub body_bytes: u64,
     /// Its plugins.
     pub plan: Plan,
+    /// Counts its exchanges.
+    pub account: Arc<Account>,
 }
 
 /// One service.
@@ -97,6 +103,17 @@ pub struct Upstream {
     pub algorithm: Algorithm,
     /// Never empty.
     pub targets: Vec<Target>,
+    /// Counts what happens at each target.
+    pub accounts: Vec<TargetAccount>,
+}
+
+/// What is counted at a target.
+#[derive(Debug, Clone)]
+pub struct TargetAccount {
+    /// Attempts to get an answer, for this upstream.
+    pub attempts: Arc<Attempts>,
+    /// Connections, whatever upstream they are for.
+    pub connections: Arc<Connections>,
 }
 
 /// What control says to a worker.
@@ -123,6 +140,8 @@ pub struct Socket {
     pub address: SocketAddr,
     /// The socket, non-blocking.
     pub socket: std::net::TcpListener,
+    /// Counts its connections.
+    pub connections: Arc<Connections>,
 }
 
 /// What a worker says to control.

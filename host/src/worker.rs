@@ -111,6 +111,7 @@ impl Listening {
             name,
             address,
             socket,
+            connections: account,
         } in sockets
         {
             let socket = match TcpListener::from_std(socket) {
@@ -124,6 +125,7 @@ impl Listening {
             let task = accept::run(
                 Arc::clone(&name),
                 socket,
+                account,
                 Rc::clone(local),
                 Rc::clone(connections),
                 Rc::clone(&stop),

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use super::Admin;
 use crate::control::explain::Question;
 use crate::control::status::Status;
+use crate::metrics::page::CONTENT_TYPE as CONTENT_TYPE_OF_METRICS;
 
 /// Longest question, and how long it may take to arrive.
 const QUESTION_BYTES: usize = 64 * 1024;
@@ -97,13 +98,14 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
         "/readyz" => ready(admin),
         "/status" => with(StatusCode::OK, &admin.board.read(Status::document)),
         "/plugins" => with(StatusCode::OK, &json!({ "images": admin.images.report() })),
+        "/metrics" => metrics(admin),
         "/routes" => {
             let routes = admin.board.read(|status| status.routes.clone());
             with(StatusCode::OK, &json!({ "routes": routes }))
         }
         _ => with(
             StatusCode::NOT_FOUND,
-            &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes and, by POST, /explain" }),
+            &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes, /metrics and, by POST, /explain" }),
         ),
     }
 }
@@ -118,6 +120,24 @@ fn ready(admin: &Admin) -> Response<Full<Bytes>> {
         StatusCode::SERVICE_UNAVAILABLE
     };
     with(status, &json!({ "ready": ready, "degraded": degraded }))
+}
+
+fn metrics(admin: &Admin) -> Response<Full<Bytes>> {
+    match super::metrics::text(admin) {
+        Ok(text) => {
+            let mut response = Response::new(Full::new(Bytes::from(text)));
+            let kind = HeaderValue::from_static(CONTENT_TYPE_OF_METRICS);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+        Err(error) => {
+            tracing::error!(target: "admin", %error, "cannot show the metrics; this is a fault of the gateway, please report it");
+            with(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &json!({ "error": "the metrics cannot be shown; the log says why" }),
+            )
+        }
+    }
 }
 
 fn with(status: StatusCode, document: &Value) -> Response<Full<Bytes>> {

@@ -8,8 +8,10 @@
 //! | `/plugins` | every image: state, reasons, instances, calls and errors per hook |
 //! | `/routes` | every route with its plugins in their order |
 //! | `POST /explain` | what would become of a request, and why; see docs/routing.md |
+//! | `/metrics` | everything that is counted, in the text format of Prometheus; see docs/metrics.md |
 
 mod answer;
+mod metrics;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -28,6 +30,7 @@ use tokio::task::spawn_local;
 
 use crate::config::ready::Secret;
 use crate::control::status::Board;
+use crate::metrics::Metrics;
 use crate::plugin::catalog::View;
 
 /// How many connections are served at a time; the others wait in the queue of the socket.
@@ -44,6 +47,8 @@ pub struct Admin {
     pub board: Board,
     /// The images.
     pub images: View,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What callers must show; none on loopback.
     pub token: Option<Secret>,
 }

@@ -152,6 +152,7 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
     changed(old.merge_slashes != new.merge_slashes, "merge_slashes");
     changed(old.readiness != new.readiness, "readiness");
     changed(old.drain != new.drain, "drain");
+    changed(old.metrics != new.metrics, "metrics");
 }
 
 /// Says which entities of one kind were added, removed and changed.

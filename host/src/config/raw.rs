@@ -76,6 +76,9 @@ pub(super) struct RawConfig {
     /// How connections end.
     #[serde(default)]
     pub(super) drain: RawDrain,
+    /// What is counted.
+    #[serde(default)]
+    pub(super) metrics: RawMetrics,
     /// Groups of targets.
     #[serde(default)]
     pub(super) upstreams: Vec<RawUpstream>,
@@ -160,6 +163,16 @@ pub(super) struct RawClientTimeouts {
     pub(super) body: RawDuration,
     /// Between two requests of a connection.
     pub(super) idle: RawDuration,
+}
+
+/// What is counted.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Metrics")]
+pub(super) struct RawMetrics {
+    /// How many routes have series of their own; the others share those of the route "(other)".
+    #[schemars(range(min = 0, max = 100_000))]
+    pub(super) max_routes: u64,
 }
 
 /// How connections end.
@@ -356,6 +369,12 @@ impl Default for RawDrain {
         Self {
             shutdown: RawDuration::new("30s"),
         }
+    }
+}
+
+impl Default for RawMetrics {
+    fn default() -> Self {
+        Self { max_routes: 1000 }
     }
 }
 

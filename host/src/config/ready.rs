@@ -44,6 +44,8 @@ pub struct Config {
     pub readiness: Readiness,
     /// How connections end.
     pub drain: Drain,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Groups of targets.
     pub upstreams: Vec<Upstream>,
     /// What routes lead to.
@@ -175,6 +177,13 @@ pub enum Readiness {
     Normal,
     /// Only while everything configured can be served.
     Strict,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// How many routes have series of their own.
+    pub max_routes: usize,
 }
 
 /// How connections end.

@@ -14,8 +14,8 @@ use super::raw::{
     RawLoader, RawPermissions, RawReadiness, RawSize, RawUnload,
 };
 use super::ready::{
-    Admin, ClientTimeouts, Config, Drain, Limits, Listener, Loader, Permissions, Place, Places,
-    Readiness, Secret, UnloadPolicy,
+    Admin, ClientTimeouts, Config, Drain, Limits, Listener, Loader, Metrics, Permissions, Place,
+    Places, Readiness, Secret, UnloadPolicy,
 };
 use super::route;
 use super::structure::Broken;
@@ -65,6 +65,9 @@ pub(super) fn config(
             RawReadiness::Strict => Readiness::Strict,
         },
         drain: drain(check, &raw.drain),
+        metrics: Metrics {
+            max_routes: within_schema(raw.metrics.max_routes),
+        },
         upstreams,
         services,
         routes,

@@ -6,14 +6,22 @@ use http::HeaderValue;
 
 use super::resolve::{Resolved, uses};
 use crate::chain::{Chain, Link};
-use crate::config::ready::{Config, PluginUse};
+use crate::config::ready::{Config, PluginUse, Target};
 use crate::context::Phase;
+use crate::metrics::Metrics;
+use crate::metrics::route::Account;
+use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::{RouteRule, Table};
-use crate::snapshot::{Keep, Plan, Route, Service, Settings, Snapshot, Upstream};
+use crate::snapshot::{Keep, Plan, Route, Service, Settings, Snapshot, TargetAccount, Upstream};
 
 /// Builds a generation. `resolved` has one entry for each use, in the order of [`uses`].
 #[must_use]
-pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snapshot {
+pub fn snapshot(
+    config: &Config,
+    resolved: &[Resolved],
+    generation: u64,
+    metrics: &Metrics,
+) -> Snapshot {
     let mut left = resolved.iter();
     let global = attached(&config.plugins, &mut left);
     let services: Vec<_> = config
@@ -21,7 +29,8 @@ pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snap
         .iter()
         .map(|service| attached(&service.plugins, &mut left))
         .collect();
-    let routes = config.routes.iter().map(|route| {
+    let accounts = accounts(config, metrics);
+    let routes = config.routes.iter().zip(accounts).map(|(route, account)| {
         let own = attached(&route.plugins, &mut left);
         let service = route.service().and_then(|service| services.get(service));
         let service = service.map_or(&[][..], Vec::as_slice);
@@ -31,6 +40,7 @@ pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snap
             body_bytes: route.body_bytes.unwrap_or(config.limits.body_bytes),
             // Where a plugin is attached in several ways, the narrower one wins (Kong's order of precedence).
             plan: plan(&[&own, service, &global]),
+            account,
         }
     });
     let global_plan = plan(&[&global]);
@@ -50,8 +60,13 @@ pub fn snapshot(config: &Config, resolved: &[Resolved], generation: u64) -> Snap
         table: Table::build(&rules(config)),
         routes: routes.collect(),
         services: config.services.iter().map(service).collect(),
-        upstreams: config.upstreams.iter().map(upstream).collect(),
+        upstreams: config
+            .upstreams
+            .iter()
+            .map(|one| upstream(one, metrics))
+            .collect(),
         global: global_plan,
+        account: Arc::clone(metrics.routes.unrouted()),
     }
 }
 
@@ -152,11 +167,33 @@ fn service(service: &crate::config::ready::Service) -> Service {
     }
 }
 
-fn upstream(upstream: &crate::config::ready::Upstream) -> Upstream {
+/// Of each route the account in which it is counted.
+fn accounts(config: &Config, metrics: &Metrics) -> Vec<Arc<Account>> {
+    let none: Arc<str> = Arc::from("");
+    let names = config.routes.iter().map(|route| {
+        let service = route.service().and_then(|at| config.services.get(at));
+        (&route.name, service.map_or(&none, |service| &service.name))
+    });
+    metrics.routes.of(names, config.metrics.max_routes)
+}
+
+fn upstream(upstream: &crate::config::ready::Upstream, metrics: &Metrics) -> Upstream {
+    let traffic = &metrics.traffic;
+    let account = |target: &Target| TargetAccount {
+        attempts: traffic
+            .attempts
+            .get(&(Arc::clone(&upstream.name), target.address), || {
+                Attempts::new(metrics.workers)
+            }),
+        connections: traffic
+            .targets
+            .get(&target.address, || Connections::new(metrics.workers)),
+    };
     Upstream {
         name: Arc::clone(&upstream.name),
         algorithm: upstream.algorithm,
         targets: upstream.targets.clone(),
+        accounts: upstream.targets.iter().map(account).collect(),
     }
 }
 

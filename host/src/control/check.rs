@@ -57,7 +57,7 @@ pub async fn check(
         workers: config.workers,
     })
     .map_err(Unfit::State)?;
-    let mut folder = Folder::new(plugins.to_owned());
+    let mut folder = Folder::new(plugins.to_owned(), catalog.metrics());
     settle(&mut folder, &mut catalog, config).await;
     let outcome = resolve(config, Trigger::Check, None, &mut folder, &mut catalog).await;
     let refused = folder.refusals().cloned().collect();

@@ -15,6 +15,8 @@ use tokio::task::spawn_local;
 
 use crate::config::ready::Listener;
 use crate::listener::bind::bind;
+use crate::metrics::Metrics;
+use crate::metrics::traffic::Connections;
 use crate::snapshot::{Command, Report, Snapshot, Socket};
 use crate::worker;
 
@@ -53,7 +55,11 @@ pub struct Bound {
 ///
 /// # Errors
 /// The listener that cannot be bound, and what the system said.
-pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Bound, (Listener, io::Error)> {
+pub fn bind_all(
+    listeners: &[Listener],
+    workers: usize,
+    metrics: &Metrics,
+) -> Result<Bound, (Listener, io::Error)> {
     let mut bound = Bound {
         sockets: (0..workers).map(|_| Vec::new()).collect(),
         addresses: Vec::new(),
@@ -65,11 +71,16 @@ pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Bound, (Listen
             .and_then(|socket| socket.local_addr().ok())
             .unwrap_or(listener.address);
         bound.addresses.push((listener.address, real));
+        let connections = metrics
+            .traffic
+            .listeners
+            .get(&listener.name, || Connections::new(workers));
         for (list, socket) in bound.sockets.iter_mut().zip(sockets) {
             list.push(Socket {
                 name: Arc::clone(&listener.name),
                 address: listener.address,
                 socket,
+                connections: Arc::clone(&connections),
             });
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::ready::Permissions;
+use crate::metrics::Metrics;
 use crate::plugin::catalog::Catalog;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::Digest;
@@ -31,6 +32,8 @@ pub struct Folder {
     settled: u64,
     /// Counts how often refused files were given another chance.
     chances: u64,
+    /// Counts refusals.
+    metrics: Arc<Metrics>,
 }
 
 /// What the folder offers: the same again promises nothing new.
@@ -80,7 +83,7 @@ pub struct Candidate {
 impl Folder {
     /// A folder that was not looked at yet.
     #[must_use]
-    pub fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf, metrics: &Arc<Metrics>) -> Self {
         Self {
             path,
             known: BTreeMap::new(),
@@ -88,6 +91,7 @@ impl Folder {
             outside: Vec::new(),
             settled: 0,
             chances: 0,
+            metrics: Arc::clone(metrics),
         }
     }
 
@@ -153,6 +157,7 @@ impl Folder {
                 known.plugin = Some(fit.inspected.descriptor.id.clone());
                 known.seen = Seen::Refused(refusal.clone());
                 known.since = Instant::now();
+                self.metrics.events.refused(refusal.reason.name());
             }
         }
     }
@@ -252,6 +257,7 @@ impl Folder {
             Err(refusal) if *refusal.reason == Reason::Changing => return Some(AGAIN),
             Err(refusal) => {
                 tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
+                self.metrics.events.refused(refusal.reason.name());
                 Seen::Refused(refusal)
             }
         };
@@ -288,6 +294,7 @@ impl Folder {
             let shown = entry.path.display().to_string();
             let refusal = Refusal::new(Step::Stage, shown, Reason::Changing);
             tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
+            self.metrics.events.refused(refusal.reason.name());
             moving.restless = Some(refusal);
         }
         let quiet =
@@ -303,6 +310,7 @@ impl Folder {
         for refusal in &refused {
             if !self.outside.contains(refusal) {
                 tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
+                self.metrics.events.refused(refusal.reason.name());
             }
         }
         self.outside = refused;

@@ -19,11 +19,10 @@ pub(super) fn redirect(
     snapshot: &Snapshot,
     redirect: &Redirect,
 ) -> Result<Answer, Failure> {
-    let values = exchange.values(snapshot);
-    if values.host.is_empty() && redirect.location.uses(Variable::Host) {
+    if exchange.values().host.is_empty() && redirect.location.uses(Variable::Host) {
         return Err(RequestFault::NoHost.into());
     }
-    let mut location = redirect.location.render(&values);
+    let mut location = exchange.render(&redirect.location, snapshot);
     if location.starts_with("//") && !redirect.location.names_authority() {
         // The path of the request began with two slashes. As a location that would be another host, one that the
         // client chose (RFC 3986, 4.2: a network-path reference).

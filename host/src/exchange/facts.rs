@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
@@ -12,8 +12,9 @@ use crate::activity::Activity;
 use crate::chain::{Chain, Matched, Outcome, Skipped};
 use crate::context::{Context, Phase, RouteNames};
 use crate::local::{Generation, Local};
+use crate::metrics::route::Entry;
 use crate::router::table::{Match, Table};
-use crate::router::template::Values;
+use crate::router::template::{Template, Values};
 use crate::snapshot::{Action, Plan, Route, Snapshot};
 use crate::upstream::body::BodyWatch;
 
@@ -92,15 +93,21 @@ impl Exchange {
     }
 
     /// What fills in the templates of the matched route.
-    pub(super) fn values<'s>(&'s self, snapshot: &'s Snapshot) -> Values<'s> {
+    pub(super) fn values(&self) -> Values<'_> {
         Values {
             host: self.context.host.as_str(),
             path: self.context.path(),
             query: self.context.query(),
             prefix_len: self.matched.map_or(0, |matched| matched.prefix_len),
-            params: &self.context.params,
-            table: &snapshot.table,
         }
+    }
+
+    /// Fills a template of the matched route in.
+    pub(super) fn render(&self, template: &Template, snapshot: &Snapshot) -> String {
+        let context = &self.context;
+        template.render(&self.values(), |name| {
+            context.params.get(&snapshot.table, context.path(), name)
+        })
     }
 
     /// The plan of the matched route, or the global one.
@@ -143,15 +150,14 @@ impl Exchange {
         let Some(snapshot) = generation.snapshot() else {
             return;
         };
+        let duration = now.duration_since(self.started);
+        self.count(snapshot, duration);
         let chain = &self.plan(snapshot).chain;
         let global = &snapshot.global.chain;
         if chain.links().is_empty() && global.of(Phase::Rewrite).is_empty() {
             return;
         }
-        self.context.figures.duration = now.duration_since(self.started);
-        if let Some(body) = &self.body {
-            self.context.figures.request_bytes = body.received.get();
-        }
+        self.context.figures.duration = duration;
         let _ = self.run(chain, Phase::Log, snapshot);
         let matched = self.against(snapshot);
         chain.end(&mut self.context, matched);
@@ -164,6 +170,25 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// Counts the exchange on its route.
+    fn count(&mut self, snapshot: &Snapshot, duration: Duration) {
+        if let Some(body) = &self.body {
+            self.context.figures.request_bytes = body.received.get();
+        }
+        let figures = &self.context.figures;
+        let head = self.context.response.as_ref();
+        let entry = Entry {
+            status: head.map_or(0, |head| head.status.as_u16()),
+            duration,
+            request_bytes: figures.request_bytes,
+            response_bytes: figures.response_bytes,
+        };
+        let account = self
+            .route(snapshot)
+            .map_or(&snapshot.account, |route| &route.account);
+        account.count(self.worker.worker, entry);
     }
 
     /// What the client's connection is doing.

@@ -73,7 +73,7 @@ pub(super) fn path(
         }
         ForwardPath::Rewrite(template) => template,
     };
-    let mut path = template.render(&exchange.values(snapshot));
+    let mut path = exchange.render(template, snapshot);
     if path.is_empty() {
         path.push('/');
     }

@@ -15,6 +15,7 @@ use super::bind::BACKLOG;
 use super::connection;
 use crate::activity::Activity;
 use crate::local::Local;
+use crate::metrics::traffic::{Connections as Account, Hold};
 
 /// First and longest pause after the system could not give a connection.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -59,7 +60,8 @@ impl Connections {
         self.changed.notify_one();
     }
 
-    fn start(self: &Rc<Self>, worker: &Rc<Local>, stream: TcpStream) {
+    fn start(self: &Rc<Self>, worker: &Rc<Local>, stream: TcpStream, account: &Rc<Hold>) {
+        let counted = account.begin();
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
         let activity = Rc::new(Activity::new(Instant::now()));
@@ -73,7 +75,7 @@ impl Connections {
         };
         let worker = Rc::clone(worker);
         spawn_local(async move {
-            let _entry = entry;
+            let _entry = (entry, counted);
             connection::run(worker, stream, activity).await;
         });
     }
@@ -96,24 +98,27 @@ impl Drop for Entry {
 pub async fn run(
     name: Arc<str>,
     socket: TcpListener,
+    account: Arc<Account>,
     worker: Rc<Local>,
     connections: Rc<Connections>,
     stop: Rc<Notify>,
 ) {
+    let account = Hold::new(account);
     let mut pause = PAUSE.0;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.notified() => break,
-            accepted = accept(&socket, &worker, &connections) => accepted,
+            accepted = accept(&socket, &worker, &connections, &account) => accepted,
         };
         match accepted {
             Ok(stream) => {
                 pause = PAUSE.0;
-                connections.start(&worker, stream);
+                connections.start(&worker, stream, &account);
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
+                account.fails();
                 tracing::warn!(target: "listener", listener = %name, %error, "cannot accept, trying again in {pause:?}");
                 tokio::select! {
                     () = stop.notified() => break,
@@ -124,7 +129,7 @@ pub async fn run(
         }
     }
     if let Ok(socket) = socket.into_std() {
-        empty(&socket, &worker, &connections);
+        empty(&socket, &worker, &connections, &account);
     }
 }
 
@@ -133,7 +138,11 @@ async fn accept(
     socket: &TcpListener,
     worker: &Local,
     connections: &Connections,
+    account: &Rc<Hold>,
 ) -> io::Result<TcpStream> {
+    if connections.count() >= limit(worker) {
+        account.waits();
+    }
     while connections.count() >= limit(worker) {
         connections.changed.notified().await;
     }
@@ -142,7 +151,12 @@ async fn accept(
 
 /// Takes what waits in the queue: those clients are connected already, and closing would reset them. The system is
 /// asked directly, because the runtime says "nothing there" also when it only wants another task to have its turn.
-fn empty(socket: &std::net::TcpListener, worker: &Rc<Local>, connections: &Rc<Connections>) {
+fn empty(
+    socket: &std::net::TcpListener,
+    worker: &Rc<Local>,
+    connections: &Rc<Connections>,
+    account: &Rc<Hold>,
+) {
     // The queue holds no more than that; clients that come faster than they are taken must not keep it open for ever.
     for _ in 0..=BACKLOG {
         let stream = match socket.accept() {
@@ -154,7 +168,7 @@ fn empty(socket: &std::net::TcpListener, worker: &Rc<Local>, connections: &Rc<Co
             .set_nonblocking(true)
             .and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = registered {
-            connections.start(worker, stream);
+            connections.start(worker, stream, account);
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use swapgate_plugin::HostError;
 use swapgate_plugin::metric::{Declaration, Kind, SERIES};
 
+use super::names;
 use super::series::{Reading, Series};
 
 /// What every metric of a plugin begins with; its id follows.
@@ -157,6 +158,9 @@ impl ImageMetrics {
     /// The name is taken for something else, or there are too many.
     pub fn declare(&self, declared: Declaration) -> Result<u64, HostError> {
         let name = whole_name(&self.plugin, &declared);
+        if names::is_own(&format!("{name}{}", ending(declared.kind))) {
+            return Err(HostError::Invalid);
+        }
         let mut families = self.book.lock();
         let family = families.get(&name);
         let known = match family {
@@ -387,6 +391,9 @@ mod tests {
         one.end_life();
         other.declare(histogram).unwrap();
         assert_eq!(book.scrape()[0].kind, Kind::Histogram);
+        let sampled = ImageMetrics::new(&book, "sampled");
+        let own = declaration(Kind::Counter, "seconds", "x");
+        assert_eq!(sampled.declare(own), Err(HostError::Invalid));
         // Two plugins whose names would be shown as one.
         let (long, short) = (
             ImageMetrics::new(&book, "b-c"),

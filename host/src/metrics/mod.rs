@@ -1,8 +1,54 @@
-//! What the gateway counts, and what it shows of it.
+//! What the gateway counts, and how it is shown.
+//!
+//! Workers count, and do it without sharing anything they write; control and the admin listener read. What is counted by
+//! route, listener or target is attached to the snapshot or the socket that a worker is given, so nothing is looked up.
 //!
 //! - [`cell`]: numbers that workers write without getting in one another's way;
-//! - [`book`], [`series`]: the metrics that plugins declare through the contract.
+//! - [`route`]: exchanges, by route; [`traffic`]: connections and attempts; [`event`]: what control did;
+//! - [`book`], [`series`]: the metrics that plugins declare through the contract;
+//! - [`names`]: every metric of the gateway's own; [`page`]: the text that is shown; [`process`]: what the system says.
+//!
+//! What is absent here: the configuration, sockets, plugins. Others bring their figures to the [`page`].
 
 pub mod book;
 pub mod cell;
+pub mod event;
+pub mod names;
+pub mod page;
+pub mod process;
+pub mod route;
 pub mod series;
+pub mod traffic;
+
+use std::sync::Arc;
+
+use book::Book;
+
+/// Everything that is counted in this process.
+#[derive(Debug)]
+pub struct Metrics {
+    /// How many workers count.
+    pub workers: usize,
+    /// Exchanges, by route.
+    pub routes: route::Accounts,
+    /// Connections and attempts.
+    pub traffic: traffic::Traffic,
+    /// What control did.
+    pub events: event::Events,
+    /// What plugins count.
+    pub book: Arc<Book>,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(workers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            workers,
+            routes: route::Accounts::new(workers),
+            traffic: traffic::Traffic::default(),
+            events: event::Events::default(),
+            book: Book::new(workers),
+        })
+    }
+}

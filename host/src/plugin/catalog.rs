@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use crate::config::ready::{Loader, Permissions};
-use crate::metrics::book::Book;
+use crate::metrics::Metrics;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::Foreign;
 use crate::plugin::image::{Digest, Image, ImageKey, Retired};
@@ -34,7 +34,7 @@ use crate::plugin::stage::Stage;
 pub use report::{ImageReport, InstanceReport};
 use slot::Slot;
 pub use slot::State;
-pub use view::View;
+pub use view::{Account, View};
 
 /// What a catalog is made with.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ pub struct Catalog {
     /// Calls of `destroy` and `unload` on their way.
     ending: JoinSet<()>,
     view: View,
-    book: Arc<Book>,
+    metrics: Arc<Metrics>,
 }
 
 impl Catalog {
@@ -88,7 +88,7 @@ impl Catalog {
             retired,
             ending: JoinSet::new(),
             view: View::default(),
-            book: Book::new(settings.workers),
+            metrics: Metrics::new(settings.workers),
         })
     }
 
@@ -131,7 +131,7 @@ impl Catalog {
         let slot = self
             .slots
             .entry(key)
-            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit), &self.book)));
+            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit), &self.metrics.book)));
         slot.show_as(&fit);
         self.share();
         fit
@@ -245,6 +245,7 @@ impl Catalog {
         self.slots.retain(|key, slot| {
             let keep = present.contains(&key.digest) || !slot.is_idle();
             if !keep {
+                self.view.remember(slot);
                 stage.forget(&slot.path());
             }
             keep
@@ -275,10 +276,10 @@ impl Catalog {
         self.view.clone()
     }
 
-    /// What plugins count.
+    /// What is counted in this process; plugins count in it as well.
     #[must_use]
-    pub fn book(&self) -> &Arc<Book> {
-        &self.book
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The thread for foreign calls, which knows what is stuck.

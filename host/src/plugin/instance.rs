@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -87,6 +88,15 @@ impl Instance {
             .unwrap_or(&NOBODY)
     }
 
+    /// The accounts of all workers, which outlive the instance.
+    pub(super) fn account(&self) -> InstanceAccount {
+        let has = |phase: &Phase| self.bound.has(*phase);
+        InstanceAccount {
+            phases: PHASES.into_iter().filter(has).collect(),
+            stats: Arc::clone(&self.stats),
+        }
+    }
+
     /// The accounts of all workers, added up.
     #[must_use]
     pub fn totals(&self) -> Vec<HookTotals> {
@@ -124,11 +134,7 @@ impl Drop for Instance {
             image,
             raw: self.raw,
             config: self.config,
-            phases: PHASES
-                .into_iter()
-                .filter(|phase| self.bound.has(*phase))
-                .collect(),
-            stats: Arc::clone(&self.stats),
+            account: self.account(),
         }));
     }
 }
@@ -145,17 +151,28 @@ pub struct RetiredInstance {
     pub(super) image: Arc<Image>,
     pub(super) raw: RawInstance,
     pub(super) config: ConfigHash,
+    pub(super) account: InstanceAccount,
+}
+
+/// What an instance did, on all workers.
+#[derive(Debug, Clone)]
+pub(super) struct InstanceAccount {
     phases: SmallVec<[Phase; 5]>,
     stats: Arc<[WorkerStats]>,
 }
 
-impl RetiredInstance {
+impl InstanceAccount {
     /// The accounts of all workers, added up.
     pub(super) fn totals(&self) -> Vec<HookTotals> {
         self.phases
             .iter()
             .map(|phase| HookTotals::sum(*phase, &self.stats))
             .collect()
+    }
+
+    /// Whether the two are of one instance.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.stats, &other.stats)
     }
 }
 
@@ -253,6 +270,8 @@ pub struct HookStats {
     calls: AtomicU64,
     errors: AtomicU64,
     panics: AtomicU64,
+    sampled_calls: AtomicU64,
+    sampled_ns: AtomicU64,
 }
 
 impl HookStats {
@@ -261,6 +280,8 @@ impl HookStats {
             calls: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            sampled_calls: AtomicU64::new(0),
+            sampled_ns: AtomicU64::new(0),
         }
     }
 
@@ -278,12 +299,23 @@ impl HookStats {
     pub fn count_panic(&self) {
         add_one(&self.panics);
     }
+
+    /// Counts how long a call took, of those whose time is taken.
+    pub fn count_time(&self, took: Duration) {
+        let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        add_one(&self.sampled_calls);
+        add(&self.sampled_ns, ns);
+    }
 }
 
 /// There is one writer, so a load and a store do without the locked instruction of a read-modify-write.
 fn add_one(counter: &AtomicU64) {
+    add(counter, 1);
+}
+
+fn add(counter: &AtomicU64, value: u64) {
     counter.store(
-        counter.load(Ordering::Relaxed).wrapping_add(1),
+        counter.load(Ordering::Relaxed).wrapping_add(value),
         Ordering::Relaxed,
     );
 }
@@ -299,6 +331,10 @@ pub struct HookTotals {
     pub errors: u64,
     /// How often it panicked.
     pub panics: u64,
+    /// Of how many calls the time was taken.
+    pub sampled_calls: u64,
+    /// How long those took, in nanoseconds.
+    pub sampled_ns: u64,
 }
 
 impl HookTotals {
@@ -311,6 +347,8 @@ impl HookTotals {
                     sum.calls = sum.calls.wrapping_add(one.calls);
                     sum.errors = sum.errors.wrapping_add(one.errors);
                     sum.panics = sum.panics.wrapping_add(one.panics);
+                    sum.sampled_calls = sum.sampled_calls.wrapping_add(one.sampled_calls);
+                    sum.sampled_ns = sum.sampled_ns.wrapping_add(one.sampled_ns);
                 }
             }
         }
@@ -328,6 +366,8 @@ impl HookTotals {
             calls: add(|stats| &stats.calls),
             errors: add(|stats| &stats.errors),
             panics: add(|stats| &stats.panics),
+            sampled_calls: add(|stats| &stats.sampled_calls),
+            sampled_ns: add(|stats| &stats.sampled_ns),
         }
     }
 }

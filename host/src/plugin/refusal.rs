@@ -248,6 +248,56 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Its name as a label: one of a closed set, without anything a file or a plugin said.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotRegular => "not_regular",
+            Self::OtherOwner { .. } => "other_owner",
+            Self::WritableFile { .. } => "writable_file",
+            Self::WritableFolder { .. } => "writable_folder",
+            Self::OtherFolderOwner { .. } => "other_folder_owner",
+            Self::LinkOutside { .. } => "link_outside",
+            Self::DanglingLink { .. } => "dangling_link",
+            Self::Changing => "changing",
+            Self::TooLarge { .. } => "too_large",
+            Self::Io { .. } => "io",
+            Self::NoExec { .. } => "no_exec",
+            Self::Empty => "empty",
+            Self::NotALibrary { .. } => "not_a_library",
+            Self::Truncated { .. } => "truncated",
+            Self::OtherMachine { .. } => "other_machine",
+            Self::NotShared { .. } => "not_shared",
+            Self::OtherLibc { .. } => "other_libc",
+            Self::Malformed { .. } => "malformed",
+            Self::NoDescriptor { .. } => "no_descriptor",
+            Self::BadDescriptor { .. } => "bad_descriptor",
+            Self::NoEntry { .. } => "no_entry",
+            Self::Version { .. } => "version",
+            Self::PanicAbort { .. } => "panic_abort",
+            Self::BadId { .. } => "bad_id",
+            Self::BadVersion { .. } => "bad_version",
+            Self::Dlopen { .. } => "dlopen",
+            Self::Layout { .. } => "layout",
+            Self::EntryFailed { .. } => "entry_failed",
+            Self::BadTable { .. } => "bad_table",
+            Self::LoadFailed { .. } => "load_failed",
+            Self::ConfigRefused { .. } => "config_refused",
+            Self::AgainstSchema { .. } => "against_schema",
+            Self::BadSchema { .. } => "bad_schema",
+            Self::StartFailed { .. } => "start_failed",
+            Self::Panicked { .. } => "panicked",
+            Self::UnknownResult { .. } => "unknown_result",
+            Self::Crashed { .. } => "crashed",
+            Self::TimedOut { .. } => "timed_out",
+            Self::PreflightBroken { .. } => "preflight_broken",
+            Self::Stuck { .. } => "stuck",
+            Self::TooManyImages { .. } => "too_many_images",
+            Self::OneImageOnly { .. } => "one_image_only",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
     /// "These two cannot talk", in the words plugins use for it as well.
     #[must_use]
     pub fn version(plugin: &str, mismatch: &Mismatch) -> Self {

@@ -6,8 +6,6 @@
 
 use std::fmt;
 
-use super::table::{Params, Table};
-
 /// Why a template is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
@@ -54,7 +52,7 @@ pub enum Variable {
     Query,
 }
 
-/// What is filled in.
+/// What is filled in, besides parameters.
 #[derive(Clone, Copy)]
 pub struct Values<'a> {
     /// The host the client asked for; empty if it said none.
@@ -65,10 +63,6 @@ pub struct Values<'a> {
     pub query: &'a str,
     /// How much of the path the pattern took.
     pub prefix_len: usize,
-    /// Where the parameters are.
-    pub params: &'a Params,
-    /// The table they belong to.
-    pub table: &'a Table,
 }
 
 impl Template {
@@ -147,15 +141,16 @@ impl Template {
 
     /// Fills it in. A group of a regular expression that took no part is empty.
     #[must_use]
-    pub fn render(&self, values: &Values<'_>) -> String {
+    pub fn render<'v>(
+        &self,
+        values: &Values<'v>,
+        parameter: impl Fn(&str) -> Option<&'v str>,
+    ) -> String {
         let mut out = String::new();
         for part in &self.0 {
             match part {
                 Part::Text(text) => out.push_str(text),
-                Part::Parameter(name) => {
-                    let value = values.params.get(values.table, values.path, name);
-                    out.push_str(value.unwrap_or(""));
-                }
+                Part::Parameter(name) => out.push_str(parameter(name).unwrap_or("")),
                 Part::Variable(Variable::Host) => out.push_str(values.host),
                 Part::Variable(Variable::Path) => out.push_str(values.path),
                 Part::Variable(Variable::Rest) => {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use super::body::RequestBody;
+use crate::metrics::traffic::{Connections, Hold};
 
 /// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
 /// they rarely close one that is about to be used.
@@ -66,12 +68,14 @@ pub struct Pool {
     /// Each with the sweep before which it was used last; counting sweeps needs no clock.
     idle: RefCell<Vec<(Sender, u32)>>,
     sweeps: Cell<u32>,
+    /// Counts its connections.
+    account: Rc<Hold>,
 }
 
 impl Pool {
     /// An empty pool.
     #[must_use]
-    pub fn new(target: SocketAddr) -> Rc<Self> {
+    pub fn new(target: SocketAddr, account: &Arc<Connections>) -> Rc<Self> {
         let host = HeaderValue::from_str(&target.to_string())
             .unwrap_or(HeaderValue::from_static("upstream"));
         Rc::new(Self {
@@ -79,6 +83,7 @@ impl Pool {
             host,
             idle: RefCell::new(Vec::new()),
             sweeps: Cell::new(0),
+            account: Hold::new(Arc::clone(account)),
         })
     }
 
@@ -113,17 +118,20 @@ impl Pool {
     }
 }
 
-/// Opens a connection and starts its task on this worker.
+/// Opens a connection to the target of a pool and starts its task on this worker.
 ///
 /// # Errors
 /// What the system said.
-pub async fn connect(target: SocketAddr) -> io::Result<Sender> {
+pub async fn connect(pool: &Pool) -> io::Result<Sender> {
+    let target = pool.target;
     let stream = TcpStream::connect(target).await?;
     stream.set_nodelay(true)?;
     let (requests, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
+    let open = pool.account.begin();
     let task = tokio::task::spawn_local(async move {
+        let _open = open;
         if let Err(error) = connection.await {
             tracing::debug!(target: "upstream", %target, %error, "connection ended");
         }

@@ -21,13 +21,17 @@ use super::pool::{Pool, Sender, connect};
 use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
 use crate::context::headers::Survey;
+use crate::metrics::traffic::{Attempt, Attempting, Attempts};
 use crate::respond::failure::UpstreamFault;
+use crate::snapshot::TargetAccount;
 
 /// A group of targets, on one worker.
 #[derive(Debug)]
 pub struct Group {
     /// In the order of the configuration; never empty.
     pub pools: Vec<Rc<Pool>>,
+    /// Count what happens at each.
+    pub accounts: Vec<TargetAccount>,
     /// Chooses among them.
     pub balance: RoundRobin,
 }
@@ -91,6 +95,7 @@ pub async fn send(
         mut pool,
         mut sender,
         mut reused,
+        mut at,
     } = turn.next().await?;
     loop {
         if !order.preserve_host {
@@ -98,8 +103,10 @@ pub async fn send(
                 .headers_mut()
                 .insert(header::HOST, pool.host.clone());
         }
+        let attempt = Attempting::new(order.group.attempts(at));
         let mut failed = match order.answered(sender.send(request)).await {
             Answered::Late => {
+                attempt.came_to(Attempt::Timeout);
                 let limit = order.timeouts.response;
                 return Err(UpstreamFault::TimedOut {
                     target: pool.target,
@@ -108,7 +115,11 @@ pub async fn send(
                 });
             }
             Answered::With(response) => {
-                check(&response, &pool)?;
+                if let Err(fault) = check(&response, &pool) {
+                    attempt.came_to(Attempt::Malformed);
+                    return Err(fault);
+                }
+                attempt.came_to(Attempt::Ok);
                 // hyper speaks HTTP/1.0 to whoever answered in it, and then drops a chunked request body.
                 let again = response.version() == Version::HTTP_11;
                 return Ok(Sent {
@@ -123,12 +134,19 @@ pub async fn send(
             Answered::Failed(failed) => failed,
         };
         request = match failed.take_message() {
-            Some(unsent) if reused || turn.has_more() => unsent,
-            _ => return Err(died(pool.target, failed.into_error())),
+            Some(unsent) if reused || turn.has_more() => {
+                attempt.came_to(if reused {
+                    Attempt::Stale
+                } else {
+                    Attempt::Closed
+                });
+                unsent
+            }
+            _ => return Err(died(order, attempt, pool.target, failed.into_error())),
         };
         // A fresh connection that closed before it took the request is like one that was refused.
         let other = if reused {
-            turn.again(pool).await?
+            turn.again(pool, at).await?
         } else {
             turn.next().await?
         };
@@ -136,6 +154,7 @@ pub async fn send(
             pool,
             sender,
             reused,
+            at,
         } = other;
     }
 }
@@ -191,6 +210,8 @@ struct Checkout {
     sender: Sender,
     /// Whether it was used before, and may have died since.
     reused: bool,
+    /// Which target of the group it leads to.
+    at: usize,
 }
 
 /// The way of one request through the targets: each is tried at most once.
@@ -209,7 +230,8 @@ impl Turn<'_> {
     async fn next(&mut self) -> Result<Checkout, UpstreamFault> {
         let pools = &self.order.group.pools;
         loop {
-            let Some(pool) = pools.get(self.at % pools.len().max(1)).map(Rc::clone) else {
+            let at = self.at % pools.len().max(1);
+            let Some(pool) = pools.get(at).map(Rc::clone) else {
                 // Validation admits no empty group; this keeps the serving path free of a panic all the same.
                 return Err(UpstreamFault::Unwritable {
                     target: ([0, 0, 0, 0], 0).into(),
@@ -223,29 +245,39 @@ impl Turn<'_> {
                     pool,
                     sender,
                     reused: true,
+                    at,
                 });
             }
-            if let Some(checkout) = self.fresh(pool).await? {
+            if let Some(checkout) = self.fresh(pool, at).await? {
                 return Ok(checkout);
             }
         }
     }
 
     /// A fresh connection in the place of a kept one that had died.
-    async fn again(&mut self, pool: Rc<Pool>) -> Result<Checkout, UpstreamFault> {
-        match self.fresh(pool).await? {
+    async fn again(&mut self, pool: Rc<Pool>, at: usize) -> Result<Checkout, UpstreamFault> {
+        match self.fresh(pool, at).await? {
             Some(checkout) => Ok(checkout),
             None => self.next().await,
         }
     }
 
     /// A fresh connection; none if the target takes none and there are others.
-    async fn fresh(&self, pool: Rc<Pool>) -> Result<Option<Checkout>, UpstreamFault> {
-        match fresh(&pool, self.order.timeouts).await {
+    async fn fresh(&self, pool: Rc<Pool>, at: usize) -> Result<Option<Checkout>, UpstreamFault> {
+        let attempt = Attempting::new(self.order.group.attempts(at));
+        let connected = fresh(&pool, self.order.timeouts).await;
+        match &connected {
+            // The attempt goes on, and is counted when it comes to something.
+            Ok(_) => attempt.goes_on(),
+            Err(ConnectFailed::Io(_)) => attempt.came_to(Attempt::ConnectError),
+            Err(ConnectFailed::Late(_)) => attempt.came_to(Attempt::ConnectTimeout),
+        }
+        match connected {
             Ok(sender) => Ok(Some(Checkout {
                 pool,
                 sender,
                 reused: false,
+                at,
             })),
             Err(failed) if self.has_more() => {
                 tracing::warn!(target: "upstream", "{}", failed.into_fault(&pool, self.tried));
@@ -256,7 +288,27 @@ impl Turn<'_> {
     }
 }
 
-fn died(target: std::net::SocketAddr, error: hyper::Error) -> UpstreamFault {
+impl Group {
+    /// Where attempts at one of its targets are counted.
+    fn attempts(&self, at: usize) -> Option<&Attempts> {
+        self.accounts.get(at).map(|account| &*account.attempts)
+    }
+}
+
+/// What an answer that never came whole means, and counts it. A body that broke took the connection with it: that is the
+/// client's doing.
+fn died(
+    order: &Order<'_>,
+    attempt: Attempting<'_>,
+    target: std::net::SocketAddr,
+    error: hyper::Error,
+) -> UpstreamFault {
+    let broken_body = order.body.is_some_and(|body| body.fault.get().is_some());
+    attempt.came_to(match (broken_body, error.is_parse()) {
+        (true, _) => Attempt::Cancelled,
+        (false, true) => Attempt::Malformed,
+        (false, false) => Attempt::Closed,
+    });
     if error.is_parse() {
         let cause = std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), ToString::to_string);
@@ -296,7 +348,7 @@ impl ConnectFailed {
 }
 
 async fn fresh(pool: &Pool, timeouts: ServiceTimeouts) -> Result<Sender, ConnectFailed> {
-    match timeout(timeouts.connect, connect(pool.target)).await {
+    match timeout(timeouts.connect, connect(pool)).await {
         Ok(Ok(sender)) => Ok(sender),
         Ok(Err(error)) => Err(ConnectFailed::Io(error)),
         Err(_) => Err(ConnectFailed::Late(timeouts.connect)),

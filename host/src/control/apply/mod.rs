@@ -19,7 +19,7 @@ use crate::config::{self, ConfigError, Running};
 use crate::plugin::catalog::Catalog;
 
 pub use told::cannot_bind;
-use told::swapped;
+use told::{replaces_an_image, swapped};
 
 /// Control's own state: what serves, and what it was made of.
 pub struct Control {
@@ -121,12 +121,17 @@ impl Control {
         } = start;
         settle(&mut folder, &mut catalog, &config).await;
         let offer = folder.offer();
-        let bound = bind_all(&config.listeners, config.workers)
+        let bound = bind_all(&config.listeners, config.workers, catalog.metrics())
             .map_err(|(listener, error)| StartError::Bind(listener, error))?;
         let resolution = resolve(&config, Trigger::Start, None, &mut folder, &mut catalog)
             .await
             .map_err(|refused| StartError::Config(refused.errors))?;
-        let snapshot = Arc::new(assemble::snapshot(&config, &resolution.uses, 1));
+        let snapshot = Arc::new(assemble::snapshot(
+            &config,
+            &resolution.uses,
+            1,
+            catalog.metrics(),
+        ));
         let fleet = Fleet::start(&snapshot, bound).map_err(StartError::System)?;
         fleet.adopted(1).await;
         let mut control = Self {
@@ -216,8 +221,9 @@ impl Control {
             Err(refused) => refused.passing,
         };
         self.tried = Tried::new(offer, passing);
-        if let Ok(resolution) = resolution {
-            self.swap(resolution).await;
+        match resolution {
+            Ok(resolution) => self.swap(resolution).await,
+            Err(_) => self.catalog.metrics().events.swapped("refused"),
         }
         wait
     }
@@ -228,6 +234,9 @@ impl Control {
             return self.told(resolution.notes);
         }
         let changes = swapped(&self.resolved, &resolution.uses);
+        if replaces_an_image(&self.resolved, &resolution.uses) {
+            self.catalog.metrics().events.swapped("published");
+        }
         self.resolved = resolution.uses;
         let none = Bound::default();
         self.publish(Trigger::Folder, none, &[], changes, resolution.notes)
@@ -326,7 +335,7 @@ impl Control {
                 return self.refused(Trigger::Reload, &errors);
             }
         };
-        let bound = match bind_all(&listeners.added, config.workers) {
+        let bound = match bind_all(&listeners.added, config.workers, self.catalog.metrics()) {
             Ok(bound) => bound,
             Err((listener, error)) => {
                 self.catalog.set_loader(self.config.loader.clone());
@@ -360,6 +369,7 @@ impl Control {
             &self.config,
             &self.resolved,
             self.generation,
+            self.catalog.metrics(),
         ));
         self.fleet.publish(&snapshot, bound, removed).await;
         self.published(&snapshot, trigger, changes, notes);

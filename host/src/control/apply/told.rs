@@ -72,6 +72,10 @@ impl Control {
             changes,
             Vec::new(),
         );
+        self.catalog
+            .metrics()
+            .events
+            .changed(change.trigger, change.outcome);
         tracing::info!(target: "control", generation = snapshot.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
         let global_missing = status::global_missing(&self.config, &self.resolved);
         let listeners = self.config.listeners.iter().map(|listener| {
@@ -137,6 +141,10 @@ impl Control {
             Vec::new(),
             errors.to_vec(),
         );
+        self.catalog
+            .metrics()
+            .events
+            .changed(change.trigger, change.outcome);
         let pending = self.waiting();
         self.board.update(|status| {
             status.last_change = Some(change);
@@ -162,6 +170,15 @@ fn name(trigger: Trigger) -> &'static str {
         Trigger::Folder => "folder",
         Trigger::Check => "check",
     }
+}
+
+/// Whether a use has another file now than it had before.
+pub(super) fn replaces_an_image(before: &[Resolved], after: &[Resolved]) -> bool {
+    let mut pairs = before.iter().zip(after);
+    pairs.any(|pair| match pair {
+        (Ok(old), Ok(new)) => old.identity().digest != new.identity().digest,
+        _ => false,
+    })
 }
 
 /// What a look at the folder changed, in words.

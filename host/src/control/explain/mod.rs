@@ -19,7 +19,7 @@ use question::Read;
 
 use super::assemble;
 use super::resolve::{Resolved, uses};
-use crate::config::ready::Config;
+use crate::config::ready::{Action, Config, ForwardPath};
 use crate::router::explain::{self, Explanation, Verdict};
 use crate::router::table::RouteRule;
 
@@ -150,9 +150,16 @@ impl View {
     /// What is sent where.
     fn forward(&self, route: usize, prefix_len: usize, read: &Read) -> Option<Forward> {
         let route = self.config.routes.get(route)?;
-        let service = self.config.services.get(route.service)?;
+        let Action::Forward(forward) = &route.action else {
+            return None;
+        };
+        let service = self.config.services.get(forward.service)?;
         let upstream = self.config.upstreams.get(service.upstream)?;
-        let strip = if route.strip_path { prefix_len } else { 0 };
+        let strip = if forward.path == ForwardPath::Strip {
+            prefix_len
+        } else {
+            0
+        };
         let path = read.path.get(strip..).unwrap_or("/");
         let slash = if path.starts_with('/') { "" } else { "/" };
         let query = match &*read.query {
@@ -172,7 +179,7 @@ impl View {
                 .map(|target| target.address.to_string())
                 .collect(),
             target: format!("{slash}{path}{query}"),
-            host: if route.preserve_host {
+            host: if forward.preserve_host {
                 asked.unwrap_or_default().to_owned()
             } else {
                 "the address of the target".to_owned()

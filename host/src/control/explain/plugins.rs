@@ -86,11 +86,11 @@ impl<'a> Attachments<'a> {
         if let Some((index, route)) = route.and_then(|at| Some((at, config.routes.get(at)?))) {
             let own = self.routes.get(index).map_or(&[][..], Vec::as_slice);
             ways.push((format!("route {}", route.name), own));
-            if let Some(service) = config.services.get(route.service) {
-                let of = self
-                    .services
-                    .get(route.service)
-                    .map_or(&[][..], Vec::as_slice);
+            let service = route
+                .service()
+                .and_then(|at| Some((at, config.services.get(at)?)));
+            if let Some((at, service)) = service {
+                let of = self.services.get(at).map_or(&[][..], Vec::as_slice);
                 ways.push((format!("service {}", service.name), of));
             }
         }

@@ -50,6 +50,7 @@ impl Catalog {
             hash,
             self.workers,
         ));
+        slot.open_account(&instance);
         self.instances
             .retain(|_, instance| instance.strong_count() > 0);
         self.instances.insert(key, Arc::downgrade(&instance));

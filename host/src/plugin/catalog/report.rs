@@ -66,10 +66,7 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
         .collect();
     let mapped = slot.is_mapped();
     let shown = slot.shown();
-    let mut hooks = shown.past.clone();
-    for instance in &instances {
-        HookTotals::add_all(&mut hooks, &instance.hooks);
-    }
+    let hooks = shown.totals();
     let serves = matches!(shown.state, State::Active | State::Draining);
     let state = match &shown.stuck {
         Some(hook) if !serves => format!("stuck({hook})"),

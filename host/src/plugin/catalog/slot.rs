@@ -11,7 +11,7 @@ use crate::plugin::fit::Fit;
 use crate::plugin::foreign::{Foreign, NoResult};
 use crate::plugin::image::{Image, ImageKey};
 use crate::plugin::inspect::{Pin, Unload};
-use crate::plugin::instance::{HookTotals, RetiredInstance};
+use crate::plugin::instance::{HookTotals, Instance, InstanceAccount, RetiredInstance};
 use crate::plugin::library::{Loaded, Mapped, Mode};
 use crate::plugin::mapped::is_mapped;
 use crate::plugin::refusal::{Reason, Refusal, Step};
@@ -81,6 +81,19 @@ pub(super) struct Shown {
     pub(super) stuck: Option<String>,
     /// The accounts of instances that are gone.
     pub(super) past: Vec<HookTotals>,
+    /// The accounts of instances that are not gone: alive, or on their way to `destroy`.
+    pub(super) present: Vec<InstanceAccount>,
+}
+
+impl Shown {
+    /// What its hooks did, instances that are gone included. Never less than it was before.
+    pub(super) fn totals(&self) -> Vec<HookTotals> {
+        let mut sums = self.past.clone();
+        for account in &self.present {
+            HookTotals::add_all(&mut sums, &account.totals());
+        }
+        sums
+    }
 }
 
 /// What of an image exists in this process.
@@ -104,6 +117,7 @@ impl Slot {
                 since: SystemTime::now(),
                 stuck: None,
                 past: Vec::new(),
+                present: Vec::new(),
             }),
             life: tokio::sync::Mutex::default(),
             mapped: AtomicBool::new(false),
@@ -422,8 +436,15 @@ impl Slot {
         pins
     }
 
+    /// Opens the account of an instance that was just made.
+    pub(super) fn open_account(&self, instance: &Instance) {
+        self.shown().present.push(instance.account());
+    }
+
+    /// Moves the account of an instance that nobody uses any more to what is past.
     fn keep_account(&self, instance: &RetiredInstance) {
         let mut shown = self.shown();
-        HookTotals::add_all(&mut shown.past, &instance.totals());
+        shown.present.retain(|open| !open.is(&instance.account));
+        HookTotals::add_all(&mut shown.past, &instance.account.totals());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::report::{self, ImageReport};
 use super::slot::Slot;
 use crate::plugin::image::ImageKey;
-use crate::plugin::instance::{ConfigHash, Instance};
+use crate::plugin::instance::{ConfigHash, HookTotals, Instance};
 
 /// What the admin API reads, at any time, also while the catalog waits for a plugin.
 #[derive(Clone, Default)]
@@ -16,7 +16,23 @@ pub struct View(Arc<Mutex<Seen>>);
 struct Seen {
     slots: Vec<Arc<Slot>>,
     instances: Vec<(ImageKey, Weak<Instance>)>,
+    /// What images did that are forgotten, the oldest first.
+    past: Vec<Account>,
 }
+
+/// What one version of a plugin did, whatever its images.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Id of the plugin.
+    pub plugin: String,
+    /// Its version.
+    pub version: String,
+    /// Hook by hook.
+    pub hooks: Vec<HookTotals>,
+}
+
+/// Of how many versions that are gone the accounts are kept. An older one starts from nothing if it ever comes back.
+const PAST: usize = 64;
 
 impl View {
     /// Everything there is to know about images.
@@ -32,6 +48,34 @@ impl View {
             .iter()
             .map(|slot| report::of(slot, &live))
             .collect()
+    }
+
+    /// What every version of every plugin did. Sums of a version never grow less while any image of it is known, and the
+    /// last ones that are gone are kept as well.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Account> {
+        let seen = self.lock();
+        let mut accounts = seen.past.clone();
+        for slot in &seen.slots {
+            add(&mut accounts, account(slot));
+        }
+        accounts.retain(|account| !account.hooks.is_empty());
+        accounts.sort_by(|a, b| (&a.plugin, &a.version).cmp(&(&b.plugin, &b.version)));
+        accounts
+    }
+
+    /// Keeps the account of an image that is about to be forgotten.
+    pub(super) fn remember(&self, slot: &Arc<Slot>) {
+        let mut seen = self.lock();
+        // Together with taking it off the list, so that nobody counts it twice or not at all.
+        seen.slots.retain(|known| !Arc::ptr_eq(known, slot));
+        let gone = account(slot);
+        if gone.hooks.is_empty() {
+            return;
+        }
+        add(&mut seen.past, gone);
+        let excess = seen.past.len().saturating_sub(PAST);
+        seen.past.drain(..excess);
     }
 
     /// Shows what is known now.
@@ -50,5 +94,25 @@ impl View {
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn account(slot: &Slot) -> Account {
+    let shown = slot.shown();
+    let identity = shown.fit.identity();
+    Account {
+        plugin: identity.id,
+        version: identity.version,
+        hooks: shown.totals(),
+    }
+}
+
+/// Adds to the account of the same version, or begins it.
+fn add(accounts: &mut Vec<Account>, more: Account) {
+    let same =
+        |known: &&mut Account| (&known.plugin, &known.version) == (&more.plugin, &more.version);
+    match accounts.iter_mut().find(same) {
+        Some(known) => HookTotals::add_all(&mut known.hooks, &more.hooks),
+        None => accounts.push(more),
     }
 }

@@ -1,0 +1,105 @@
+//! The page that `/metrics` answers: what the rooms counted, and what control wrote down.
+
+use std::collections::BTreeMap;
+
+use super::Admin;
+use crate::metrics::page::{Family, Page};
+use crate::metrics::{names, process};
+use crate::plugin::catalog::Account;
+use crate::plugin::instance::HookTotals;
+
+/// The whole page.
+///
+/// # Errors
+/// What the encoder says; a fault of the gateway.
+pub(super) fn text(admin: &Admin) -> Result<String, prometheus::Error> {
+    let mut page = Page::default();
+    admin.metrics.routes.show(&mut page);
+    admin.metrics.traffic.show(&mut page);
+    hooks(admin, &mut page);
+    images(admin, &mut page);
+    admin.metrics.events.show(&mut page);
+    generations(admin, &mut page);
+    process::show(&mut page);
+    for shown in admin.metrics.book.scrape() {
+        page.add_plugin(&shown);
+    }
+    page.text()
+}
+
+/// What every version of every plugin did.
+fn hooks(admin: &Admin, page: &mut Page) {
+    let accounts = admin.images.accounts();
+    let mut show = |name, number: &dyn Fn(&HookTotals) -> f64| {
+        let mut family = Family::of(name);
+        for Account {
+            plugin,
+            version,
+            hooks,
+        } in &accounts
+        {
+            for hook in hooks {
+                family.number(&[plugin, version, hook.hook], number(hook));
+            }
+        }
+        page.add(family);
+    };
+    show(&names::PLUGIN_CALLS, &|hook| whole(hook.calls));
+    show(&names::PLUGIN_ERRORS, &|hook| whole(hook.errors));
+    show(&names::PLUGIN_PANICS, &|hook| whole(hook.panics));
+    show(&names::PLUGIN_SAMPLED_SECONDS, &|hook| {
+        whole(hook.sampled_ns) / 1e9
+    });
+    show(&names::PLUGIN_SAMPLED_CALLS, &|hook| {
+        whole(hook.sampled_calls)
+    });
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "the format has no other numbers; exact up to 2^53"
+)]
+fn whole(number: u64) -> f64 {
+    number as f64
+}
+
+fn images(admin: &Admin, page: &mut Page) {
+    let mut states: BTreeMap<String, u64> = BTreeMap::new();
+    let mut resident: BTreeMap<String, u64> = BTreeMap::new();
+    for image in admin.images.report() {
+        // `stuck(hook)` is one state here: what it is stuck in is told by /plugins.
+        let state = image.state.split('(').next().unwrap_or_default();
+        *states.entry(state.to_owned()).or_default() += 1;
+        let stays = resident.entry(image.id).or_default();
+        *stays += u64::from(state == "resident");
+    }
+    let mut family = Family::of(&names::IMAGES);
+    for (state, count) in &states {
+        family.count(&[state], *count);
+    }
+    page.add(family);
+    let mut family = Family::of(&names::RESIDENT);
+    for (plugin, count) in &resident {
+        family.count(&[plugin], *count);
+    }
+    page.add(family);
+    let mut family = Family::of(&names::STUCK);
+    family.count(&[], admin.board.read(|status| status.stuck.len()) as u64);
+    page.add(family);
+}
+
+fn generations(admin: &Admin, page: &mut Page) {
+    let (generation, draining) = admin
+        .board
+        .read(|status| (status.generation, status.draining.len()));
+    let mut family = Family::of(&names::GENERATION);
+    family.count(&[], generation);
+    page.add(family);
+    let mut family = Family::of(&names::DRAINING);
+    family.count(&[], draining as u64);
+    page.add(family);
+    let abi = format!("{}.{}", swapgate_abi::ABI_MAJOR, swapgate_abi::ABI_MINOR);
+    let mut family = Family::of(&names::BUILD);
+    family.count(&[env!("CARGO_PKG_VERSION"), &abi], 1);
+    page.add(family);
+}

@@ -1,0 +1,179 @@
+//! Every metric of the gateway's own: name, kind, unit, labels, and what it means. `docs/metrics.md` has the same list, and
+//! a test compares them; nothing is shown that does not stand here.
+//!
+//! Base units, `_total` for what only grows. Each label has a closed or a configured set of values: see the document.
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations by bounds.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Debug)]
+pub struct Name {
+    /// Its whole name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// In what it is counted.
+    pub unit: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+macro_rules! names {
+    ($($constant:ident $name:literal $kind:ident $unit:literal [$($label:literal)*] $help:literal)*) => {
+        $(#[doc = $help] pub const $constant: Name = Name {
+            name: $name,
+            kind: Kind::$kind,
+            unit: $unit,
+            labels: &[$($label),*],
+            help: $help,
+        };)*
+
+        /// All of them, in the order of the document.
+        pub const ALL: &[&Name] = &[$(&$constant),*];
+    };
+}
+
+names! {
+    REQUESTS "swapgate_requests_total" Counter "requests" ["route" "service" "status"]
+        "Exchanges that are over, by the status that was sent."
+    REQUEST_DURATION "swapgate_request_duration_seconds" Histogram "seconds" ["route" "service"]
+        "Time from the parsed head of a request to the end of its answer."
+    REQUEST_BYTES "swapgate_request_bytes_total" Counter "bytes" ["route" "service"]
+        "Body bytes received from clients and passed on."
+    RESPONSE_BYTES "swapgate_response_bytes_total" Counter "bytes" ["route" "service"]
+        "Body bytes handed to the connections of clients."
+
+    CONNECTIONS "swapgate_connections" Gauge "connections" ["listener"]
+        "Open connections of clients."
+    ACCEPTED "swapgate_connections_accepted_total" Counter "connections" ["listener"]
+        "Connections that were accepted."
+    ACCEPT_WAITS "swapgate_accept_waits_total" Counter "waits" ["listener"]
+        "How often accepting stopped because a worker had as many connections as limits.connections admits."
+    ACCEPT_ERRORS "swapgate_accept_errors_total" Counter "errors" ["listener"]
+        "How often the system could not give a connection."
+
+    ATTEMPTS "swapgate_upstream_attempts_total" Counter "attempts" ["upstream" "target" "outcome"]
+        "Attempts to get an answer from a target, by what they came to."
+    UPSTREAM_CONNECTIONS "swapgate_upstream_connections" Gauge "connections" ["target"]
+        "Open connections to a target, used and unused."
+    UPSTREAM_CONNECTS "swapgate_upstream_connects_total" Counter "connections" ["target"]
+        "Connections to a target that were opened."
+
+    PLUGIN_CALLS "swapgate_plugin_calls_total" Counter "calls" ["plugin" "version" "phase"]
+        "Calls of a plugin's hook."
+    PLUGIN_ERRORS "swapgate_plugin_errors_total" Counter "calls" ["plugin" "version" "phase"]
+        "Calls of a hook that answered an error, panics included."
+    PLUGIN_PANICS "swapgate_plugin_panics_total" Counter "calls" ["plugin" "version" "phase"]
+        "Calls of a hook that panicked."
+    PLUGIN_SAMPLED_SECONDS "swapgate_plugin_sampled_seconds_total" Counter "seconds" ["plugin" "version" "phase"]
+        "Time in a hook, of one exchange in 64."
+    PLUGIN_SAMPLED_CALLS "swapgate_plugin_sampled_calls_total" Counter "calls" ["plugin" "version" "phase"]
+        "Calls of a hook whose time was taken."
+
+    IMAGES "swapgate_images" Gauge "images" ["state"]
+        "Known images of plugins, by where they stand in their life."
+    RESIDENT "swapgate_resident_images" Gauge "images" ["plugin"]
+        "Images of a plugin that serve nobody and stay mapped."
+    STUCK "swapgate_stuck_calls" Gauge "calls" []
+        "Control calls into plugins that have not returned in time."
+    REFUSALS "swapgate_refusals_total" Counter "files" ["reason"]
+        "Plugin files that were not taken, by reason."
+    SWAPS "swapgate_swaps_total" Counter "changes" ["outcome"]
+        "Changes of the plugins folder that replaced an image in use, or could not."
+    CHANGES "swapgate_changes_total" Counter "changes" ["trigger" "outcome"]
+        "Changes of what is served, by what asked for them and whether they were published; reloads among them."
+    GENERATION "swapgate_generation" Gauge "generation" []
+        "The generation that serves."
+    DRAINING "swapgate_generations_draining" Gauge "generations" []
+        "Older generations that a worker still holds."
+
+    BUILD "swapgate_build_info" Gauge "1" ["version" "abi"]
+        "Always 1; its labels say which gateway this is and which plugin contract it has."
+    PROCESS_CPU "process_cpu_seconds_total" Counter "seconds" []
+        "User and system time of the process."
+    PROCESS_RESIDENT "process_resident_memory_bytes" Gauge "bytes" []
+        "Resident memory of the process."
+    PROCESS_VIRTUAL "process_virtual_memory_bytes" Gauge "bytes" []
+        "Virtual memory of the process."
+    PROCESS_FDS "process_open_fds" Gauge "descriptors" []
+        "Open file descriptors."
+    PROCESS_MAX_FDS "process_max_fds" Gauge "descriptors" []
+        "How many file descriptors the process may open."
+    PROCESS_START "process_start_time_seconds" Gauge "seconds" []
+        "When the process started, in seconds since 1970."
+    PROCESS_THREADS "process_threads" Gauge "threads" []
+        "Threads of the process."
+}
+
+/// Whether a metric of the gateway's own is shown under this name, so that no plugin may have it.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    ALL.iter().any(|own| own.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn the_document_has_the_same_list() {
+        let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        let document = std::fs::read_to_string(document).expect("docs/metrics.md is there");
+        let mut lines = String::new();
+        for Name {
+            name,
+            kind,
+            unit,
+            labels,
+            help,
+        } in ALL
+        {
+            let kind = format!("{kind:?}").to_lowercase();
+            let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+            let labels = labels.join(", ");
+            let _ = writeln!(lines, "| `{name}` | {kind} | {unit} | {labels} | {help} |");
+        }
+        let missing: Vec<&str> = lines
+            .lines()
+            .filter(|line| !document.contains(line))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "docs/metrics.md lacks:\n{}",
+            missing.join("\n")
+        );
+        let rows = document
+            .lines()
+            .filter(|line| line.starts_with("| `swapgate_") || line.starts_with("| `process_"));
+        assert_eq!(
+            rows.count(),
+            ALL.len(),
+            "docs/metrics.md has other rows as well"
+        );
+    }
+
+    #[test]
+    fn counters_and_only_counters_end_in_total() {
+        for name in ALL {
+            assert_eq!(
+                name.kind == Kind::Counter,
+                name.name.ends_with("_total"),
+                "{}",
+                name.name
+            );
+        }
+    }
+}

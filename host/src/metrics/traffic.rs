@@ -1,0 +1,302 @@
+//! Connections of clients and of upstreams, and attempts to get an answer.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cell::Cells;
+use super::names;
+use super::page::{Family, Page};
+
+/// Accounts by what they are of. One that nobody holds goes at the next scrape, after it was shown for the last time.
+#[derive(Debug)]
+pub struct Shelf<K, V>(Mutex<BTreeMap<K, Arc<V>>>);
+
+impl<K, V> Default for Shelf<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord + Clone, V> Shelf<K, V> {
+    /// The account of `key`: the one there is, or a new one.
+    pub fn get(&self, key: &K, make: impl FnOnce() -> V) -> Arc<V> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = known.entry(key.clone()).or_insert_with(|| Arc::new(make()));
+        Arc::clone(account)
+    }
+
+    fn each(&self, mut show: impl FnMut(&K, &V)) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.iter().for_each(|(key, account)| show(key, account));
+        known.retain(|_, account| Arc::strong_count(account) > 1);
+    }
+}
+
+/// Things that begin and end.
+#[derive(Debug, Default)]
+struct Comings {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    waits: AtomicU64,
+    errors: AtomicU64,
+}
+
+/// Connections: of one listener, or to one target.
+#[derive(Debug)]
+pub struct Connections(Cells<Comings>);
+
+/// One worker's hold on the account, so that a connection touches no reference count that workers share.
+#[derive(Debug)]
+pub struct Hold(Arc<Connections>);
+
+/// A connection that is open; dropping it counts its end.
+#[derive(Debug)]
+pub struct Open(Rc<Hold>);
+
+impl Hold {
+    /// A hold for the running worker.
+    #[must_use]
+    pub fn new(account: Arc<Connections>) -> Rc<Self> {
+        Rc::new(Self(account))
+    }
+
+    /// Counts a connection that begins.
+    #[must_use]
+    pub fn begin(self: &Rc<Self>) -> Open {
+        let (cell, writer) = self.0.0.mine();
+        writer.add(&cell.begun, 1);
+        Open(Rc::clone(self))
+    }
+
+    /// Counts that there is no room for another one.
+    pub fn waits(&self) {
+        let (cell, writer) = self.0.0.mine();
+        writer.add(&cell.waits, 1);
+    }
+
+    /// Counts that the system gives none.
+    pub fn fails(&self) {
+        let (cell, writer) = self.0.0.mine();
+        writer.add(&cell.errors, 1);
+    }
+}
+
+impl Connections {
+    /// None yet.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self(Cells::new(workers))
+    }
+
+    fn sum(&self, number: impl Fn(&Comings) -> &AtomicU64) -> u64 {
+        let all = self
+            .0
+            .all()
+            .map(|cell| number(cell).load(Ordering::Relaxed));
+        all.fold(0, u64::wrapping_add)
+    }
+
+    fn open(&self) -> u64 {
+        // Ends are read first, so that one that comes in between makes the gauge too large and never negative.
+        let ended = self.sum(|cell| &cell.ended);
+        self.sum(|cell| &cell.begun).saturating_sub(ended)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let (cell, writer) = self.0.0.0.mine();
+        writer.add(&cell.ended, 1);
+    }
+}
+
+/// What an attempt to get an answer from a target came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The head of an answer came.
+    Ok,
+    /// The target took no connection.
+    ConnectError,
+    /// It took none in time.
+    ConnectTimeout,
+    /// No head of an answer came in time.
+    Timeout,
+    /// The connection ended before the answer.
+    Closed,
+    /// A kept connection was dead, and another attempt followed.
+    Stale,
+    /// What came is no answer that could be passed on.
+    Malformed,
+    /// The exchange ended before its answer came: the client left, or its body broke.
+    Cancelled,
+}
+
+/// All outcomes with their values of the label, in the order of their declaration.
+const OUTCOMES: [(Attempt, &str); 8] = [
+    (Attempt::Ok, "ok"),
+    (Attempt::ConnectError, "connect_error"),
+    (Attempt::ConnectTimeout, "connect_timeout"),
+    (Attempt::Timeout, "timeout"),
+    (Attempt::Closed, "closed"),
+    (Attempt::Stale, "stale"),
+    (Attempt::Malformed, "malformed"),
+    (Attempt::Cancelled, "cancelled"),
+];
+
+/// Attempts at one target of one upstream.
+#[derive(Debug)]
+pub struct Attempts(Cells<[AtomicU64; OUTCOMES.len()]>);
+
+impl Attempts {
+    /// None yet.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        Self(Cells::new(workers))
+    }
+
+    /// Counts one.
+    pub fn count(&self, outcome: Attempt) {
+        let (cells, writer) = self.0.mine();
+        if let Some(cell) = cells.get(outcome as usize) {
+            writer.add(cell, 1);
+        }
+    }
+
+    /// How many came to this.
+    #[must_use]
+    pub fn read(&self, outcome: Attempt) -> u64 {
+        let cells = self.0.all().filter_map(|cells| cells.get(outcome as usize));
+        cells.map(|cell| cell.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// An attempt that is running; dropping it before it came to anything counts it as cancelled.
+#[derive(Debug)]
+pub struct Attempting<'a>(Option<&'a Attempts>);
+
+impl<'a> Attempting<'a> {
+    /// One begins.
+    #[must_use]
+    pub fn new(attempts: Option<&'a Attempts>) -> Self {
+        Self(attempts)
+    }
+
+    /// It goes on elsewhere, and is counted there.
+    pub fn goes_on(mut self) {
+        self.0 = None;
+    }
+
+    /// It came to this.
+    pub fn came_to(mut self, outcome: Attempt) {
+        if let Some(attempts) = self.0.take() {
+            attempts.count(outcome);
+        }
+    }
+}
+
+impl Drop for Attempting<'_> {
+    fn drop(&mut self) {
+        if let Some(attempts) = self.0 {
+            attempts.count(Attempt::Cancelled);
+        }
+    }
+}
+
+/// Every connection and every attempt.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// By the name of the listener.
+    pub listeners: Shelf<Arc<str>, Connections>,
+    /// By the address of the target, whatever upstreams it belongs to: they share its connections.
+    pub targets: Shelf<SocketAddr, Connections>,
+    /// By the name of the upstream and the address of the target.
+    pub attempts: Shelf<(Arc<str>, SocketAddr), Attempts>,
+}
+
+impl Traffic {
+    /// Shows all of it.
+    pub fn show(&self, page: &mut Page) {
+        let mut open = Family::of(&names::CONNECTIONS);
+        let mut accepted = Family::of(&names::ACCEPTED);
+        let mut waits = Family::of(&names::ACCEPT_WAITS);
+        let mut errors = Family::of(&names::ACCEPT_ERRORS);
+        self.listeners.each(|name, connections| {
+            open.count(&[name], connections.open());
+            accepted.count(&[name], connections.sum(|cell| &cell.begun));
+            waits.count(&[name], connections.sum(|cell| &cell.waits));
+            errors.count(&[name], connections.sum(|cell| &cell.errors));
+        });
+        let mut attempts = Family::of(&names::ATTEMPTS);
+        self.attempts.each(|(upstream, target), account| {
+            let target = target.to_string();
+            for (outcome, name) in OUTCOMES {
+                // The good outcome is there from the beginning, so that a rate has something to begin with.
+                let count = account.read(outcome);
+                if count > 0 || outcome == Attempt::Ok {
+                    attempts.count(&[upstream, &target, name], count);
+                }
+            }
+        });
+        let mut held = Family::of(&names::UPSTREAM_CONNECTIONS);
+        let mut connects = Family::of(&names::UPSTREAM_CONNECTS);
+        self.targets.each(|target, connections| {
+            let target = target.to_string();
+            held.count(&[&target], connections.open());
+            connects.count(&[&target], connections.sum(|cell| &cell.begun));
+        });
+        for family in [open, accepted, waits, errors, attempts, held, connects] {
+            page.add(family);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_what_began_and_did_not_end() {
+        let account = Arc::new(Connections::new(1));
+        let hold = Hold::new(Arc::clone(&account));
+        let (one, two) = (hold.begin(), hold.begin());
+        drop(one);
+        assert_eq!((account.open(), account.sum(|cell| &cell.begun)), (1, 2));
+        drop(two);
+        assert_eq!(account.open(), 0);
+    }
+
+    #[test]
+    fn every_outcome_has_its_cell() {
+        let attempts = Attempts::new(0);
+        for (index, (outcome, _)) in OUTCOMES.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
+            attempts.count(outcome);
+            assert_eq!(attempts.read(outcome), 1);
+        }
+        drop(Attempting::new(Some(&attempts)));
+        assert_eq!(attempts.read(Attempt::Cancelled), 2);
+        Attempting::new(Some(&attempts)).came_to(Attempt::Ok);
+        assert_eq!(
+            (
+                attempts.read(Attempt::Ok),
+                attempts.read(Attempt::Cancelled)
+            ),
+            (2, 2)
+        );
+    }
+
+    #[test]
+    fn an_account_nobody_holds_is_shown_once_more() {
+        let traffic = Traffic::default();
+        let name: Arc<str> = Arc::from("public");
+        drop(traffic.listeners.get(&name, || Connections::new(0)));
+        for expected in [true, false] {
+            let mut page = Page::default();
+            traffic.show(&mut page);
+            assert_eq!(page.text().unwrap().contains("public"), expected);
+        }
+    }
+}
