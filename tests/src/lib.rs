@@ -10,7 +10,7 @@
 //! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started;
 //!   [`mod@launch`]: before it serves; [`edits`]: its configuration, while it serves
 //! - [`load`]: clients that never pause, each answer checked
-//! - [`process`]: what the system tells about the gateway's memory
+//! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
 //!
 //! Everything here blocks: a test reads from top to bottom, and what runs at the same time is a thread one can see.
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ pub mod gateway;
 pub mod launch;
 pub mod load;
 pub mod message;
+pub mod metrics;
 pub mod patched;
 pub mod plugin_dir;
 pub mod process;
@@ -36,6 +37,7 @@ pub use client::{Client, Response};
 pub use eventually::{Gate, wait_for, wait_until};
 pub use gateway::Gateway;
 pub use load::Load;
+pub use metrics::Scrape;
 pub use patched::Patched;
 pub use plugin_dir::PluginDir;
 pub use upstream::{Received, Upstream};

@@ -6,12 +6,14 @@ use crate::cargo;
 use crate::failure::{Failure, Outcome};
 
 /// A program, the package of Debian that has it, and what it is for.
-const TOOLS: [(&str, &str, &str); 5] = [
+const TOOLS: [(&str, &str, &str); 7] = [
     ("cc", "gcc", "plugins in C"),
     ("c++", "g++", "the C header in C++"),
     ("clang", "clang", "the C header for other machines"),
     ("make", "make", "plugins in C"),
     ("readelf", "binutils", "looking into plugin files"),
+    ("prometheus", "prometheus", "scraping the metrics"),
+    ("promtool", "prometheus", "checking the metrics"),
 ];
 
 /// Makes sure that everything is there; `lints` asks for the formatter and the linter as well.
@@ -21,7 +23,8 @@ pub(crate) fn check(lints: bool) -> Outcome<()> {
         .filter(|(program, _, _)| !answers(program, &["--version"]))
         .collect();
     if !missing.is_empty() {
-        let packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
+        let mut packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
+        packages.dedup();
         let purposes: Vec<String> = missing
             .iter()
             .map(|(program, _, purpose)| format!("{program} (for {purpose})"))
