@@ -17,10 +17,10 @@ use crate::swap::{Version, Way};
 
 use super::bed::{Bed, Running};
 use super::contestants::{CHANGING, Setting};
-use super::figures::Table;
 use super::options::Options;
 use super::rounds::{MODERATE, saturation, words};
 use super::scenarios::{CHANGES, SCENARIOS};
+use super::table::Table;
 
 /// How long one change may take until the gateway shows it.
 const CHANGE: Duration = Duration::from_secs(60);

@@ -7,6 +7,8 @@ use super::tools::Tool;
 
 /// A limit that is never reached.
 const NO_LIMIT: u64 = 1_000_000_000;
+/// Our plugins that do the three jobs.
+const JOBS: [&str; 3] = ["libkey_auth.so", "libheaders.so", "librate_limit.so"];
 
 /// One way to be a proxy.
 #[derive(Debug)]
@@ -25,15 +27,13 @@ pub(crate) struct Contestant {
 }
 
 /// How much a contestant does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// Passes bytes on.
     Bare,
     /// And tells the upstream about the client.
     Plain,
-    /// And does the first two jobs: keys and headers.
-    TwoJobs,
-    /// And does all three.
+    /// And does the three jobs.
     Jobs,
 }
 
@@ -147,8 +147,8 @@ pub(crate) const CONTESTANTS: [Contestant; 11] = [
         name: "swapgate-plugins",
         words: &["run", "--config", "@FOLDER@/swapgate-plugins.yaml"],
         files: &["swapgate-plugins.yaml"],
-        plugins: &["libkey_auth.so", "libheaders.so"],
-        work: Work::TwoJobs,
+        plugins: &JOBS,
+        work: Work::Jobs,
         routes: false,
         ..SWAPGATE
     },
@@ -239,8 +239,8 @@ pub(crate) const CHANGING: Contestant = Contestant {
     name: "swapgate-changes",
     words: &["run", "--config", "@FOLDER@/swapgate-changes.yaml"],
     files: &["swapgate-changes.yaml"],
-    plugins: &["libstamp.so", "libkey_auth.so", "libheaders.so"],
-    work: Work::TwoJobs,
+    plugins: &["libstamp.so", JOBS[0], JOBS[1], JOBS[2]],
+    work: Work::Jobs,
     routes: false,
     ..SWAPGATE
 };

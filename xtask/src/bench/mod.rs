@@ -7,7 +7,7 @@
 //! - [`contestants`]: who takes part and how each is started; [`template`] fills their configurations in
 //! - [`bed`]: where all of them run; [`check`] asks each whether it does its work before it is measured
 //! - [`scenarios`]: what is asked of them; [`rounds`] asks; [`changes`] swaps and reloads under load
-//! - [`figures`]: what a round came to; [`report`] prints and writes, [`verdict`] compares with the targets
+//! - [`figures`]: what a round came to; [`table`] and [`report`] print and write, [`verdict`] compares with the targets
 
 mod bed;
 mod changes;
@@ -20,6 +20,7 @@ mod options;
 mod report;
 mod rounds;
 mod scenarios;
+mod table;
 mod template;
 mod tools;
 mod verdict;
@@ -33,16 +34,18 @@ use crate::signals;
 
 use bed::{Bed, Running};
 use contestants::{Contestant, Setting};
-use figures::Table;
 use options::Options;
 use report::Report;
 use scenarios::Scenario;
+use table::Table;
 use tools::Tools;
 
 /// Builds, starts, checks, measures and reports.
 pub(crate) fn bench(mut arguments: Arguments) -> Outcome<ExitCode> {
     let options = Options::read(&mut arguments)?;
     arguments.finish()?;
+    // Before the builds, because an installation that is interrupted must still tidy up.
+    signals::catch()?;
     if options.install {
         install::bring()?;
     }
@@ -52,7 +55,7 @@ pub(crate) fn bench(mut arguments: Arguments) -> Outcome<ExitCode> {
     } else {
         cargo::build_programs(&programs)
     }?;
-    signals::catch()?;
+    signals::must_be_quiet()?;
     let tools = Tools::find(built)?;
     let field = who_takes_part(&options, &tools);
     let bed = Bed::make(&tools)?;

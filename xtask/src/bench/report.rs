@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::failure::{Context, Outcome};
 
-use super::figures::Table;
 use super::machine::Facts;
+use super::table::{MEMORY, Table};
 use super::verdict::{numbers, verdicts};
 
 /// Everything a run came to.
@@ -52,10 +52,7 @@ impl Report {
 
     /// The verdicts.
     pub(crate) fn end(&self) -> String {
-        let memory = self
-            .tables
-            .iter()
-            .filter(|table| table.scenario == super::figures::MEMORY);
+        let memory = self.tables.iter().filter(|table| table.scenario == MEMORY);
         let memory: String = memory
             .map(|table| format!("\n## memory\n\n{}", table.markdown()))
             .collect();
@@ -71,7 +68,7 @@ impl Report {
         let scenarios: String = self
             .tables
             .iter()
-            .filter(|table| table.scenario != super::figures::MEMORY)
+            .filter(|table| table.scenario != MEMORY)
             .map(|table| format!("\n## {}\n\n{}", table.scenario, table.markdown()))
             .collect();
         let text = format!("{}{scenarios}{}", self.head(), self.end());
@@ -94,66 +91,5 @@ impl Report {
             println!("written: {}", path.display());
         }
         Ok(())
-    }
-}
-
-impl Table {
-    /// As Markdown, its columns aligned so that it can be read as it is.
-    pub(crate) fn markdown(&self) -> String {
-        let width = |column: usize| {
-            let cells = self.lines.iter().filter_map(|line| line.get(column));
-            let cells = cells.map(|cell| cell.chars().count());
-            cells
-                .chain([self.head[column].chars().count()])
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
-        let row = |cells: Vec<&str>| {
-            let cells = cells.iter().zip(&widths).enumerate();
-            let cells: String = cells
-                .map(|(at, (cell, width))| match at {
-                    0 => format!("| {cell:<width$} "),
-                    _ => format!("| {cell:>width$} "),
-                })
-                .collect();
-            format!("{cells}|\n")
-        };
-        let rule = widths.iter().enumerate().map(|(at, width)| {
-            let dashes = "-".repeat(width + 1);
-            format!("|{dashes}{}", if at == 0 { "-" } else { ":" })
-        });
-        let rule: String = rule.collect();
-        let lines: String = self
-            .lines
-            .iter()
-            .map(|line| row(line.iter().map(String::as_str).collect()))
-            .collect();
-        let notes: String = self
-            .notes
-            .iter()
-            .map(|note| format!("\n{note}\n"))
-            .collect();
-        format!("{}{rule}|\n{lines}{notes}", row(self.head.clone()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::Table;
-
-    #[test]
-    fn tables_are_markdown() {
-        let table = Table {
-            scenario: "x",
-            head: vec!["contestant", "CPU µs"],
-            lines: vec![vec![String::from("floor"), String::from("10.25")]],
-            notes: vec![String::from("A note.")],
-            data: Value::Null,
-        };
-        let expected = "| contestant | CPU µs |\n|------------|-------:|\n| floor      |  10.25 |\n\nA note.\n";
-        assert_eq!(table.markdown(), expected);
     }
 }

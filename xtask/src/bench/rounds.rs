@@ -8,10 +8,11 @@ use crate::load::{Load, Report as LoadReport};
 
 use super::bed::{Bed, Running};
 use super::contestants::Setting;
-use super::figures::{Row, Sample, Table, median};
+use super::figures::{Row, Sample, median};
 use super::options::Options;
 use super::report::Report;
 use super::scenarios::{KEEPALIVE, KEY, MANY, SCENARIOS, Scenario};
+use super::table::Table;
 
 /// How much longer than planned a load may take: an answer that never comes is counted after a minute.
 const LATE: Duration = Duration::from_secs(120);

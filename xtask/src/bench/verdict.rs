@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::changes::KINDS;
-use super::figures::{MEMORY, median, ratios, spread_words};
+use super::figures::{median, ratios, spread_words};
 use super::report::Report;
 use super::scenarios::{CHANGES, DOWNLOAD, KEEPALIVE};
+use super::table::MEMORY;
 
 /// CPU of one contestant against that of another, in the same rounds.
 struct Target {
@@ -148,8 +149,8 @@ pub(crate) fn numbers(value: &Value) -> Option<Vec<f64>> {
 mod tests {
     use serde_json::json;
 
-    use super::super::figures::Table;
     use super::super::report::Report;
+    use super::super::table::Table;
     use super::{may_take, verdicts};
 
     fn table(scenario: &'static str, data: serde_json::Value) -> Table {
