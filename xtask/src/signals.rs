@@ -9,7 +9,8 @@ use crate::failure::{Context, Failure, Outcome};
 
 static ARRIVED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// From now on signals are noted; called once builds are done, which should end at once.
+/// From now on signals are noted; called once builds are done, which should end at once, or before what has to be tidied
+/// up after.
 pub(crate) fn catch() -> Outcome<()> {
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&ARRIVED))

