@@ -91,6 +91,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod flags;
 pub mod guest;
 pub mod header;
 pub mod metric;

@@ -177,6 +177,10 @@ typedef uint64_t sg_metric_tok;
 #define SG_PLUGIN_OWNS_THREADS 1u   /* has threads of its own: the image is never unmapped */
 #define SG_PLUGIN_RESIDENT 2u       /* asks never to be unmapped */
 #define SG_PLUGIN_ONE_IMAGE_ONLY 4u /* at most one image with this flag in a process, whatever the plugin */
+/* Reads the request's headers in rewrite() and access() only. From header_filter() on they may be gone then
+ * (SG_E_NOT_FOUND). Rationale: the upstream's connection takes the headers with it, and keeping them for a later hook is
+ * a copy of all of them in every exchange. Since 0.2. */
+#define SG_PLUGIN_REQUEST_HEADERS_EARLY 8u
 
 /* ---- What the gateway offers ---------------------------------------------------------------------------------- */
 

@@ -85,10 +85,11 @@ impl Chain {
         }
     }
 
-    /// Whether a hook runs after the request was sent on, and so may read it.
+    /// Whether a hook runs after the request was sent on and may read it.
     #[must_use]
     pub fn reads_request_later(&self) -> bool {
-        !self.header_filter.is_empty() || self.reads_answer_later()
+        let reads = |link: &Link| link.instance.bound().reads_request_later();
+        self.all.iter().any(reads)
     }
 
     /// Whether a hook runs after the answer was sent on, and so may read it.

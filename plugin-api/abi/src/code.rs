@@ -61,3 +61,4 @@ pub const SG_ENTRY_PREFLIGHT: u32 = 1;
 pub const SG_PLUGIN_OWNS_THREADS: u32 = 1;
 pub const SG_PLUGIN_RESIDENT: u32 = 2;
 pub const SG_PLUGIN_ONE_IMAGE_ONLY: u32 = 4;
+pub const SG_PLUGIN_REQUEST_HEADERS_EARLY: u32 = 8;

@@ -16,7 +16,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// Where it stands in every phase, highest first, unless a use of it says otherwise.
     const PRIORITY: i32 = 0;
 
-    /// The `SG_PLUGIN_*` flags of the contract.
+    /// What it tells the gateway about itself; see [`flags`](crate::flags).
     const FLAGS: u32 = 0;
 
     /// Its configuration. The JSON Schema of this type is shipped in the file, and the gateway checks against it

@@ -27,11 +27,8 @@ use std::sync::{Arc, OnceLock};
 use line::Line;
 use metrics::Metrics;
 use settings::{Config, Settings};
-use swapgate_plugin::{ConfigError, Error, Log, LogCall, Plugin};
+use swapgate_plugin::{ConfigError, Error, Log, LogCall, Plugin, flags};
 use writer::Writer;
-
-/// `SG_PLUGIN_OWNS_THREADS`: the image stays mapped, for a thread of ours may stand in it.
-const OWNS_THREADS: u32 = 1;
 
 /// Scratch memory of a worker that grew beyond this is given back.
 const MOST_SCRATCH: usize = 64 * 1024;
@@ -48,7 +45,7 @@ pub struct AccessLog {
 impl Plugin for AccessLog {
     /// Last of all, so that it sees what the others did.
     const PRIORITY: i32 = -1000;
-    const FLAGS: u32 = OWNS_THREADS;
+    const FLAGS: u32 = flags::OWNS_THREADS;
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, ConfigError> {

@@ -282,5 +282,5 @@ fn bad_configurations_name_the_place() {
 #[test]
 fn only_the_phase_it_needs_and_the_flag_of_its_thread() {
     assert_eq!(Host::of::<AccessLog>().phases(), [Phase::Log]);
-    assert_eq!(AccessLog::FLAGS, 1);
+    assert_eq!(AccessLog::FLAGS, swapgate_plugin::flags::OWNS_THREADS);
 }

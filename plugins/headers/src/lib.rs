@@ -10,7 +10,7 @@ pub mod template;
 use settings::{Config, Edits};
 use swapgate_plugin::{
     Access, AccessCall, ConfigError, Error, Flow, HeaderFilter, HeaderFilterCall, HostError,
-    Plugin, Value, header,
+    Plugin, Value, flags, header,
 };
 use template::Source;
 
@@ -19,16 +19,33 @@ use template::Source;
 pub struct Headers {
     request: Edits,
     response: Edits,
+    /// Headers of the request that values of the answer are made of.
+    kept: Vec<String>,
+}
+
+/// Headers of the request as this plugin leaves them, kept for the answer: the request is forwarded with its headers.
+#[derive(Debug)]
+pub struct Kept(Vec<(String, Vec<u8>)>);
+
+impl Kept {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let mut kept = self.0.iter();
+        kept.find_map(|(other, value)| (other == name).then_some(value.as_slice()))
+    }
 }
 
 impl Plugin for Headers {
     const PRIORITY: i32 = 800;
+    /// What the answer takes from the request's headers is kept in `access`.
+    const FLAGS: u32 = flags::REQUEST_HEADERS_EARLY;
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
+        let response = Edits::validate(&config.response, "response", header::check_response_name)?;
         Ok(Self {
             request: Edits::validate(&config.request, "request", header::check_request_name)?,
-            response: Edits::validate(&config.response, "response", header::check_response_name)?,
+            kept: response.headers().map(str::to_owned).collect(),
+            response,
         })
     }
 }
@@ -36,6 +53,11 @@ impl Plugin for Headers {
 impl Access for Headers {
     fn access(&self, request: &mut AccessCall<'_>) -> Result<Flow, Error> {
         apply(&self.request, request)?;
+        if !self.kept.is_empty() {
+            let value = |name: &String| Some((name.clone(), request.header(name)?.to_vec()));
+            let kept = Kept(self.kept.iter().filter_map(value).collect());
+            request.set_state(kept)?;
+        }
         Ok(Flow::Continue)
     }
 }

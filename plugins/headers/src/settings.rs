@@ -76,6 +76,12 @@ impl Edits {
             append: values(&raw.append, &format!("{place}.append"), check)?,
         })
     }
+
+    /// The headers of the request that values are made of.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
+        let values = self.set.iter().chain(&self.append);
+        values.flat_map(|(_, template)| template.headers())
+    }
 }
 
 fn values(

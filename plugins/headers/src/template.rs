@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use swapgate_plugin::{AccessCall, HeaderFilterCall, header};
 
+use crate::Kept;
+
 /// A value, parsed once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Piece>);
@@ -65,6 +67,14 @@ impl Template {
         Ok(Self(pieces))
     }
 
+    /// The headers of the request it is made of.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Header(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// The value for this exchange; what is missing is empty. A value without places is lent and not copied.
     pub fn fill(&self, source: &impl Source) -> Cow<'_, [u8]> {
         if let [Piece::Text(text)] = self.0.as_slice() {
@@ -98,7 +108,7 @@ impl Piece {
 }
 
 macro_rules! source {
-    ($call:ident) => {
+    ($call:ident, $header:expr) => {
         impl Source for $call<'_> {
             fn consumer(&self) -> Option<&[u8]> {
                 (**self).consumer().map(str::as_bytes)
@@ -109,14 +119,24 @@ macro_rules! source {
             }
 
             fn header(&self, name: &str) -> Option<&[u8]> {
-                (**self).header(name).map(swapgate_plugin::Value::as_bytes)
+                $header(self, name)
             }
         }
     };
 }
 
-source!(AccessCall);
-source!(HeaderFilterCall);
+source!(AccessCall, present);
+source!(HeaderFilterCall, kept);
+
+fn present<'c>(call: &'c AccessCall<'_>, name: &str) -> Option<&'c [u8]> {
+    (**call).header(name).map(swapgate_plugin::Value::as_bytes)
+}
+
+/// Where `access` did not run, the request was not forwarded and has its headers still.
+fn kept<'c>(call: &'c HeaderFilterCall<'_>, name: &str) -> Option<&'c [u8]> {
+    let kept = call.state().and_then(|kept: &Kept| kept.get(name));
+    kept.or_else(|| (**call).header(name).map(swapgate_plugin::Value::as_bytes))
+}
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,8 @@ use metrics::Metrics;
 use rule::Verdict;
 use settings::{Config, Counters, Settings};
 use swapgate_plugin::{
-    Access, AccessCall, ConfigError, Error, Flow, HeaderFilter, HeaderFilterCall, Plugin, log,
+    Access, AccessCall, ConfigError, Error, Flow, HeaderFilter, HeaderFilterCall, Plugin, flags,
+    log,
 };
 
 /// Between two lines in the log about a store that is full.
@@ -48,6 +49,7 @@ pub struct RateLimit {
 impl Plugin for RateLimit {
     /// After authentication, so that there is a consumer to count by, and before plugins that do work for the request.
     const PRIORITY: i32 = 900;
+    const FLAGS: u32 = flags::REQUEST_HEADERS_EARLY;
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, ConfigError> {

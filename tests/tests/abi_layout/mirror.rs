@@ -85,6 +85,7 @@ fn constants(out: &mut String) {
         SG_PLUGIN_OWNS_THREADS
         SG_PLUGIN_RESIDENT
         SG_PLUGIN_ONE_IMAGE_ONLY
+        SG_PLUGIN_REQUEST_HEADERS_EARLY
     }
 }
 

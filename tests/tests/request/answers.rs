@@ -197,3 +197,30 @@ fn repeated_fields_keep_their_number_and_order() {
     let answer = stage.ask("GET").unwrap();
     assert_eq!(answer.headers.all("set-cookie"), ["a=1", "b=2", "c=\\xff"]);
 }
+
+#[test]
+fn an_answer_is_made_of_the_requests_fields() {
+    let upstream = Upstream::echo();
+    let text = "\
+upstreams: [{name: up, targets: [{address: \"@up@\"}]}]
+services: [{name: s, upstream: up}]
+routes:
+  - name: r
+    service: s
+    plugins:
+      - {name: key-auth, config: {header: x-key, keys: [{key: right, consumer: alice}]}}
+      - {name: headers, config: {response: {set: {x-seen: \"<${header.x-a}>\"}}}}
+";
+    let gateway = Gateway::with(text)
+        .set("up", upstream.address())
+        .plugin("key_auth")
+        .plugin("headers")
+        .start();
+    // Forwarded, and so without its fields where nobody asked to keep them; and refused, so that `access` did not run.
+    for (key, status) in [("right", 200), ("wrong", 401)] {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\nX-Key: {key}\r\n\r\n");
+        let answer = gateway.client().send(request).expect_response();
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("x-seen").as_deref(), Some("<b>"), "{key}");
+    }
+}

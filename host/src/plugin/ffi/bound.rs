@@ -19,6 +19,7 @@ pub struct Bound {
     pub(super) header_filter: Option<PhaseFn>,
     pub(super) log: Option<PhaseFn>,
     pub(super) request_end: Option<RequestEndFn>,
+    request_headers_early: bool,
 }
 
 // SAFETY: the contract demands that hooks of one instance may run concurrently on several threads and that `destroy`
@@ -33,7 +34,11 @@ impl Bound {
     /// # Safety
     /// `hooks` must be those of the image whose `configure` yielded `instance`, and the image must stay
     /// mapped for as long as the result lives.
-    pub(super) unsafe fn new(hooks: Hooks, instance: RawInstance) -> Self {
+    pub(super) unsafe fn new(
+        hooks: Hooks,
+        instance: RawInstance,
+        request_headers_early: bool,
+    ) -> Self {
         Self {
             instance: instance.pointer(),
             rewrite: hooks.rewrite,
@@ -41,6 +46,7 @@ impl Bound {
             header_filter: hooks.header_filter,
             log: hooks.log,
             request_end: hooks.request_end,
+            request_headers_early,
         }
     }
 
@@ -59,5 +65,13 @@ impl Bound {
             Phase::Log => self.log,
             Phase::RequestEnd => None,
         }
+    }
+
+    /// Whether some hook may read the request's headers after they were forwarded.
+    #[must_use]
+    pub fn reads_request_later(&self) -> bool {
+        let later =
+            self.header_filter.is_some() || self.log.is_some() || self.request_end.is_some();
+        later && !self.request_headers_early
     }
 }

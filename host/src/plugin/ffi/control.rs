@@ -87,6 +87,8 @@ pub struct Flags {
     pub resident: bool,
     /// At most one image with this flag per process.
     pub one_image_only: bool,
+    /// It reads the request's headers before they are forwarded, and never after that.
+    pub request_headers_early: bool,
 }
 
 /// Why a call did not do what it should.
@@ -177,7 +179,7 @@ impl Table {
     #[must_use]
     pub unsafe fn bind(&self, instance: RawInstance) -> Bound {
         // SAFETY: the hooks are this table's, and the rest is what the caller promises.
-        unsafe { Bound::new(self.hooks, instance) }
+        unsafe { Bound::new(self.hooks, instance, self.flags.request_headers_early) }
     }
 
     /// Ends an instance. The caller gives up every copy of it.

@@ -3,8 +3,8 @@
 
 use swapgate_abi::{
     ABI_MAJOR, ABI_MINOR, EntryFn, SG_E_PANIC, SG_E_VERSION, SG_ENTRY_PREFLIGHT, SG_OK,
-    SG_PLUGIN_ONE_IMAGE_ONLY, SG_PLUGIN_OWNS_THREADS, SG_PLUGIN_RESIDENT, SgEntryArgs, SgEntryOut,
-    SgHost, SgPlugin, SgStr,
+    SG_PLUGIN_ONE_IMAGE_ONLY, SG_PLUGIN_OWNS_THREADS, SG_PLUGIN_REQUEST_HEADERS_EARLY,
+    SG_PLUGIN_RESIDENT, SgEntryArgs, SgEntryOut, SgHost, SgPlugin, SgStr,
 };
 
 use super::control::{ErrorRoom, Flags, Hooks, Table};
@@ -13,7 +13,10 @@ use crate::plugin::refusal::Reason;
 
 /// Longest text (id, version, schema) that is read out of a plugin's table.
 const TEXT_LIMIT: usize = 1 << 20;
-const KNOWN_FLAGS: u32 = SG_PLUGIN_OWNS_THREADS | SG_PLUGIN_RESIDENT | SG_PLUGIN_ONE_IMAGE_ONLY;
+const KNOWN_FLAGS: u32 = SG_PLUGIN_OWNS_THREADS
+    | SG_PLUGIN_RESIDENT
+    | SG_PLUGIN_ONE_IMAGE_ONLY
+    | SG_PLUGIN_REQUEST_HEADERS_EARLY;
 
 impl Table {
     /// Goes through the door: negotiates, then checks and copies the table.
@@ -92,6 +95,7 @@ impl Table {
                 owns_threads: plugin.flags & SG_PLUGIN_OWNS_THREADS != 0,
                 resident: plugin.flags & SG_PLUGIN_RESIDENT != 0,
                 one_image_only: plugin.flags & SG_PLUGIN_ONE_IMAGE_ONLY != 0,
+                request_headers_early: plugin.flags & SG_PLUGIN_REQUEST_HEADERS_EARLY != 0,
             },
             priority: plugin.priority,
             schema: Some(schema).filter(|schema| !schema.trim().is_empty()),
