@@ -137,7 +137,7 @@ fn table(report: &Report, rate: f64, changes: usize) -> Table {
             report.count("closed"),
             report.count("lag_p99_us"),
         )],
-        data: json!({"failures": failures, "rate": rate, "swaps": changes, "reloads": changes}),
+        data: json!({"failures": failures, "lag_us": report.count("lag_p99_us"), "rate": rate, "swaps": changes, "reloads": changes}),
     };
     table.notes.extend(report.reasons().map(String::from));
     for kind in KINDS {
