@@ -49,6 +49,11 @@ fn ids(objects: &[Value]) -> BTreeSet<String> {
     objects.iter().map(id).collect()
 }
 
+/// The series of lines with this fate.
+fn lines(output: &str, outcome: &str) -> String {
+    format!("swapgate_plugin_access_log_lines_total{{outcome=\"{outcome}\",output=\"{output}\"}}")
+}
+
 fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
@@ -78,6 +83,7 @@ fn every_request_has_one_line() {
     eventually!(read(&path).lines().count() >= CLIENTS * EACH);
     let objects = objects(&read(&path));
     assert_eq!(objects.len(), CLIENTS * EACH);
+    gateway.wait_for_metric(&lines("access.log", "written"), (CLIENTS * EACH) as f64);
     assert_eq!(ids(&objects).len(), CLIENTS * EACH);
     let paths: BTreeSet<_> = objects
         .iter()
@@ -156,6 +162,16 @@ fn a_full_disk_leaves_traffic_alone() {
     gateway.wait_for_log("the access log cannot be written to /dev/full: No space left on device");
     gateway.wait_for_log("lines for /dev/full were dropped");
     assert_eq!(client.get("/").status, 200);
+    let scrape = gateway.metrics();
+    let value = |series: &str| scrape.value(series).expect("the series is shown");
+    let errors = value("swapgate_plugin_access_log_write_errors_total{output=\"/dev/full\"}");
+    assert!(errors >= 1.0);
+    let dropped = value(&lines("/dev/full", "dropped"));
+    assert!(
+        (181.0..=200.0).contains(&dropped),
+        "{dropped}: the queue and one batch wait"
+    );
+    assert_eq!(value(&lines("/dev/full", "written")), 0.0);
     assert!(gateway.terminate().success());
     gateway.wait_for_log("could not be written to /dev/full before the end");
 }

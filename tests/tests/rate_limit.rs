@@ -85,6 +85,7 @@ fn check_exact(algorithm: &str) {
         (("b", 429), refused),
     ];
     assert_eq!(counts, BTreeMap::from(expected));
+    check_metrics(&gateway, 2 * LIMIT, 2 * refused);
     assert_eq!(
         upstream.requests().len(),
         2 * LIMIT,
@@ -116,6 +117,19 @@ fn check_fields(answer: &Response, limit: usize) {
         Some("application/problem+json")
     );
     assert_eq!(answer.json()["status"], 429);
+}
+
+/// The gateway shows the same numbers, of the policy that is called so unless it has a name.
+#[track_caller]
+fn check_metrics(gateway: &Gateway, admitted: usize, refused: usize) {
+    let name = |metric: &str, labels: &str| {
+        format!("swapgate_plugin_rate_limit_{metric}{{{labels}policy=\"default\"}}")
+    };
+    for (outcome, count) in [("admitted", admitted), ("refused", refused)] {
+        let series = name("requests_total", &format!("outcome=\"{outcome}\","));
+        gateway.wait_for_metric(&series, count as f64);
+    }
+    gateway.wait_for_metric(&name("keys", ""), 2.0);
 }
 
 #[test]
