@@ -16,6 +16,8 @@ routes:
   - {name: me, service: users, hosts: [api.test], paths: [\"~/(?<what>users)/me$\"], methods: [GET]}
   - {name: gone, service: users, hosts: [api.test], paths: [/gone], plugins: [{name: absent}]}
   - {name: shop, service: users, hosts: [shop.test], paths: [/]}
+  - {name: old, hosts: [old.test], paths: [\"/o/{id}\"], redirect: {status: 308, location: \"https://new.test/n/{id}{$query}\"}}
+  - {name: moved, service: users, hosts: [moved.test], paths: [\"/o/{id}\"], rewrite_path: \"/v2/{id}{$rest}\"}
 plugins: [{name: key-auth, config: {header: x-api-key, keys: [{consumer: alice, key: s3cret-k3y}]}}]
 ";
 
@@ -86,7 +88,7 @@ fn a_running_gateway_explains() {
     );
     assert_eq!(
         document["other_hosts"],
-        json!({ "count": 1, "names": ["shop"] })
+        json!({ "count": 3, "names": ["shop", "old", "moved"] })
     );
     assert_eq!(document["forward"]["target"], "/?a=1");
     assert_eq!(document["forward"]["upstream"], "up");
@@ -147,6 +149,20 @@ fn what_it_says_is_what_happens() {
             "{document}"
         );
     }
+    let moved = explained(
+        &gateway,
+        &json!({ "method": "GET", "url": "http://moved.test/o/7/x" }),
+    );
+    assert_eq!(moved["forward"]["target"], "/v2/7/x");
+    let old = explained(
+        &gateway,
+        &json!({ "method": "GET", "url": "http://old.test/o/7?q" }),
+    );
+    assert_eq!(
+        old["outcome"],
+        "route old takes it and answers 308 to https://new.test/n/7?q"
+    );
+    assert_eq!(old["answers"]["status"], 308);
     let me = explained(
         &gateway,
         &json!({ "method": "HEAD", "url": "/users/me", "headers": [["host", "api.test"]] }),
@@ -262,7 +278,7 @@ fn the_command() {
         "POST /users/7 for api.test from 192.0.2.7\nroute user takes it (generation 1)\n  id = 7\n",
         "> user (api.test /users/{id})",
         "it fits, and comes before all others that fit",
-        "not asked, because they name other hosts: 1 (shop)",
+        "not asked, because they name other hosts: 3 (shop, old, moved)",
         "access        key-auth@",
         "overridden    stamp of service users, by that of route user",
         "  target    /\n",

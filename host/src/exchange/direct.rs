@@ -19,19 +19,10 @@ pub(super) fn redirect(
     snapshot: &Snapshot,
     redirect: &Redirect,
 ) -> Result<Answer, Failure> {
-    if exchange.values().host.is_empty() && redirect.location.uses(Variable::Host) {
-        return Err(RequestFault::NoHost.into());
-    }
-    let mut location = exchange.render(&redirect.location, snapshot);
-    if location.starts_with("//") && !redirect.location.names_authority() {
-        // The path of the request began with two slashes. As a location that would be another host, one that the
-        // client chose (RFC 3986, 4.2: a network-path reference).
-        let slashes = location.len() - location.trim_start_matches('/').len();
-        location.drain(..slashes - 1);
-    }
-    let Ok(location) = HeaderValue::try_from(location) else {
-        return Err(RequestFault::Target.into());
-    };
+    let host = exchange.values().host;
+    let location = location(redirect, host, || {
+        exchange.render(&redirect.location, snapshot)
+    })?;
     let mut headers = HeaderMap::with_capacity(1);
     headers.insert(LOCATION, location);
     Ok(Answer {
@@ -41,6 +32,28 @@ pub(super) fn redirect(
         },
         body: Bytes::new(),
     })
+}
+
+/// Where a redirect leads, once its template is filled in.
+///
+/// # Errors
+/// The location needs a host and the request has none.
+pub(crate) fn location(
+    redirect: &Redirect,
+    host: &str,
+    render: impl FnOnce() -> String,
+) -> Result<HeaderValue, RequestFault> {
+    if host.is_empty() && redirect.location.uses(Variable::Host) {
+        return Err(RequestFault::NoHost);
+    }
+    let mut location = render();
+    if location.starts_with("//") && !redirect.location.names_authority() {
+        // The path of the request began with two slashes. As a location that would be another host, one that the
+        // client chose (RFC 3986, 4.2: a network-path reference).
+        let slashes = location.len() - location.trim_start_matches('/').len();
+        location.drain(..slashes - 1);
+    }
+    HeaderValue::try_from(location).map_err(|_| RequestFault::Target)
 }
 
 /// Gives the answer of the route. The body is copied, so that workers do not share the count of its references.

@@ -9,13 +9,13 @@
 
 mod answer;
 mod begin;
-mod direct;
+pub(crate) mod direct;
 mod facts;
 pub mod forwarding;
 pub mod ingress;
 mod outgoing;
 mod serve;
-mod upward;
+pub(crate) mod upward;
 
 pub use answer::AnswerBody;
 pub use facts::{Exchange, Peer};

@@ -73,12 +73,20 @@ pub(super) fn path(
         }
         ForwardPath::Rewrite(template) => template,
     };
-    let mut path = exchange.render(template, snapshot);
+    let path = exchange.render(template, snapshot);
+    rewritten(path, snapshot.settings.merge_slashes).map(ForwardedPath::Other)
+}
+
+/// The path that a template made.
+///
+/// # Errors
+/// It is not in normal form.
+pub(crate) fn rewritten(mut path: String, merge_slashes: bool) -> Result<String, RequestFault> {
     if path.is_empty() {
         path.push('/');
     }
-    match path::normalize(&path, snapshot.settings.merge_slashes) {
-        Ok(normal) if *normal == path => Ok(ForwardedPath::Other(path)),
+    match path::normalize(&path, merge_slashes) {
+        Ok(normal) if *normal == path => Ok(path),
         _ => Err(RequestFault::Rewrite),
     }
 }

@@ -22,6 +22,18 @@ pub(super) fn of(document: &Document) -> String {
         line(&mut out, &format!("  target    {}", forward.target));
         line(&mut out, &format!("  host      {}", forward.host));
     }
+    if let Some(answers) = &document.answers {
+        line(&mut out, "");
+        line(&mut out, "answered by the route itself");
+        line(&mut out, &format!("  status    {}", answers.status));
+        match &answers.location {
+            Some(location) => line(&mut out, &format!("  location  {location}")),
+            None => line(
+                &mut out,
+                &format!("  body      {} bytes", answers.body_bytes),
+            ),
+        }
+    }
     for note in &document.notes {
         line(&mut out, "");
         line(&mut out, &format!("note: {note}"));

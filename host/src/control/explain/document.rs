@@ -37,8 +37,10 @@ pub struct Document {
     pub other_hosts: OtherHosts,
     /// What runs.
     pub plugins: Plugins,
-    /// Where it goes.
+    /// Where it goes, if the route forwards.
     pub forward: Option<Forward>,
+    /// What the route answers, if it does that itself.
+    pub answers: Option<Answers>,
     /// What an explanation cannot know.
     pub notes: Vec<String>,
 }
@@ -163,4 +165,15 @@ pub struct Forward {
     pub target: String,
     /// What `Host` says there.
     pub host: String,
+}
+
+/// What a route answers itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answers {
+    /// The status.
+    pub status: u16,
+    /// Where a redirect leads.
+    pub location: Option<String>,
+    /// Length of the body.
+    pub body_bytes: usize,
 }

@@ -3,23 +3,25 @@
 //! A [`View`] is plain data that control leaves on the board with each generation. It holds no instance and no snapshot,
 //! so that asking keeps nothing alive; the same view is made of a file that nobody serves.
 
+mod action;
 mod document;
 mod plugins;
 mod question;
 
 pub use document::{
-    Considered, Document, Forward, OtherHosts, Overridden, PhaseRuns, Plugins, Question, Runs,
-    Shown, Taken, Unavailable,
+    Answers, Considered, Document, Forward, OtherHosts, Overridden, PhaseRuns, Plugins, Question,
+    Runs, Shown, Taken, Unavailable,
 };
 pub use plugins::Got;
 pub use question::Unclear;
 
+use action::Leads;
 use plugins::Attachments;
 use question::Read;
 
 use super::assemble;
 use super::resolve::{Resolved, uses};
-use crate::config::ready::{Action, Config, ForwardPath};
+use crate::config::ready::Config;
 use crate::router::explain::{self, Explanation, Verdict};
 use crate::router::table::RouteRule;
 
@@ -143,48 +145,15 @@ impl View {
             path: rule.paths.get(chosen.path)?.to_string(),
             parameters: params.clone(),
         });
-        document.forward = self.forward(chosen.route, *prefix_len, read);
+        let route = self.config.routes.get(chosen.route)?;
+        let leads = action::leads(&self.config, route, (params, *prefix_len), read);
+        document.outcome = document.route.as_ref()?.outcome(leads.as_ref());
+        match leads {
+            Some(Leads::Forward(forward)) => document.forward = Some(forward),
+            Some(Leads::Answers(answers)) => document.answers = Some(answers),
+            Some(Leads::Refused(_)) | None => {}
+        }
         Some(chosen.route)
-    }
-
-    /// What is sent where.
-    fn forward(&self, route: usize, prefix_len: usize, read: &Read) -> Option<Forward> {
-        let route = self.config.routes.get(route)?;
-        let Action::Forward(forward) = &route.action else {
-            return None;
-        };
-        let service = self.config.services.get(forward.service)?;
-        let upstream = self.config.upstreams.get(service.upstream)?;
-        let strip = if forward.path == ForwardPath::Strip {
-            prefix_len
-        } else {
-            0
-        };
-        let path = read.path.get(strip..).unwrap_or("/");
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let query = match &*read.query {
-            "" => String::new(),
-            query => format!("?{query}"),
-        };
-        let asked = read
-            .host_field
-            .as_ref()
-            .and_then(|field| field.to_str().ok());
-        Some(Forward {
-            service: service.name.to_string(),
-            upstream: upstream.name.to_string(),
-            targets: upstream
-                .targets
-                .iter()
-                .map(|target| target.address.to_string())
-                .collect(),
-            target: format!("{slash}{path}{query}"),
-            host: if forward.preserve_host {
-                asked.unwrap_or_default().to_owned()
-            } else {
-                "the address of the target".to_owned()
-            },
-        })
     }
 
     fn notes(&self, document: &mut Document) {
@@ -221,7 +190,7 @@ fn outcome(document: &Document, explanation: &Explanation) -> String {
         (Some(route), Some(missing)) => {
             format!("route {} takes it, and answers 503: {missing}", route.name)
         }
-        (Some(route), None) => format!("route {} takes it", route.name),
+        (Some(_), None) => document.outcome.clone(),
         (None, _) if explanation.allow.is_empty() => "404: no route takes it".to_owned(),
         (None, _) => {
             let allow: Vec<&str> = explanation.allow.iter().map(http::Method::as_str).collect();
