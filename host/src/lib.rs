@@ -35,6 +35,7 @@ pub mod config;
 pub mod context;
 pub mod control;
 pub mod exchange;
+pub mod gather;
 #[allow(
     unsafe_code,
     reason = "ends the process past the destructors of plugins"

@@ -7,15 +7,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 
 use crate::activity::Activity;
+use crate::gather::Gather;
 
 /// A socket together with the record its connection is held to.
 pub(super) struct ClientIo {
-    stream: TokioIo<TcpStream>,
+    stream: Gather,
     activity: Rc<Activity>,
     /// Bytes that are still thrown away before the socket closes; none before it is being closed.
     lingering: Option<usize>,
@@ -27,7 +27,7 @@ const LINGERING_BYTES: usize = 1024 * 1024;
 impl ClientIo {
     pub(super) fn new(stream: TcpStream, activity: Rc<Activity>) -> Self {
         Self {
-            stream: TokioIo::new(stream),
+            stream: Gather::new(stream),
             activity,
             lingering: None,
         }
@@ -98,7 +98,7 @@ impl Write for ClientIo {
         while left > 0 {
             self.lingering = Some(left);
             let mut buffer = tokio::io::ReadBuf::uninit(&mut scratch);
-            match ready!(Pin::new(self.stream.inner_mut()).poll_read(cx, &mut buffer)) {
+            match ready!(Pin::new(self.stream.socket()).poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {
                     left = left.saturating_sub(buffer.filled().len());
                 }

@@ -10,11 +10,11 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use super::body::RequestBody;
+use crate::gather::Gather;
 use crate::metrics::traffic::{Connections, Hold};
 
 /// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
@@ -126,7 +126,7 @@ pub async fn connect(pool: &Pool) -> io::Result<Sender> {
     let target = pool.target;
     let stream = TcpStream::connect(target).await?;
     stream.set_nodelay(true)?;
-    let (requests, connection) = http1::handshake(TokioIo::new(stream))
+    let (requests, connection) = http1::handshake(Gather::new(stream))
         .await
         .map_err(io::Error::other)?;
     let open = pool.account.begin();
