@@ -221,6 +221,12 @@ fn redirected(
     let status = check.value(&child(at, "status"), status);
     let pointer = child(at, "location");
     let location = template(check, &pointer, &raw.location, paths);
+    if let Some(name) = location.as_ref().and_then(Template::names_host_by) {
+        let why = format!(
+            "the parameter '{name}' could name another host; write a slash before it, as in https://example.com/{{{name}}}"
+        );
+        unfit(check, &pointer, &why);
+    }
     if raw.location.is_empty() {
         let flaw = Flaw::new("a location such as https://{$host}{$path}{$query}");
         check.value::<()>(&pointer, Err(flaw));

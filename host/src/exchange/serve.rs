@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
-use super::{Exchange, Peer, direct, outgoing, upward};
+use super::upward::{self, ForwardedPath};
+use super::{Exchange, Peer, direct, outgoing};
 use crate::chain::Outcome;
 use crate::context::{Answer, Phase};
 use crate::local::Local;
@@ -48,14 +49,16 @@ pub async fn serve(
         Err(fault) => Err(fault.into()),
     };
     let early = match early {
-        Ok(Next::Forward(order)) => {
-            return Ok(match forward(&mut exchange, snapshot, order, rest).await {
-                Ok(sent) => outgoing::relay(exchange, snapshot, sent, order.timeouts.idle),
-                Err(failure) => {
-                    let answer = outgoing::rescued(&exchange, &failure);
-                    outgoing::local(exchange, snapshot, answer, false)
-                }
-            });
+        Ok(Next::Forward(order, path)) => {
+            return Ok(
+                match forward(&mut exchange, snapshot, (order, &path), rest).await {
+                    Ok(sent) => outgoing::relay(exchange, snapshot, sent, order.timeouts.idle),
+                    Err(failure) => {
+                        let answer = outgoing::rescued(&exchange, &failure);
+                        outgoing::local(exchange, snapshot, answer, false)
+                    }
+                },
+            );
         }
         Ok(Next::Answer(answer)) => answer,
         Err(failure) => outgoing::rescued(&exchange, &failure),
@@ -66,8 +69,8 @@ pub async fn serve(
 
 /// How an admitted request goes on.
 enum Next<'s> {
-    /// To an upstream.
-    Forward(&'s Forward),
+    /// To an upstream, under this path.
+    Forward(&'s Forward, ForwardedPath),
     /// With the answer of a plugin or of the route itself.
     Answer(Answer),
 }
@@ -96,7 +99,16 @@ fn admit<'s>(
         return Ok(Next::Answer(answer));
     }
     match exchange.route(snapshot).map(|route| &route.action) {
-        Some(Action::Forward(forward)) => Ok(Next::Forward(forward)),
+        Some(Action::Forward(forward)) => {
+            let prefix_len = exchange.matched.map_or(0, |matched| matched.prefix_len);
+            let path = upward::path(
+                &forward.path,
+                (exchange.context.path(), prefix_len),
+                snapshot.settings.merge_slashes,
+                |template| exchange.render(template, snapshot),
+            )?;
+            Ok(Next::Forward(forward, path))
+        }
         Some(Action::Redirect(redirect)) => {
             direct::redirect(exchange, snapshot, redirect).map(Next::Answer)
         }
@@ -158,7 +170,7 @@ fn body_limit(exchange: &Exchange, snapshot: &Snapshot) -> u64 {
 async fn forward(
     exchange: &mut Exchange,
     snapshot: &Snapshot,
-    forward: &Forward,
+    (forward, path): (&Forward, &ForwardedPath),
     rest: Rest,
 ) -> Result<Sent, Failure> {
     let generation = Rc::clone(&exchange.generation);
@@ -167,7 +179,6 @@ async fn forward(
     let (Some(route), Some(group)) = (exchange.route(snapshot), group) else {
         return Err(Failure::NoRoute);
     };
-    let path = upward::path(exchange, snapshot, forward)?;
     let limit = body_limit(exchange, snapshot);
     let body = if rest.body.is_end_stream() {
         RequestBody::Empty
@@ -182,7 +193,7 @@ async fn forward(
         )
     };
     let request =
-        upward::request(exchange, &path, route.plan.keep, rest.framing, body).map_err(|error| {
+        upward::request(exchange, path, route.plan.keep, rest.framing, body).map_err(|error| {
             let target = group
                 .pools
                 .first()

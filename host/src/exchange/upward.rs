@@ -8,7 +8,8 @@ use super::Exchange;
 use super::ingress::Framing;
 use crate::respond::failure::RequestFault;
 use crate::router::path;
-use crate::snapshot::{Forward, ForwardPath, Keep, Snapshot};
+use crate::router::template::Template;
+use crate::snapshot::{ForwardPath, Keep};
 use crate::upstream::body::RequestBody;
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -48,40 +49,42 @@ pub(super) fn request(
 }
 
 /// Which path the upstream sees, once it is sure that it can be forwarded.
-pub(super) enum ForwardedPath {
+#[derive(Debug)]
+pub(crate) enum ForwardedPath {
     /// The one that was matched, from this byte on.
     From(usize),
     /// Another one.
     Other(String),
 }
 
-/// Finds the path to forward.
+/// Finds the path to forward for a request with this path, of which the pattern took `prefix_len` bytes.
 ///
 /// # Errors
-/// A rewritten path is not in normal form: a piece of the request made a dot segment or a second slash of it, and
-/// servers read those in different ways.
-pub(super) fn path(
-    exchange: &Exchange,
-    snapshot: &Snapshot,
-    forward: &Forward,
+/// It would not be in normal form: a piece of the request became a dot segment or an empty segment, and servers read
+/// those in different ways.
+pub(crate) fn path(
+    forward: &ForwardPath,
+    (matched, prefix_len): (&str, usize),
+    merge_slashes: bool,
+    render: impl FnOnce(&Template) -> String,
 ) -> Result<ForwardedPath, RequestFault> {
-    let template = match &forward.path {
+    let path = match forward {
         ForwardPath::Keep => return Ok(ForwardedPath::From(0)),
-        ForwardPath::Strip => {
-            let prefix = exchange.matched.map_or(0, |matched| matched.prefix_len);
-            return Ok(ForwardedPath::From(prefix));
-        }
-        ForwardPath::Rewrite(template) => template,
+        ForwardPath::Strip => match matched.get(prefix_len..).unwrap_or("") {
+            // A regular expression may end inside a segment: of `/a..` it may leave `..`, which was a name before.
+            rest if !rest.is_empty() && !rest.starts_with('/') => format!("/{rest}"),
+            _ => return Ok(ForwardedPath::From(prefix_len)),
+        },
+        ForwardPath::Rewrite(template) => render(template),
     };
-    let path = exchange.render(template, snapshot);
-    rewritten(path, snapshot.settings.merge_slashes).map(ForwardedPath::Other)
+    rewritten(path, merge_slashes).map(ForwardedPath::Other)
 }
 
-/// The path that a template made.
+/// The path that was made of another one.
 ///
 /// # Errors
 /// It is not in normal form.
-pub(crate) fn rewritten(mut path: String, merge_slashes: bool) -> Result<String, RequestFault> {
+fn rewritten(mut path: String, merge_slashes: bool) -> Result<String, RequestFault> {
     if path.is_empty() {
         path.push('/');
     }

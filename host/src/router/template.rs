@@ -139,6 +139,32 @@ impl Template {
         matches!(self.0.first(), Some(Part::Text(text)) if text.starts_with("//"))
     }
 
+    /// A parameter that could say which host this location leads to: one that stands before the slash after the host, or
+    /// before any slash at all. A request could make another host of `https://example.com{x}`.
+    #[must_use]
+    pub fn names_host_by(&self) -> Option<&str> {
+        let mut before = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => before.push_str(text),
+                Part::Variable(Variable::Path) => before.push('/'),
+                Part::Variable(Variable::Host) => before.push('h'),
+                // They may be empty, and then part nothing.
+                Part::Variable(Variable::Rest | Variable::Query) => {}
+                Part::Parameter(name) => {
+                    let slashes = before.find("//");
+                    let authority = slashes.filter(|at| *at == 0 || before[..*at].ends_with(':'));
+                    let settled = match authority {
+                        Some(at) => before[at + 2..].contains('/'),
+                        None => before.starts_with('/'),
+                    };
+                    return (!settled).then_some(name);
+                }
+            }
+        }
+        None
+    }
+
     /// Fills it in. A group of a regular expression that took no part is empty.
     #[must_use]
     pub fn render<'v>(
@@ -229,6 +255,27 @@ mod tests {
             assert_eq!(template.to_string(), text);
         }
         assert_eq!(&found.map(|_| ()), expected, "{text:?}");
+    }
+
+    #[test]
+    fn no_parameter_says_which_host() {
+        let check = |text: &str, expected| {
+            assert_eq!(
+                Template::parse(text).unwrap().names_host_by(),
+                expected,
+                "{text}"
+            );
+        };
+        check("https://a.test/{x}{y}", None);
+        check("/{x}", None);
+        check("https://{$host}{$path}{x}", None);
+        check("{$path}/{x}", None);
+        check("https://a.test{x}", Some("x"));
+        check("https://a.test{$rest}{x}", Some("x"));
+        check("https://{x}/", Some("x"));
+        check("//{x}/", Some("x"));
+        check("{x}", Some("x"));
+        check("a{x}//", Some("x"));
     }
 
     #[test]

@@ -42,15 +42,18 @@ impl Names {
         }
     }
 
-    /// The same for the query of a whole address, as in Referer.
+    /// The same for a whole address, as in Referer and Location: for its query, and for its fragment, in which some
+    /// protocols send tokens (RFC 6749, 4.2.2).
     pub fn mask_address(&self, address: &[u8], mut put: impl FnMut(&[u8])) {
-        let question = address.iter().position(|byte| *byte == b'?');
-        match question.map(|at| address.split_at(at + 1)) {
-            Some((before, query)) => {
-                put(before);
-                self.mask_query(query, put);
+        let cut = |text: &[u8], mark: u8| text.iter().position(|byte| *byte == mark);
+        let (rest, fragment) = address.split_at(cut(address, b'#').unwrap_or(address.len()));
+        let (before, query) = rest.split_at(cut(rest, b'?').unwrap_or(rest.len()));
+        put(before);
+        for part in [query, fragment] {
+            if let Some((mark, pairs)) = part.split_first() {
+                put(std::slice::from_ref(mark));
+                self.mask_query(pairs, &mut put);
             }
-            None => put(address),
         }
     }
 
@@ -119,6 +122,20 @@ mod tests {
         check("token&=1&&%&%7&%zz=1", "token&=1&&%&%7&%zz=1");
         let long = format!("{}=1", "a".repeat(100));
         check(&long, &long);
+    }
+
+    #[test]
+    fn fragments_are_masked_as_queries_are() {
+        let names = Names::new(vec!["token".to_owned()]);
+        for (address, expected) in [
+            ("a#token=x", "a#token=***"),
+            ("a?b=c#token=x&d=e", "a?b=c#token=***&d=e"),
+            ("a?token=x?y#z", "a?token=***#z"),
+        ] {
+            let mut found = Vec::new();
+            names.mask_address(address.as_bytes(), |piece| found.extend_from_slice(piece));
+            assert_eq!(String::from_utf8(found).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -132,10 +132,13 @@ fn present<'c>(call: &'c AccessCall<'_>, name: &str) -> Option<&'c [u8]> {
     (**call).header(name).map(swapgate_plugin::Value::as_bytes)
 }
 
-/// Where `access` did not run, the request was not forwarded and has its headers still.
+/// What was kept in `access`, so that the value does not depend on what runs after it. Where `access` did not run, the
+/// request was not forwarded and has its headers still.
 fn kept<'c>(call: &'c HeaderFilterCall<'_>, name: &str) -> Option<&'c [u8]> {
-    let kept = call.state().and_then(|kept: &Kept| kept.get(name));
-    kept.or_else(|| (**call).header(name).map(swapgate_plugin::Value::as_bytes))
+    match call.state::<Kept>() {
+        Some(kept) => kept.get(name),
+        None => (**call).header(name).map(swapgate_plugin::Value::as_bytes),
+    }
 }
 
 #[cfg(test)]

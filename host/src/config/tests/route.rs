@@ -130,3 +130,11 @@ fn conditions_are_read() {
         5:59: routes[0].addresses[0]: this value does not fit: found \"ten\", expected an IP address or a network such as 10.0.0.0/8 or fd00::/8",
     );
 }
+
+#[test]
+fn a_location_names_its_host_itself() {
+    check_route(
+        "paths: ['~/old(?<tail>.*)'], redirect: {location: 'https://new.test{tail}'}",
+        "5:69: routes[0].redirect.location: the parameter 'tail' could name another host; write a slash before it, as in https://example.com/{tail}",
+    );
+}

@@ -2,8 +2,9 @@
 
 use super::document::{Answers, Forward, Taken};
 use super::question::Read;
-use crate::config::ready::{self, Action, Config, ForwardPath, Route};
-use crate::exchange::{direct, upward};
+use crate::config::ready::{self, Action, Config, Route};
+use crate::exchange::direct;
+use crate::exchange::upward::{self, ForwardedPath};
 use crate::respond::failure::RequestFault;
 use crate::router::template::{Template, Values};
 
@@ -60,15 +61,11 @@ pub(super) fn leads(
             }));
         }
     };
-    let path = match &forward.path {
-        ForwardPath::Keep => read.path.clone(),
-        ForwardPath::Strip => read.path.get(prefix_len..)?.to_owned(),
-        ForwardPath::Rewrite(template) => {
-            match upward::rewritten(render(template), config.merge_slashes) {
-                Ok(path) => path,
-                Err(fault) => return Some(Leads::Refused(fault)),
-            }
-        }
+    let matched = (&*read.path, prefix_len);
+    let path = match upward::path(&forward.path, matched, config.merge_slashes, render) {
+        Ok(ForwardedPath::From(start)) => read.path.get(start..)?.to_owned(),
+        Ok(ForwardedPath::Other(path)) => path,
+        Err(fault) => return Some(Leads::Refused(fault)),
     };
     forwarded(config, forward, &path, read).map(Leads::Forward)
 }
