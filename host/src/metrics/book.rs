@@ -1,8 +1,8 @@
 //! The metrics that plugins declare: which there are, and who holds them.
 //!
 //! The book lies outside of images, so a series outlives a swap. An image holds what it declared until it is unloaded; a
-//! series that no image holds is shown once more and then dropped, so the number of series stays bounded by the images
-//! that are there. The lock is taken by declarations and scrapes; counting goes through [`ImageMetrics`], which has none.
+//! series that no image holds is shown once more and then dropped; where nobody scrapes, it is dropped when the next image
+//! is unloaded. So the number of series stays bounded by the images that are there. The lock is taken by declarations and scrapes; counting goes through [`ImageMetrics`], which has none.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -76,10 +76,7 @@ impl Book {
                 })
             })
             .collect();
-        families.retain(|_, family| {
-            family.series.retain(|series| is_held(series));
-            !family.series.is_empty()
-        });
+        forget_left(&mut families);
         shown
     }
 
@@ -99,6 +96,14 @@ impl Book {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Family>> {
         self.families.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Drops the series that no image holds.
+fn forget_left(families: &mut BTreeMap<String, Family>) {
+    families.retain(|_, family| {
+        family.series.retain(|series| is_held(series));
+        !family.series.is_empty()
+    });
 }
 
 fn is_held(series: &Series) -> bool {
@@ -132,6 +137,8 @@ pub struct ImageMetrics {
     places: OnceLock<Box<[Place]>>,
 }
 
+/// Filled once and for all, so that counting needs no lock. A plugin may use a token until its `unload` has returned, and
+/// a thread of it that does not know of that may still look later; so no place is given to another series.
 #[derive(Debug, Default)]
 struct Place {
     series: OnceLock<Arc<Series>>,
@@ -214,14 +221,19 @@ impl ImageMetrics {
 
     /// The image was unloaded: it holds nothing any more, and its tokens are stale.
     pub fn end_life(&self) {
-        let _guard = self.book.lock();
+        let mut families = self.book.lock();
         self.life.fetch_add(1, Ordering::Relaxed);
-        for place in self.places.get().into_iter().flatten() {
-            if place.held.swap(false, Ordering::Relaxed)
-                && let Some(series) = place.series.get()
-            {
-                series.holders.fetch_sub(1, Ordering::Relaxed);
-            }
+        let places = self.places.get().into_iter().flatten();
+        let mut held = places
+            .filter(|place| place.held.swap(false, Ordering::Relaxed))
+            .filter_map(|place| place.series.get())
+            .peekable();
+        if held.peek().is_some() {
+            // What earlier images left over; without a scrape nothing else would end it.
+            forget_left(&mut families);
+        }
+        for series in held {
+            series.holders.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -356,6 +368,19 @@ mod tests {
         let again = old.declare(counter("key")).unwrap();
         assert_ne!(again, token);
         assert_eq!(numbers(&book), hits(3.0), "the image still knew it");
+    }
+
+    #[test]
+    fn what_images_leave_over_does_not_pile_up_without_a_scrape() {
+        let book = Book::new(0);
+        for version in 0..100 {
+            let image = ImageMetrics::new(&book, "a");
+            let declared = declaration(Kind::Counter, &format!("hits_{version}"), "key");
+            image.declare(declared).unwrap();
+            image.end_life();
+            drop(image);
+            assert_eq!(book.len(), 1, "what was left last waits for a scrape");
+        }
     }
 
     #[test]

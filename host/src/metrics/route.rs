@@ -169,7 +169,7 @@ struct Reading {
 }
 
 /// The accounts of all routes. Control asks it when it builds a snapshot; an account that no snapshot holds goes at the
-/// next scrape, after it was shown for the last time.
+/// next scrape, after it was shown for the last time, or when there would be more of them than the limit.
 #[derive(Debug)]
 pub struct Accounts {
     workers: usize,
@@ -201,23 +201,42 @@ impl Accounts {
     }
 
     /// The accounts of routes, each given by its name and the name of its service: of each its own while there are no more
-    /// than `limit`, whoever had one keeps it, the rest share one.
+    /// than `limit`, whoever had one keeps it, the rest share one. Routes that have left do not count.
     pub fn of<'a>(
         &self,
         routes: impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>)>,
         limit: usize,
     ) -> Vec<Arc<Account>> {
+        let keys: Vec<_> = routes
+            .map(|(route, service)| (Arc::clone(route), Arc::clone(service)))
+            .collect();
         let mut known = self.lock();
-        routes
-            .map(|(route, service)| {
-                let key = (Arc::clone(route), Arc::clone(service));
-                if let Some(account) = known.get(&key) {
+        if known.len() + keys.len() > limit {
+            // Without a scrape nothing else would end them.
+            forget_left(&mut known);
+        }
+        let mut keep = keys
+            .iter()
+            .filter(|key| known.contains_key(*key))
+            .count()
+            .min(limit);
+        let mut free = limit - keep;
+        keys.into_iter()
+            .map(|key| {
+                let found = known.get(&key);
+                let room = if found.is_some() {
+                    &mut keep
+                } else {
+                    &mut free
+                };
+                let Some(less) = room.checked_sub(1) else {
+                    return Arc::clone(&self.other);
+                };
+                *room = less;
+                if let Some(account) = found {
                     return Arc::clone(account);
                 }
-                if known.len() >= limit {
-                    return Arc::clone(&self.other);
-                }
-                let account = Account::new(route, service, self.workers);
+                let account = Account::new(&key.0, &key.1, self.workers);
                 known.insert(key, Arc::clone(&account));
                 account
             })
@@ -265,7 +284,7 @@ impl Accounts {
             request_bytes.count(&labels, reading.request_bytes);
             response_bytes.count(&labels, reading.response_bytes);
         }
-        known.retain(|_, account| Arc::strong_count(account) > 1);
+        forget_left(&mut known);
         drop(known);
         for family in [requests, durations, request_bytes, response_bytes] {
             page.add(family);
@@ -275,6 +294,11 @@ impl Accounts {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Drops the accounts that nobody else holds.
+fn forget_left(known: &mut Known) {
+    known.retain(|_, account| Arc::strong_count(account) > 1);
 }
 
 #[cfg(test)]
@@ -331,9 +355,14 @@ mod tests {
         let (a, b, c, s) = (name("a"), name("b"), name("c"), name("s"));
         let first = accounts.of([(&a, &s), (&b, &s), (&c, &s)].into_iter(), 2);
         assert_eq!(&*first[2].route, OTHER);
-        let again = accounts.of([(&c, &s), (&b, &s)].into_iter(), 2);
-        assert_eq!(&*again[0].route, OTHER, "a still has its account");
-        assert!(Arc::ptr_eq(&first[1], &again[1]));
+        let again = accounts.of([(&c, &s), (&a, &s), (&b, &s)].into_iter(), 2);
+        assert_eq!(&*again[0].route, OTHER, "a and b keep theirs");
+        assert!(Arc::ptr_eq(&first[0], &again[1]));
+        assert!(Arc::ptr_eq(&first[1], &again[2]));
+        let lower = accounts.of([(&a, &s), (&b, &s)].into_iter(), 1);
+        assert!(Arc::ptr_eq(&first[0], &lower[0]));
+        assert_eq!(&*lower[1].route, OTHER);
+        drop((again, lower));
         first[0].count(0, entry(200, 1));
         drop(first);
         let mut page = Page::default();
@@ -345,5 +374,25 @@ mod tests {
         );
         let later = accounts.of([(&c, &s)].into_iter(), 2);
         assert_eq!(&*later[0].route, "c", "a is gone");
+    }
+
+    #[test]
+    fn routes_that_have_left_count_for_nothing_and_do_not_pile_up() {
+        let accounts = Accounts::new(0);
+        let (stays, s) = (name("stays"), name("s"));
+        let held = accounts.of([(&stays, &s)].into_iter(), 3);
+        // Renamed again and again, and nobody scrapes.
+        for number in 0..100 {
+            let renamed = name(&format!("r{number}"));
+            let now = accounts.of([(&renamed, &s), (&stays, &s)].into_iter(), 3);
+            assert_eq!(now[0].route, renamed);
+            assert!(Arc::ptr_eq(&held[0], &now[1]));
+            assert!(accounts.lock().len() <= 3);
+        }
+        // Those an exchange still holds do not take room either.
+        let (a, b) = (name("a"), name("b"));
+        let old = accounts.of([(&a, &s)].into_iter(), 1);
+        let new = accounts.of([(&b, &s)].into_iter(), 1);
+        assert_eq!((&*old[0].route, &*new[0].route), ("a", "b"));
     }
 }
