@@ -124,11 +124,24 @@ pub enum Command {
         snapshot: Arc<Snapshot>,
         /// Sockets to accept from, already bound and listening.
         listen: Vec<Socket>,
+        /// The listeners that keep their sockets, by the names they have now.
+        kept: Vec<Kept>,
         /// Listeners to accept from no longer, once their queue is empty; by the address they were configured with.
         unlisten: Vec<SocketAddr>,
     },
     /// Stop accepting, let running exchanges end, then end.
     Drain,
+}
+
+/// A listener whose socket stays and whose name may be another one.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The address it was configured with.
+    pub address: SocketAddr,
+    /// Counts its connections from now on.
+    pub connections: Arc<Connections>,
 }
 
 /// A listening socket for one worker.

@@ -17,10 +17,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::listener::accept::{self, Connections};
+use crate::listener::accept::{self, Connections, Owner};
 use crate::local::Local;
 use crate::metrics::cell::enter_worker;
-use crate::snapshot::{Command, Report, Snapshot, Socket};
+use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
 
 /// How often unused upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -78,11 +78,12 @@ async fn run(start: Start, seed: u64) {
     loop {
         tokio::select! {
             command = commands.recv() => match command {
-                Some(Command::Publish { snapshot, listen, unlisten }) => {
+                Some(Command::Publish { snapshot, listen, kept, unlisten }) => {
                     let generation = snapshot.generation;
                     local.adopt(snapshot);
                     // The new limits may admit more connections than the old ones.
                     connections.look_again();
+                    listening.rename(kept);
                     listening.start(listen, &local, &connections);
                     for address in &unlisten {
                         listening.stop(address).await;
@@ -103,7 +104,14 @@ async fn run(start: Start, seed: u64) {
 
 /// The sockets this worker accepts from.
 #[derive(Default)]
-struct Listening(HashMap<SocketAddr, (Rc<Notify>, tokio::task::JoinHandle<()>)>);
+struct Listening(HashMap<SocketAddr, Accepting>);
+
+/// One of them.
+struct Accepting {
+    owner: Rc<Owner>,
+    stop: Rc<Notify>,
+    task: tokio::task::JoinHandle<()>,
+}
 
 impl Listening {
     fn start(&mut self, sockets: Vec<Socket>, local: &Rc<Local>, connections: &Rc<Connections>) {
@@ -122,28 +130,37 @@ impl Listening {
                 }
             };
             let stop = Rc::new(Notify::new());
-            let task = accept::run(
-                Arc::clone(&name),
+            let owner = Rc::new(Owner::new(name, account));
+            let task = spawn_local(accept::run(
+                Rc::clone(&owner),
                 socket,
-                account,
                 Rc::clone(local),
                 Rc::clone(connections),
                 Rc::clone(&stop),
-            );
-            self.0.insert(address, (stop, spawn_local(task)));
+            ));
+            self.0.insert(address, Accepting { owner, stop, task });
+        }
+    }
+
+    /// Has those that stay counted by the names they have now.
+    fn rename(&self, kept: Vec<Kept>) {
+        for one in kept {
+            if let Some(accepting) = self.0.get(&one.address) {
+                accepting.owner.rename(one.name, one.connections);
+            }
         }
     }
 
     /// Waits for the socket to be closed: whoever asks for the same address again must get it.
     async fn stop(&mut self, address: &SocketAddr) {
-        if let Some((stop, task)) = self.0.remove(address) {
+        if let Some(Accepting { stop, task, .. }) = self.0.remove(address) {
             stop.notify_one();
             let _ = task.await;
         }
     }
 
     async fn stop_all(&mut self) {
-        for (_, (stop, task)) in self.0.drain() {
+        for (_, Accepting { stop, task, .. }) in self.0.drain() {
             stop.notify_one();
             let _ = task.await;
         }

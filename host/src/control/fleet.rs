@@ -17,7 +17,7 @@ use crate::config::ready::Listener;
 use crate::listener::bind::bind;
 use crate::metrics::Metrics;
 use crate::metrics::traffic::Connections;
-use crate::snapshot::{Command, Report, Snapshot, Socket};
+use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
 use crate::worker;
 
 /// How long a change waits for the workers.
@@ -49,6 +49,8 @@ pub struct Bound {
     /// For each worker.
     sockets: Vec<Vec<Socket>>,
     addresses: Vec<(SocketAddr, SocketAddr)>,
+    /// Those that were bound before and stay, by the names they have now.
+    kept: Vec<Kept>,
 }
 
 /// Binds listeners for a number of workers.
@@ -63,6 +65,7 @@ pub fn bind_all(
     let mut bound = Bound {
         sockets: (0..workers).map(|_| Vec::new()).collect(),
         addresses: Vec::new(),
+        kept: Vec::new(),
     };
     for listener in listeners {
         let sockets = bind(listener.address, workers).map_err(|error| (listener.clone(), error))?;
@@ -71,10 +74,7 @@ pub fn bind_all(
             .and_then(|socket| socket.local_addr().ok())
             .unwrap_or(listener.address);
         bound.addresses.push((listener.address, real));
-        let connections = metrics
-            .traffic
-            .listeners
-            .get(&listener.name, || Connections::new(workers));
+        let connections = account(listener, metrics);
         for (list, socket) in bound.sockets.iter_mut().zip(sockets) {
             list.push(Socket {
                 name: Arc::clone(&listener.name),
@@ -85,6 +85,26 @@ pub fn bind_all(
         }
     }
     Ok(bound)
+}
+
+impl Bound {
+    /// Has the listeners that keep their sockets counted by the names they have now.
+    #[must_use]
+    pub fn keeping(mut self, listeners: &[Listener], metrics: &Metrics) -> Self {
+        let kept = |listener: &Listener| Kept {
+            name: Arc::clone(&listener.name),
+            address: listener.address,
+            connections: account(listener, metrics),
+        };
+        self.kept = listeners.iter().map(kept).collect();
+        self
+    }
+}
+
+/// Where the connections of a listener are counted.
+fn account(listener: &Listener, metrics: &Metrics) -> Arc<Connections> {
+    let new = || Connections::new(metrics.workers);
+    metrics.traffic.listeners.get(&listener.name, new)
 }
 
 impl Fleet {
@@ -131,6 +151,7 @@ impl Fleet {
             let command = Command::Publish {
                 snapshot: Arc::clone(snapshot),
                 listen: sockets.next().unwrap_or_default(),
+                kept: bound.kept.clone(),
                 unlisten: unlisten.clone(),
             };
             let _ = commands.send(command);

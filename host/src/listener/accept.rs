@@ -94,31 +94,56 @@ impl Drop for Entry {
     }
 }
 
+/// The listener a socket belongs to. Its name, and with it the account, may change while the socket stays.
+pub struct Owner(RefCell<(Arc<str>, Rc<Hold>)>);
+
+impl Owner {
+    /// The listener with that name, whose connections are counted there.
+    #[must_use]
+    pub fn new(name: Arc<str>, account: Arc<Account>) -> Self {
+        Self(RefCell::new((name, Hold::new(account))))
+    }
+
+    /// It has this name from now on; connections that are open stay counted where they began.
+    pub fn rename(&self, name: Arc<str>, account: Arc<Account>) {
+        if self.name() != name {
+            self.0.replace((name, Hold::new(account)));
+        }
+    }
+
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.0.borrow().0)
+    }
+
+    fn account(&self) -> Rc<Hold> {
+        Rc::clone(&self.0.borrow().1)
+    }
+}
+
 /// Accepts until told to stop, then takes what still waits in the queue, then closes the socket.
 pub async fn run(
-    name: Arc<str>,
+    owner: Rc<Owner>,
     socket: TcpListener,
-    account: Arc<Account>,
     worker: Rc<Local>,
     connections: Rc<Connections>,
     stop: Rc<Notify>,
 ) {
-    let account = Hold::new(account);
     let mut pause = PAUSE.0;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.notified() => break,
-            accepted = accept(&socket, &worker, &connections, &account) => accepted,
+            accepted = accept(&socket, &worker, &connections, &owner) => accepted,
         };
         match accepted {
             Ok(stream) => {
                 pause = PAUSE.0;
-                connections.start(&worker, stream, &account);
+                connections.start(&worker, stream, &owner.account());
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                account.fails();
+                owner.account().fails();
+                let name = owner.name();
                 tracing::warn!(target: "listener", listener = %name, %error, "cannot accept, trying again in {pause:?}");
                 tokio::select! {
                     () = stop.notified() => break,
@@ -129,7 +154,7 @@ pub async fn run(
         }
     }
     if let Ok(socket) = socket.into_std() {
-        empty(&socket, &worker, &connections, &account);
+        empty(&socket, &worker, &connections, &owner.account());
     }
 }
 
@@ -138,10 +163,10 @@ async fn accept(
     socket: &TcpListener,
     worker: &Local,
     connections: &Connections,
-    account: &Rc<Hold>,
+    owner: &Owner,
 ) -> io::Result<TcpStream> {
     if connections.count() >= limit(worker) {
-        account.waits();
+        owner.account().waits();
     }
     while connections.count() >= limit(worker) {
         connections.changed.notified().await;

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use swapgate_tests::{Client, Gateway};
+use swapgate_tests::{Client, Gateway, eventually};
 
 use super::{STAY, load, named};
 
@@ -78,6 +78,14 @@ fn can_be_renamed() {
     published(&gateway, "{name: other, address: \"127.0.0.1:0\"}");
     assert_eq!(gateway.current_address_of("other"), gateway.address());
     assert_eq!(kept.get("/x").status, 200);
+    let accepted =
+        |name: &str| format!("swapgate_connections_accepted_total{{listener=\"{name}\"}}");
+    let mut new = gateway.client();
+    assert_eq!(new.get("/x").status, 200);
+    gateway.wait_for_metric(&accepted("other"), 1.0);
+    assert_eq!(gateway.metrics().value(&accepted("public")), Some(1.0));
+    drop(kept);
+    eventually!(gateway.metrics().value(&accepted("public")).is_none());
     assert_eq!(gateway.get("/x").status, 200);
 }
 

@@ -336,7 +336,7 @@ impl Control {
             }
         };
         let bound = match bind_all(&listeners.added, config.workers, self.catalog.metrics()) {
-            Ok(bound) => bound,
+            Ok(bound) => bound.keeping(&listeners.kept, self.catalog.metrics()),
             Err((listener, error)) => {
                 self.catalog.set_loader(self.config.loader.clone());
                 let error = self.cannot_bind_now(&listener, &error);
