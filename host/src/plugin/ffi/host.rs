@@ -31,7 +31,8 @@ pub struct ImageIdentity {
 /// The table one image is given. Its address stays the same for as long as the box lives.
 pub struct HostTable {
     raw: SgHost,
-    caller: Box<Caller>,
+    /// Never a box: moving one says that no other pointer leads to what is in it, and `raw` has one.
+    caller: Arc<Caller>,
 }
 
 /// What stands behind a host table: who calls, and what it counts.
@@ -41,8 +42,8 @@ pub(super) struct Caller {
     pub(super) metrics: ImageMetrics,
 }
 
-// SAFETY: the one pointer in the table leads to the caller, which threads may share and which the same box keeps;
-// functions are the same for every thread. For as long as the box lives.
+// SAFETY: the one pointer in the table leads to the caller, which threads may share and which the `Arc` beside it keeps;
+// functions are the same for every thread. For as long as the table lives.
 unsafe impl Send for HostTable {}
 // SAFETY: as above; the table itself never changes.
 unsafe impl Sync for HostTable {}
@@ -72,11 +73,11 @@ impl HostTable {
 /// Makes the table for one image, whose metrics stand in `book`.
 #[must_use]
 pub fn host_table(identity: Arc<ImageIdentity>, book: &Arc<Book>) -> Box<HostTable> {
-    let caller = Box::new(Caller {
+    let caller = Arc::new(Caller {
         metrics: ImageMetrics::new(book, &identity.id),
         identity,
     });
-    let private_: *const c_void = (&raw const *caller).cast();
+    let private_: *const c_void = Arc::as_ptr(&caller).cast();
     Box::new(HostTable {
         raw: SgHost {
             struct_size: u32::try_from(size_of::<SgHost>()).unwrap_or(u32::MAX),
@@ -206,7 +207,8 @@ pub(super) unsafe fn caller<'a>(host: *const SgHost) -> Option<&'a Caller> {
     // SAFETY: null or a table that lives: the caller's promise.
     let host = unsafe { host.as_ref() }?;
     let caller: *const Caller = host.private_.cast();
-    // SAFETY: `host_table` put the caller there and keeps it for as long as the table lives.
+    // SAFETY: `host_table` put the caller there, as `Arc::as_ptr` gave it, and the table keeps that `Arc`; nobody ever has
+    // it exclusively. For as long as the table lives.
     unsafe { caller.as_ref() }
 }
 
