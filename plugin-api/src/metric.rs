@@ -16,7 +16,7 @@ pub const LABELS: usize = 8;
 pub const LABEL_BYTES: usize = 256;
 /// Most bounds of a histogram.
 pub const BOUNDS: usize = 32;
-/// Most series one image may declare.
+/// Most different series one image may declare while it is mapped.
 pub const SERIES: usize = 256;
 
 /// Endings that the gateway adds itself, or that mean something to whoever scrapes it.

@@ -281,7 +281,8 @@ struct sg_host {
      * (seconds, bytes), please. help: UTF-8, 1 to 512 bytes. labels: up to 8, in any order; names like metric names,
      * not "le"; values UTF-8, 1 to 256 bytes. bounds: of a histogram, 1 to 32, finite, ascending; else none.
      * SG_E_INVALID: malformed; or the name is taken: by another kind, other bounds, other label names, another
-     * plugin or the gateway. SG_E_TOO_LARGE: longer or more than said above, or more than 256 series in this image. */
+     * plugin or the gateway. SG_E_TOO_LARGE: longer or more than said above, or more than 256 different series declared
+     * by this image since it was mapped: a place is not given back before, the same series again takes no new one. */
     int32_t (*metric_declare)(const sg_host *host, uint32_t kind, sg_str name, sg_str help, const sg_label *labels,
                               size_t label_count, const double *bounds, size_t bound_count, sg_metric_tok *out);
 

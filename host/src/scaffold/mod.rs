@@ -130,13 +130,29 @@ mod tests {
     fn nothing_is_left_to_fill_in() {
         for language in [Language::Rust, Language::C] {
             for file in files("hello-world", language) {
-                let left = file.text.lines().find(|line| {
-                    let mut parts = line.split('@').skip(1);
-                    parts.any(|part| ["name", "package", "library"].contains(&part))
-                });
-                assert_eq!(left, None, "{}", file.path);
+                assert_eq!(left(&file.text), None, "{}", file.path);
             }
         }
+        for place in ["@name@", "@version@", "@rust_version@", "@any_other@"] {
+            let text = format!("mail@example.org\nx = \"{place}\"");
+            assert_eq!(left(&text).as_deref(), Some(place));
+        }
+        assert_eq!(left("mv $@.new $@"), None);
+    }
+
+    /// A place that nothing was filled into: a word between two `@`, whatever it is.
+    fn left(text: &str) -> Option<String> {
+        let is_word = |part: &&str| {
+            let mut letters = part.chars();
+            !part.is_empty() && letters.all(|letter| letter.is_ascii_lowercase() || letter == '_')
+        };
+        let closed = text.lines().find_map(|line| {
+            let mut parts: Vec<_> = line.split('@').skip(1).collect();
+            // What follows the last one is between nothing.
+            parts.pop();
+            parts.into_iter().find(is_word)
+        });
+        closed.map(|word| format!("@{word}@"))
     }
 
     #[test]
