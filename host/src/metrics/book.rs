@@ -438,6 +438,10 @@ mod tests {
         }
         assert_eq!(image.declare(counter("more")), Err(HostError::TooLarge));
         assert_eq!(book.len(), SERIES);
+        image.end_life();
+        let more = image.declare(counter("more"));
+        assert_eq!(more, Err(HostError::TooLarge), "no place is given back");
+        image.declare(counter("0")).unwrap();
     }
 
     #[test]
