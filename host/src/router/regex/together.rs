@@ -22,11 +22,14 @@ use super::{PathRegex, anchored, over_paths};
 /// What the states of many expressions may take for each thread: the least, for each expression, the most.
 const CACHE: (usize, usize, usize) = (256 * 1024, 4 * 1024, 16 * 1024 * 1024);
 
+/// What many expressions may take together when they are compiled. Each is bounded by itself, but there may be thousands.
+const SIZE_LIMIT: usize = 16 * 1024 * 1024;
+
 /// Many expressions, asked at once.
 #[derive(Default)]
 pub(in crate::router) struct Expressions {
     each: Vec<Arc<PathRegex>>,
-    /// None where there is one expression only.
+    /// None where there is one expression only, or where they would take too much; they are then asked one by one.
     all: Option<Together>,
 }
 
@@ -94,7 +97,8 @@ impl Together {
             .thompson(
                 thompson::Config::new()
                     .utf8(false)
-                    .which_captures(thompson::WhichCaptures::None),
+                    .which_captures(thompson::WhichCaptures::None)
+                    .nfa_size_limit(Some(SIZE_LIMIT)),
             )
             .build_many(&texts)
             .ok()?;
@@ -171,5 +175,21 @@ mod tests {
                 .collect();
             assert_eq!(found, each, "{path}");
         }
+    }
+
+    #[test]
+    fn what_would_take_too_much_is_asked_one_by_one() {
+        // Just below what one expression may take; together they are far above what all may.
+        let heavy = Arc::new(PathRegex::parse("/((x{30}){30}){20}").unwrap());
+        let mut many = Expressions::default();
+        for _ in 0..100 {
+            many.add(&heavy);
+        }
+        many.add(&Arc::new(PathRegex::parse("/y").unwrap()));
+        many.finish();
+        assert!(many.all.is_none());
+        let mut found = Vec::new();
+        many.search("/y/z", |at| found.push(at));
+        assert_eq!(found, [100]);
     }
 }
