@@ -323,10 +323,18 @@ fn fields(
         let single = matches!(raw, RawValues::One(_));
         let mut values = Vec::new();
         for (i, text) in raw.texts().iter().enumerate() {
+            let place = if single {
+                pointer.clone()
+            } else {
+                child(&pointer, &i.to_string())
+            };
+            if check.is_filled(&place) {
+                values.push(ValuePattern::secret(text));
+                continue;
+            }
             match ValuePattern::parse(text) {
                 Ok(value) => values.push(value),
-                Err(why) if single => unfit(check, &pointer, &chain(&why)),
-                Err(why) => unfit(check, &child(&pointer, &i.to_string()), &chain(&why)),
+                Err(why) => unfit(check, &place, &chain(&why)),
             }
         }
         match make(name, values) {

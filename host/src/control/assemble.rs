@@ -152,12 +152,15 @@ fn settings(config: &Config) -> Settings {
         connections_per_worker: config.limits.connections.div_ceil(config.workers.max(1)),
         client_timeouts: config.client_timeouts,
         trusted_addresses: config.trusted_addresses.clone(),
-        via: config
-            .via
-            .as_ref()
-            .and_then(|name| HeaderValue::from_str(&format!("1.1 {name}")).ok()),
+        via: via(config),
         merge_slashes: config.merge_slashes,
     }
+}
+
+/// What the gateway adds to `Via`.
+pub(super) fn via(config: &Config) -> Option<HeaderValue> {
+    let name = config.via.as_ref()?;
+    HeaderValue::from_str(&format!("1.1 {name}")).ok()
 }
 
 fn service(service: &crate::config::ready::Service) -> Service {

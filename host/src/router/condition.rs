@@ -62,6 +62,18 @@ impl Conditions {
                 .all(|one| one.in_cookies(request.headers))
     }
 
+    /// The same with expressions that share no pool of caches with these; see
+    /// [`crate::router::table::RouteRule::unshared`].
+    pub(super) fn unshared(&self) -> Self {
+        let all = |fields: &[FieldCondition]| fields.iter().map(FieldCondition::unshared).collect();
+        Self {
+            headers: all(&self.headers),
+            query: all(&self.query),
+            cookies: all(&self.cookies),
+            addresses: self.addresses.clone(),
+        }
+    }
+
     fn admit(&self, client: IpAddr) -> bool {
         let canonical = client.to_canonical();
         let holds = |net: &IpNet| net.contains(&client) || net.contains(&canonical);
@@ -121,6 +133,13 @@ impl FieldCondition {
         &self.values
     }
 
+    fn unshared(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            values: self.values.iter().map(ValuePattern::unshared).collect(),
+        }
+    }
+
     fn in_headers(&self, headers: &HeaderMap) -> bool {
         let mut values = match &self.name {
             Name::Header(name) => headers.get_all(name),
@@ -146,15 +165,20 @@ impl FieldCondition {
     }
 }
 
-/// One value a field may have. Displays as it is written in the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One value a field may have. Displays as it is written in the configuration, except for a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ValuePattern(Kind);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Kind {
     Exact(Box<str>),
+    /// Exact as well, and shown to nobody.
+    Secret(Box<str>),
     Regex(Box<str>, Arc<meta::Regex>),
 }
+
+/// What stands for a secret wherever values are shown.
+const HIDDEN: &str = "a value that is not shown";
 
 impl ValuePattern {
     /// Reads `text`, which is compared byte by byte, or `~regex`, which is searched anywhere in the value: write `^` and
@@ -174,11 +198,30 @@ impl ValuePattern {
         Ok(Self(Kind::Regex(text.into(), Arc::new(regex))))
     }
 
+    /// A text that was filled in from outside the configuration. It is always compared byte by byte, whatever it begins
+    /// with, for nobody who reads the configuration could tell an expression from a text; and it is never shown.
+    #[must_use]
+    pub fn secret(text: &str) -> Self {
+        Self(Kind::Secret(text.into()))
+    }
+
     pub(super) fn fits(&self, value: &[u8]) -> bool {
         match &self.0 {
-            Kind::Exact(text) => *text.as_bytes() == *value,
+            Kind::Exact(text) | Kind::Secret(text) => *text.as_bytes() == *value,
             Kind::Regex(_, regex) => regex.is_match(value),
         }
+    }
+
+    fn is_secret(&self) -> bool {
+        matches!(self.0, Kind::Secret(_))
+    }
+
+    /// The same with a pool of caches of its own; see [`crate::router::table::RouteRule::unshared`].
+    fn unshared(&self) -> Self {
+        Self(match &self.0 {
+            Kind::Regex(text, regex) => Kind::Regex(text.clone(), Arc::new((**regex).clone())),
+            other => other.clone(),
+        })
     }
 }
 
@@ -186,7 +229,17 @@ impl fmt::Display for ValuePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Exact(text) => f.write_str(text),
+            Kind::Secret(_) => f.write_str(HIDDEN),
             Kind::Regex(text, _) => write!(f, "~{text}"),
+        }
+    }
+}
+
+impl fmt::Debug for ValuePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Secret(_) => f.write_str(HIDDEN),
+            Kind::Exact(_) | Kind::Regex(..) => write!(f, "{:?}", self.to_string()),
         }
     }
 }
@@ -195,9 +248,9 @@ impl fmt::Display for ValuePattern {
 impl PartialEq for Kind {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Exact(one), Self::Exact(two)) | (Self::Regex(one, _), Self::Regex(two, _)) => {
-                one == two
-            }
+            (Self::Exact(one), Self::Exact(two))
+            | (Self::Secret(one), Self::Secret(two))
+            | (Self::Regex(one, _), Self::Regex(two, _)) => one == two,
             _ => false,
         }
     }

@@ -14,7 +14,7 @@
 //!
 //! All candidates a path fits are in the lists of these entries, each list sorted by rank. The number of questions is
 //! bounded by the segments of the path and the shapes at the nodes it passes, not by the number of routes. Nothing is
-//! allocated: matchit does so when it backtracks from a literal to a parameter, which cannot happen here, and for the
+//! allocated (but see [`super::regex`] for what expressions keep): matchit does so when it backtracks from a literal to a parameter, which cannot happen here, and for the
 //! fourth parameter, so shapes are cut into stages of three.
 
 use std::collections::HashMap;

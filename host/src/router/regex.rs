@@ -24,7 +24,8 @@ pub(super) const SIZE_LIMIT: usize = 1024 * 1024;
 /// Where a group matched, as the engine writes it down.
 pub(super) type Slots = SmallVec<[Option<NonMaxUsize>; 12]>;
 
-/// One expression over paths.
+/// One expression over paths. A clone shares what was compiled, and has a pool of caches of its own.
+#[derive(Clone)]
 pub(super) struct PathRegex {
     text: Box<str>,
     engine: meta::Regex,

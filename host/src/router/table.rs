@@ -32,6 +32,20 @@ pub struct RouteRule {
     pub regex_priority: i32,
 }
 
+impl RouteRule {
+    /// The same rule for somebody who asks beside the workers. What the regular expressions compiled to is shared, their
+    /// pools of caches are not: the first thread that asks one owns its pool's fastest cache for good, and that should
+    /// be a worker.
+    #[must_use]
+    pub fn unshared(&self) -> Self {
+        Self {
+            paths: self.paths.iter().map(PathPattern::unshared).collect(),
+            conditions: self.conditions.unshared(),
+            ..self.clone()
+        }
+    }
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {

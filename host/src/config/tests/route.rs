@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::ready::{Action, ForwardPath};
+use crate::router::condition::{FieldCondition, ValuePattern};
 
 const SERVICE: &str = "upstreams: [{name: u, targets: [{address: '127.0.0.1:1'}]}]
 services: [{name: s, upstream: u, timeouts: {connect: 2s}}]
@@ -137,4 +138,32 @@ fn a_location_names_its_host_itself() {
         "paths: ['~/old(?<tail>.*)'], redirect: {location: 'https://new.test{tail}'}",
         "5:69: routes[0].redirect.location: the parameter 'tail' could name another host; write a slash before it, as in https://example.com/{tail}",
     );
+}
+
+#[test]
+fn values_that_are_filled_in_are_secrets() {
+    let config = good(&format!(
+        "{MINIMAL}{SERVICE}routes: [{{name: r, service: s, headers: {{x-a: '${{env:TOKEN}}', x-b: [v, '~${{file:keys/one}}']}}, cookies: {{c: '~${{env:KEY}}('}}}}]"
+    ));
+    let conditions = &config.routes[0].conditions;
+    let values = |field: &FieldCondition| field.values().to_vec();
+    assert_eq!(
+        values(&conditions.headers[0]),
+        [ValuePattern::secret("s3cr3t-t0ken")]
+    );
+    assert_eq!(
+        values(&conditions.headers[1]),
+        [
+            ValuePattern::parse("v").unwrap(),
+            ValuePattern::secret("~of-a-file")
+        ]
+    );
+    assert_eq!(
+        values(&conditions.cookies[0]),
+        [ValuePattern::secret("~hunter2-hunter2(")]
+    );
+    let shown = format!("{:?}", config.routes);
+    for secret in ["s3cr3t", "of-a-file", "hunter2"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
 }

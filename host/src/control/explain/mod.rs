@@ -15,8 +15,10 @@ pub use document::{
 pub use plugins::Got;
 pub use question::Unclear;
 
+use std::sync::OnceLock;
+
 use action::Leads;
-use plugins::Attachments;
+use plugins::{Attachments, GLOBAL};
 use question::Read;
 
 use super::assemble;
@@ -32,7 +34,8 @@ const LISTED: usize = 50;
 pub struct View {
     generation: Option<u64>,
     config: Config,
-    rules: Vec<RouteRule>,
+    /// Made when something is asked for the first time, which for most generations is never.
+    rules: OnceLock<Vec<RouteRule>>,
     got: Vec<Got>,
 }
 
@@ -52,7 +55,7 @@ impl View {
         Self {
             generation: None,
             config: config.clone(),
-            rules: assemble::rules(config),
+            rules: OnceLock::new(),
             got,
         }
     }
@@ -62,6 +65,14 @@ impl View {
     pub fn without_plugins(config: &Config) -> Self {
         let got = uses(config).map(|_| Got::Unknown).collect();
         Self::of(config, got)
+    }
+
+    /// The rules of the snapshot, except that asking them takes no cache of an expression away from a worker.
+    fn rules(&self) -> &[RouteRule] {
+        self.rules.get_or_init(|| {
+            let rules = assemble::rules(&self.config);
+            rules.iter().map(RouteRule::unshared).collect()
+        })
     }
 
     /// Explains what would become of a request.
@@ -86,7 +97,7 @@ impl View {
                 format!("the gateway refuses the request before it is routed: {fault}");
             return Ok(document);
         }
-        let explanation = explain::explain(&self.rules, &read.request());
+        let explanation = explain::explain(self.rules(), &read.request());
         self.candidates(&mut document, &explanation, &read);
         let route = self.taken(&mut document, &explanation, &read);
         let attachments = Attachments::new(&self.config, &self.got);
@@ -99,7 +110,7 @@ impl View {
     fn candidates(&self, document: &mut Document, explanation: &Explanation, read: &Read) {
         let mut misfits = 0;
         for (at, one) in explanation.candidates.iter().enumerate() {
-            let Some(rule) = self.rules.get(one.route) else {
+            let Some(rule) = self.rules().get(one.route) else {
                 continue;
             };
             misfits += usize::from(one.verdict == Verdict::Path);
@@ -117,11 +128,11 @@ impl View {
                     .map(ToString::to_string)
                     .unwrap_or_default(),
                 won: explanation.chosen == Some(at),
-                why: explanation.why(one, &self.rules, &read.request()),
+                why: explanation.why(one, self.rules(), &read.request()),
             });
         }
         let others = explanation.other_hosts.iter();
-        let names = others.filter_map(|index| Some(self.rules.get(*index)?.name.to_string()));
+        let names = others.filter_map(|index| Some(self.rules().get(*index)?.name.to_string()));
         document.other_hosts = OtherHosts {
             count: explanation.other_hosts.len(),
             names: names.take(LISTED).collect(),
@@ -139,7 +150,7 @@ impl View {
         let Verdict::Won { params, prefix_len } = &chosen.verdict else {
             return None;
         };
-        let rule = self.rules.get(chosen.route)?;
+        let rule = self.rules().get(chosen.route)?;
         document.route = Some(Taken {
             name: rule.name.to_string(),
             path: rule.paths.get(chosen.path)?.to_string(),
@@ -182,7 +193,7 @@ fn outcome(document: &Document, explanation: &Explanation) -> String {
         .plugins
         .unavailable
         .iter()
-        .find(|one| one.from == "global");
+        .find(|one| one.from == GLOBAL);
     match (&document.route, missing) {
         (_, Some(_)) if global.is_some() => {
             "503 for every request, because a global plugin is not there".to_owned()
@@ -201,3 +212,6 @@ fn outcome(document: &Document, explanation: &Explanation) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,9 @@ impl From<&Resolved> for Got {
     }
 }
 
+/// How a plugin is attached that runs for every request.
+pub(super) const GLOBAL: &str = "global";
+
 /// A use and what it got.
 type Attached<'a> = (&'a PluginUse, &'a Got);
 
@@ -80,7 +83,7 @@ impl<'a> Attachments<'a> {
 
     /// What runs for a route, or where none matches.
     pub(super) fn plugins(&self, config: &Config, route: Option<usize>) -> Plugins {
-        let global = [("global".to_owned(), &self.global[..])];
+        let global = [(GLOBAL.to_owned(), &self.global[..])];
         let everywhere = merge(&global);
         let mut ways = Vec::new();
         if let Some((index, route)) = route.and_then(|at| Some((at, config.routes.get(at)?))) {
@@ -121,7 +124,7 @@ impl<'a> Attachments<'a> {
         Plugins {
             phases: phases.collect(),
             attached: attached.map(|(line, _)| line.clone()).collect(),
-            unavailable: here.runs.iter().filter_map(unavailable).collect(),
+            unavailable: missing(&everywhere, &here),
             overridden: here.overridden,
         }
     }
@@ -143,6 +146,17 @@ fn ends_after_rewrite(everywhere: &Merged<'_>, here: &Merged<'_>) -> Vec<Runs> {
 
 fn runs_in(got: &Got, phase: Phase) -> bool {
     matches!(got, Got::Runs { phases, .. } if phases.contains(&phase))
+}
+
+/// What is missing here. A missing global plugin is missing even where a narrower use takes its place: nothing is served
+/// before its `rewrite` could have its say.
+fn missing(everywhere: &Merged<'_>, here: &Merged<'_>) -> Vec<Unavailable> {
+    let of = |merged: &Merged<'_>| -> Vec<Unavailable> {
+        merged.runs.iter().filter_map(unavailable).collect()
+    };
+    let mut missing = of(everywhere);
+    missing.extend(of(here).into_iter().filter(|one| one.from != GLOBAL));
+    missing
 }
 
 fn unavailable((line, got): &(Runs, &Got)) -> Option<Unavailable> {

@@ -9,6 +9,7 @@ use super::document::Question;
 use crate::config::ready::Config;
 use crate::context::HostName;
 use crate::context::headers::Survey;
+use crate::control::assemble;
 use crate::exchange::forwarding::{self, PeerValues, Told};
 use crate::exchange::ingress;
 use crate::respond::failure::RequestFault;
@@ -104,7 +105,7 @@ impl Read {
         Ok(())
     }
 
-    /// Sets the headers about the client as an exchange does, for conditions may ask for them.
+    /// Sets the headers about the client and the gateway as an exchange does, for conditions may ask for them.
     fn forwarded(&mut self, peer: IpAddr, config: &Config) {
         let survey = Survey::of(&self.headers);
         let any = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -115,6 +116,7 @@ impl Read {
             host: self.host_field.clone(),
         };
         self.client = forwarding::apply(&mut self.headers, survey, told);
+        forwarding::via(&mut self.headers, assemble::via(config).as_ref());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which conditions do not hold, in words. For people who ask, so it may take its time.
 
 use super::read::{Buffer, cookies, decoded, pairs};
-use super::{Conditions, FieldCondition, Name};
+use super::{Conditions, FieldCondition, Name, ValuePattern};
 use crate::router::table::Request;
 
 /// Most of a value that is shown, in characters.
@@ -54,12 +54,23 @@ impl FieldCondition {
         if values.is_empty() {
             return Some(format!("the {kind} {name} is not there"));
         }
-        let found: Vec<String> = values.iter().map(|value| quoted(value)).collect();
-        let wanted = self.values.iter().map(|value| format!("'{value}'"));
+        // Where a secret is asked for, what was sent may be one as well: last week's, or the same with one letter too many.
+        let found = if self.values.iter().any(ValuePattern::is_secret) {
+            "has another value".to_owned()
+        } else {
+            let found: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+            format!("is {}", found.join(" and "))
+        };
+        let wanted = self.values.iter().map(|value| {
+            if value.is_secret() {
+                value.to_string()
+            } else {
+                format!("'{value}'")
+            }
+        });
         let wanted: Vec<String> = wanted.collect();
         Some(format!(
-            "the {kind} {name} is {}, it wants {}",
-            found.join(" and "),
+            "the {kind} {name} {found}, it wants {}",
             wanted.join(" or ")
         ))
     }

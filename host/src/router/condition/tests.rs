@@ -130,6 +130,40 @@ fn values_say_what_is_wrong() {
 }
 
 #[test]
+fn secrets_are_texts_that_nobody_sees() {
+    let secret = ValuePattern::secret("~^a$");
+    assert!(secret.fits(b"~^a$") && !secret.fits(b"a"));
+    assert_eq!(secret.to_string(), "a value that is not shown");
+    assert_eq!(format!("{secret:?}"), "a value that is not shown");
+    assert_ne!(secret, ValuePattern::secret("b"));
+    let plain = ValuePattern::parse("old").unwrap();
+    let conditions = Conditions {
+        headers: vec![FieldCondition::header("x-v", vec![plain, secret]).unwrap()],
+        ..Conditions::default()
+    };
+    assert!(!format!("{conditions:?}").contains("^a"), "{conditions:?}");
+    let mut headers = HeaderMap::new();
+    let missed = |headers: &HeaderMap| {
+        conditions.missed(&Request {
+            host: "h",
+            path: "/",
+            method: &Method::GET,
+            headers,
+            query: "",
+            client: IpAddr::from([127, 0, 0, 1]),
+        })
+    };
+    assert_eq!(missed(&headers), ["the header x-v is not there"]);
+    headers.append("x-v", HeaderValue::from_static("~^a"));
+    assert_eq!(
+        missed(&headers),
+        ["the header x-v has another value, it wants 'old' or a value that is not shown"]
+    );
+    headers.append("x-v", HeaderValue::from_static("~^a$"));
+    assert!(missed(&headers).is_empty());
+}
+
+#[test]
 fn what_is_missed_is_said() {
     let value = |text| ValuePattern::parse(text).unwrap();
     let conditions = Conditions {
@@ -159,4 +193,24 @@ fn what_is_missed_is_said() {
             "the client 127.0.0.1 is not in 10.0.0.0/8",
         ]
     );
+}
+
+#[test]
+fn unshared_conditions_have_expressions_of_their_own() {
+    let field = |text| FieldCondition::new("n", vec![ValuePattern::parse(text).unwrap()]);
+    let conditions = Conditions {
+        headers: vec![field("~a")],
+        query: vec![field("~b"), field("c")],
+        cookies: vec![field("~d")],
+        addresses: vec!["10.0.0.0/8".parse().unwrap()],
+    };
+    let other = conditions.unshared();
+    assert_eq!(other, conditions);
+    let engine = |field: &FieldCondition| match &field.values[0].0 {
+        Kind::Regex(_, regex) => Arc::as_ptr(regex),
+        Kind::Exact(_) | Kind::Secret(_) => panic!("it is a regular expression"),
+    };
+    assert_ne!(engine(&conditions.headers[0]), engine(&other.headers[0]));
+    assert_ne!(engine(&conditions.query[0]), engine(&other.query[0]));
+    assert_ne!(engine(&conditions.cookies[0]), engine(&other.cookies[0]));
 }

@@ -51,6 +51,16 @@ impl PathPattern {
         Ok(Self { kind })
     }
 
+    /// The same with an expression that shares no pool of caches with this one; see
+    /// [`crate::router::table::RouteRule::unshared`].
+    pub(in crate::router) fn unshared(&self) -> Self {
+        let kind = match &self.kind {
+            PathKind::Regex(regex) => PathKind::Regex(Arc::new(PathRegex::clone(regex))),
+            plain @ PathKind::Plain(_) => plain.clone(),
+        };
+        Self { kind }
+    }
+
     /// The names of its parameters, from the left.
     #[must_use]
     pub fn parameters(&self) -> Vec<&str> {

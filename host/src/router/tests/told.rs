@@ -1,7 +1,10 @@
 //! What an explanation says.
 
+use std::sync::Arc;
+
 use super::{Asked, rule};
 use crate::router::explain::explain;
+use crate::router::pattern::PathKind;
 use crate::router::table::RouteRule;
 
 /// `route path: why` for each candidate, in their order.
@@ -104,4 +107,16 @@ fn every_row_has_its_words() {
         told[1].ends_with("of one route's paths that fit, ~/. comes first"),
         "{told:?}"
     );
+}
+
+#[test]
+fn who_asks_beside_the_workers_shares_no_expression() {
+    let rule = rule("a - - - ~/x(?<id>[0-9]) /y");
+    let other = rule.unshared();
+    assert_eq!(other.paths, rule.paths);
+    let engine = |rule: &RouteRule| match &rule.paths[0].kind {
+        PathKind::Regex(regex) => Arc::clone(regex),
+        PathKind::Plain(_) => panic!("it is a regular expression"),
+    };
+    assert!(!Arc::ptr_eq(&engine(&rule), &engine(&other)));
 }
