@@ -6,7 +6,8 @@
 //! A request walks through the hot side, on one worker thread from its first byte to its last:
 //!
 //! 1. [`worker`]: one thread, one runtime, its own sockets and upstream connections. [`local`] is what it keeps.
-//! 2. [`listener`]: binding, accepting, one task for each connection; [`activity`] holds a connection to its limits.
+//! 2. [`listener`]: binding, accepting, one task for each connection; [`activity`] holds a connection to its limits,
+//!    [`gather`] is how sockets write.
 //! 3. [`exchange`]: one request and its answer as one straight sequence. It knows no file and no configuration.
 //! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
 //! 5. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
@@ -24,7 +25,8 @@
 //!
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
-//! Both sides meet in [`snapshot`] and in [`metrics`], and nowhere else. Unsafe code stands in `plugin::{ffi, library,
+//! Both sides meet in [`snapshot`] and in [`metrics`]. Besides, `control::explain` asks the pure parts of the exchange
+//! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
 //! mapped}`; everywhere else it is denied.
 #![deny(unsafe_code)]
 

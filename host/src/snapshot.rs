@@ -3,6 +3,8 @@
 //! Control builds a snapshot and sends it to every worker. A worker wraps it (see `worker::state`) and keeps it in an
 //! `Rc`, an exchange clones that `Rc` and so keeps what it started with. Here both sides of the house meet.
 
+pub mod leads;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

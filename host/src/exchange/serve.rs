@@ -8,13 +8,13 @@ use thiserror::Error;
 
 use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
-use super::upward::{self, ForwardedPath};
-use super::{Exchange, Peer, direct, outgoing};
+use super::{Exchange, Peer, direct, outgoing, upward};
 use crate::chain::Outcome;
 use crate::context::{Answer, Phase};
 use crate::local::Local;
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
 use crate::router::table::{self, Lookup};
+use crate::snapshot::leads::{self, ForwardedPath};
 use crate::snapshot::{Action, Forward, Snapshot};
 use crate::upstream::body::{BodyFault, BodyWatch, RequestBody};
 use crate::upstream::send::{Order, Sent, send};
@@ -101,7 +101,7 @@ fn admit<'s>(
     match exchange.route(snapshot).map(|route| &route.action) {
         Some(Action::Forward(forward)) => {
             let prefix_len = exchange.matched.map_or(0, |matched| matched.prefix_len);
-            let path = upward::path(
+            let path = leads::path(
                 &forward.path,
                 (exchange.context.path(), prefix_len),
                 snapshot.settings.merge_slashes,

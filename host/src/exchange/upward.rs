@@ -6,10 +6,8 @@ use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
 use super::Exchange;
 use super::ingress::Framing;
-use crate::respond::failure::RequestFault;
-use crate::router::path;
-use crate::router::template::Template;
-use crate::snapshot::{ForwardPath, Keep};
+use crate::snapshot::Keep;
+use crate::snapshot::leads::ForwardedPath;
 use crate::upstream::body::RequestBody;
 
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -46,52 +44,6 @@ pub(super) fn request(
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
     Ok(request)
-}
-
-/// Which path the upstream sees, once it is sure that it can be forwarded.
-#[derive(Debug)]
-pub(crate) enum ForwardedPath {
-    /// The one that was matched, from this byte on.
-    From(usize),
-    /// Another one.
-    Other(String),
-}
-
-/// Finds the path to forward for a request with this path, of which the pattern took `prefix_len` bytes.
-///
-/// # Errors
-/// It would not be in normal form: a piece of the request became a dot segment or an empty segment, and servers read
-/// those in different ways.
-pub(crate) fn path(
-    forward: &ForwardPath,
-    (matched, prefix_len): (&str, usize),
-    merge_slashes: bool,
-    render: impl FnOnce(&Template) -> String,
-) -> Result<ForwardedPath, RequestFault> {
-    let path = match forward {
-        ForwardPath::Keep => return Ok(ForwardedPath::From(0)),
-        ForwardPath::Strip => match matched.get(prefix_len..).unwrap_or("") {
-            // A regular expression may end inside a segment: of `/a..` it may leave `..`, which was a name before.
-            rest if !rest.is_empty() && !rest.starts_with('/') => format!("/{rest}"),
-            _ => return Ok(ForwardedPath::From(prefix_len)),
-        },
-        ForwardPath::Rewrite(template) => render(template),
-    };
-    rewritten(path, merge_slashes).map(ForwardedPath::Other)
-}
-
-/// The path that was made of another one.
-///
-/// # Errors
-/// It is not in normal form.
-fn rewritten(mut path: String, merge_slashes: bool) -> Result<String, RequestFault> {
-    if path.is_empty() {
-        path.push('/');
-    }
-    match path::normalize(&path, merge_slashes) {
-        Ok(normal) if *normal == path => Ok(path),
-        _ => Err(RequestFault::Rewrite),
-    }
 }
 
 /// The origin form of the target: path in normal form, and the query.

@@ -3,10 +3,9 @@
 use super::document::{Answers, Forward, Taken};
 use super::question::Read;
 use crate::config::ready::{self, Action, Config, Route};
-use crate::exchange::direct;
-use crate::exchange::upward::{self, ForwardedPath};
 use crate::respond::failure::RequestFault;
 use crate::router::template::{Template, Values};
+use crate::snapshot::leads::{self as lead, ForwardedPath};
 
 /// Where it leads.
 pub(super) enum Leads {
@@ -43,7 +42,7 @@ pub(super) fn leads(
         Action::Forward(forward) => forward,
         Action::Redirect(redirect) => {
             return Some(
-                match direct::location(redirect, values.host, || render(&redirect.location)) {
+                match lead::location(redirect, values.host, || render(&redirect.location)) {
                     Ok(location) => Leads::Answers(Answers {
                         status: redirect.status.as_u16(),
                         location: Some(String::from_utf8_lossy(location.as_bytes()).into_owned()),
@@ -62,7 +61,7 @@ pub(super) fn leads(
         }
     };
     let matched = (&*read.path, prefix_len);
-    let path = match upward::path(&forward.path, matched, config.merge_slashes, render) {
+    let path = match lead::path(&forward.path, matched, config.merge_slashes, render) {
         Ok(ForwardedPath::From(start)) => read.path.get(start..)?.to_owned(),
         Ok(ForwardedPath::Other(path)) => path,
         Err(fault) => return Some(Leads::Refused(fault)),
