@@ -147,7 +147,7 @@ impl Template {
         for part in &self.0 {
             match part {
                 Part::Text(text) => before.push_str(text),
-                Part::Variable(Variable::Path) => before.push('/'),
+                Part::Variable(Variable::Path) => before.push_str("/p"),
                 Part::Variable(Variable::Host) => before.push('h'),
                 // They may be empty, and then part nothing.
                 Part::Variable(Variable::Rest | Variable::Query) => {}

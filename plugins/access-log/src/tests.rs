@@ -105,8 +105,8 @@ fn fields_and_headers_are_chosen() {
         .header("referer", "http://x/?password=p#y")
         .upstream(upstream);
     let expected = json!({
-        "status": 302, "peer": "192.0.2.1:50000", "referer": "http://x/?password=***",
-        "request_headers": {"x-a": "1, 2", "authorization": "***", "x-none": null, "referer": "http://x/?password=***"},
+        "status": 302, "peer": "192.0.2.1:50000", "referer": "http://x/?password=***#y",
+        "request_headers": {"x-a": "1, 2", "authorization": "***", "x-none": null, "referer": "http://x/?password=***#y"},
         "response_headers": {"location": "/b?key=***&x=1", "set-cookie": "***"},
     });
     assert_eq!(object(&settings, exchange), expected);

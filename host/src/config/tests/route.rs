@@ -136,7 +136,7 @@ fn conditions_are_read() {
 fn a_location_names_its_host_itself() {
     check_route(
         "paths: ['~/old(?<tail>.*)'], redirect: {location: 'https://new.test{tail}'}",
-        "5:69: routes[0].redirect.location: the parameter 'tail' could name another host; write a slash before it, as in https://example.com/{tail}",
+        "5:70: routes[0].redirect.location: the parameter 'tail' could name another host; write a slash before it, as in https://example.com/{tail}",
     );
 }
 
