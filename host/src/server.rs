@@ -28,6 +28,8 @@ use crate::plugin::catalog::{Catalog, Settings};
 const RESCAN: Duration = Duration::from_secs(10);
 /// Events that come in this time count as one: an editor's save is several.
 const MERGE: Duration = Duration::from_millis(20);
+/// How nice the threads are that prepare a change.
+const BEHIND_TRAFFIC: i32 = 19;
 
 /// What to serve.
 pub struct Options {
@@ -59,6 +61,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("control")
+        // Those for blocking work, which copy, hash and read plugin files: milliseconds at a time that a worker on the same
+        // core would have to wait for. Traffic goes first.
+        .on_thread_start(|| {
+            let _ = rustix::process::nice(BEHIND_TRAFFIC);
+        })
         .build()
         .map_err(|error| Error::Other(format!("cannot start the control thread: {error}")))?;
     let outcome = LocalSet::new().block_on(&runtime, serve(options, source));

@@ -53,14 +53,25 @@ pub(crate) fn measure(bed: &Bed<'_>, options: &Options) -> Outcome<Vec<Table>> {
         timed..timed + 2,
         ["--until-eof", "--windows"].map(String::from),
     );
+    // Before there is a load: making them takes time on a core that would be missed in a window.
+    let versions = versions(bed, options.changes)?;
     let load = Load::start(bed.pins.load, &bed.tools.built, &running.address, &words)?;
     let mut session = Session { load, running };
     session.load.window("quiet")?;
     std::thread::sleep(QUIET);
-    session.swap(bed, options.changes)?;
+    session.swap(&versions)?;
     session.reload(options.changes)?;
     let report = session.load.finish(END)?;
     Ok(vec![table(&report, rate, options.changes)])
+}
+
+/// What is put in place, one after another.
+fn versions(bed: &Bed<'_>, swaps: usize) -> Outcome<Vec<Version>> {
+    let library = bed.tools.built.join("libstamp.so");
+    let library =
+        fs::read(&library).context(format_args!("{} cannot be read", library.display()))?;
+    let patched = |turn| Version::patched(&library, turn + 1);
+    (0..swaps).map(patched).collect()
 }
 
 struct Session {
@@ -70,13 +81,9 @@ struct Session {
 
 impl Session {
     /// Swaps, each in another way than the one before.
-    fn swap(&mut self, bed: &Bed<'_>, swaps: usize) -> Outcome<()> {
-        let library = bed.tools.built.join("libstamp.so");
-        let library =
-            fs::read(&library).context(format_args!("{} cannot be read", library.display()))?;
+    fn swap(&mut self, versions: &[Version]) -> Outcome<()> {
         let plugin = self.running.folder.plugins().join("libstamp.so");
-        for turn in 0..swaps {
-            let version = Version::patched(&library, turn + 1)?;
+        for (turn, version) in versions.iter().enumerate() {
             self.load.window("swap")?;
             Way::of_turn(turn).put(&self.running.folder, &plugin, &version.bytes)?;
             let what = format!("swap {} to become active", turn + 1);
