@@ -86,3 +86,29 @@ pub enum PatternError {
         source: PathError,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Display;
+
+    use super::PatternError;
+
+    /// `expected` is the normal form, or a part of what is said of the text.
+    #[track_caller]
+    pub(super) fn check_parsed<T: Display>(
+        text: &str,
+        found: Result<T, PatternError>,
+        expected: Result<&str, &str>,
+    ) {
+        let found = found
+            .map(|pattern| pattern.to_string())
+            .map_err(|error| error.to_string());
+        match (&found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text:?}"),
+            (Err(found), Err(part)) => {
+                assert!(found.contains(part), "{text:?}: {found:?} without {part:?}");
+            }
+            _ => panic!("{text:?}: found {found:?}, expected {expected:?}"),
+        }
+    }
+}

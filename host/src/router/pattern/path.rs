@@ -167,19 +167,11 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::router::pattern::tests::check_parsed;
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, &str>) {
-        let found = PathPattern::parse(text)
-            .map(|pattern| pattern.to_string())
-            .map_err(|error| error.to_string());
-        match (&found, expected) {
-            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text:?}"),
-            (Err(found), Err(part)) => {
-                assert!(found.contains(part), "{text:?}: {found:?} without {part:?}");
-            }
-            _ => panic!("{text:?}: found {found:?}, expected {expected:?}"),
-        }
+        check_parsed(text, PathPattern::parse(text), expected);
     }
 
     #[test]
