@@ -65,7 +65,7 @@ impl Verdict {
             abi::SG_CONTINUE => Self::Continue,
             abi::SG_RESPOND if matches!(phase, Phase::Rewrite | Phase::Access) => Self::Respond,
             abi::SG_E_PANIC => Self::Panic,
-            abi::SG_E_FORBIDDEN..=abi::SG_E_FAILED => Self::Error,
+            abi::SG_E_CONFLICT..=abi::SG_E_FAILED => Self::Error,
             _ => Self::Unknown,
         }
     }
@@ -84,6 +84,9 @@ fn code_name(code: i32) -> String {
         abi::SG_E_UNAVAILABLE => "it answered SG_E_UNAVAILABLE",
         abi::SG_E_VERSION => "it answered SG_E_VERSION",
         abi::SG_E_FORBIDDEN => "it answered SG_E_FORBIDDEN",
+        abi::SG_E_CANCELLED => "it answered SG_E_CANCELLED",
+        abi::SG_E_TIMEOUT => "it answered SG_E_TIMEOUT",
+        abi::SG_E_CONFLICT => "it answered SG_E_CONFLICT",
         abi::SG_RESPOND => "it answered SG_RESPOND without having made an answer in this phase",
         other => return format!("it answered {other}, which this gateway does not know"),
     };
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn an_unknown_value_is_never_guessed() {
-        for code in [1, 3, 77, -12, i32::MIN, i32::MAX] {
+        for code in [1, 3, 77, -15, i32::MIN, i32::MAX] {
             assert_eq!(Verdict::of(code, Phase::Access), Verdict::Unknown, "{code}");
         }
         assert_eq!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use smallvec::SmallVec;
+use swapgate_abi::InstanceTok;
 
 use crate::context::{PHASES, Phase};
 use crate::plugin::ffi::Bound;
@@ -24,6 +25,7 @@ pub struct Instance {
     priority: i32,
     config: ConfigHash,
     started: AtomicBool,
+    token: InstanceTok,
     stats: Arc<[WorkerStats]>,
 }
 
@@ -43,6 +45,7 @@ impl Instance {
             priority,
             config,
             started: AtomicBool::new(false),
+            token: next_token(),
             // One more than there are workers: whoever asks with a wrong index shares the last one and harms nobody.
             stats: (0..=workers).map(|_| WorkerStats::default()).collect(),
         }
@@ -107,6 +110,12 @@ impl Instance {
             .collect()
     }
 
+    /// Names it at the contract from `start` on.
+    #[must_use]
+    pub fn token(&self) -> InstanceTok {
+        self.token
+    }
+
     /// Its image.
     #[must_use]
     pub fn image(&self) -> Option<&Arc<Image>> {
@@ -121,6 +130,12 @@ impl Instance {
     pub(super) fn claim_start(&self) -> bool {
         !self.started.swap(true, Ordering::AcqRel)
     }
+}
+
+/// Counts up from 1 and stays below 2^48, where the tokens of exchanges begin.
+fn next_token() -> InstanceTok {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Drop for Instance {

@@ -3,7 +3,8 @@
 //! `sdk-c/include/swapgate.h` is the reference: it says when each function is called, on which thread, who owns what
 //! and what every result means. This crate mirrors it and adds nothing:
 //!
-//! - [`table`]: the structures that cross the line;
+//! - [`table`]: the tables of both sides and the door;
+//! - [`event`]: what hooks wait for, and the larger areas of the gateway;
 //! - [`code`]: the numbers that cross the line;
 //! - [`root`]: the frozen `abi_stable` root module, the second door of plugins written in Rust.
 //!
@@ -12,17 +13,19 @@
 #![no_std]
 
 pub mod code;
+pub mod event;
 pub mod root;
 pub mod table;
 
 pub use code::*;
+pub use event::*;
 pub use root::{DOOR_REV, PluginRoot, PluginRootRef};
 pub use table::*;
 
 /// Major version of the contract; gateway and plugin must agree.
 pub const ABI_MAJOR: u32 = 0;
 /// Minor version of the contract; until 1.0 gateway and plugin must agree.
-pub const ABI_MINOR: u32 = 2;
+pub const ABI_MINOR: u32 = 3;
 
 /// First bytes of every descriptor.
 pub const MAGIC: [u8; 8] = *b"SWAPGATE";

@@ -3,11 +3,25 @@
 
 use core::ffi::{c_char, c_void};
 
+use crate::event::{SgEvent, SgMemory, SgStateOut};
+
 /// Names one running exchange.
 pub type ExchangeTok = u64;
 
 /// Names one series of a metric.
 pub type MetricTok = u64;
+
+/// Names one instance.
+pub type InstanceTok = u64;
+
+/// An [`ExchangeTok`] or an [`InstanceTok`].
+pub type ScopeTok = u64;
+
+/// Names one operation of one scope.
+pub type OpTok = u64;
+
+/// Wakes one instance in one lane of one exchange, or in the background.
+pub type WakeTok = u64;
 
 /// Borrowed bytes.
 #[repr(C)]
@@ -195,12 +209,83 @@ pub struct SgHost {
     pub metric_set: unsafe extern "C" fn(host: *const SgHost, metric: MetricTok, value: f64) -> i32,
     pub metric_observe:
         unsafe extern "C" fn(host: *const SgHost, metric: MetricTok, value: f64) -> i32,
+    pub extension: unsafe extern "C" fn(host: *const SgHost, id: SgStr) -> *const c_void,
+    pub sleep: unsafe extern "C" fn(
+        host: *const SgHost,
+        scope: ScopeTok,
+        nanoseconds: u64,
+        out: *mut OpTok,
+    ) -> i32,
+    pub op_cancel: unsafe extern "C" fn(host: *const SgHost, scope: ScopeTok, op: OpTok) -> i32,
+    pub waker: unsafe extern "C" fn(host: *const SgHost, scope: ScopeTok, out: *mut WakeTok) -> i32,
+    pub wake: unsafe extern "C" fn(host: *const SgHost, token: WakeTok) -> i32,
+    pub tick_every:
+        unsafe extern "C" fn(host: *const SgHost, instance: InstanceTok, milliseconds: u64) -> i32,
+    pub upstream_set: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        kind: u32,
+        value: SgStr,
+    ) -> i32,
+    pub body_len:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, out: *mut u64) -> i32,
+    pub body_pieces: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        out: *mut SgStr,
+        cap: usize,
+        count: *mut usize,
+    ) -> i32,
+    pub body_drain:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, bytes: u64) -> i32,
+    pub body_replace:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, bytes: SgStr) -> i32,
+    pub body_append:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, bytes: SgStr) -> i32,
+    pub body_append_own: unsafe extern "C" fn(
+        host: *const SgHost,
+        exchange: ExchangeTok,
+        bytes: SgStr,
+        release: Option<ReleaseFn>,
+        context: *mut c_void,
+    ) -> i32,
+    pub body_hold:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, bytes: u64) -> i32,
+    pub body_ignore:
+        unsafe extern "C" fn(host: *const SgHost, exchange: ExchangeTok, lane: u32) -> i32,
 }
 
 /// A hook that takes part in an exchange.
 pub type PhaseFn = unsafe extern "C" fn(instance: *mut c_void, exchange: ExchangeTok) -> i32;
 /// The last hook of an exchange.
 pub type RequestEndFn = unsafe extern "C" fn(instance: *mut c_void, exchange: ExchangeTok);
+/// A hook that sees a body.
+pub type BodyFn =
+    unsafe extern "C" fn(instance: *mut c_void, exchange: ExchangeTok, flags: u32) -> i32;
+/// A hook that sees trailers.
+pub type TrailersFn =
+    unsafe extern "C" fn(instance: *mut c_void, exchange: ExchangeTok, lane: u32) -> i32;
+/// A hook that is told what happened.
+pub type EventFn = unsafe extern "C" fn(
+    instance: *mut c_void,
+    exchange: ExchangeTok,
+    event: *const SgEvent,
+) -> i32;
+/// A hook that is called again and again.
+pub type TickFn = unsafe extern "C" fn(instance: *mut c_void) -> i32;
+/// A hook that is told what happened in the background.
+pub type OpDoneFn = unsafe extern "C" fn(instance: *mut c_void, event: *const SgEvent) -> i32;
+/// Writes a state for another instance.
+pub type ExportStateFn = unsafe extern "C" fn(instance: *mut c_void, out: *mut SgStateOut) -> i32;
+/// Takes over the state of another instance.
+pub type ImportStateFn = unsafe extern "C" fn(
+    instance: *mut c_void,
+    version: u32,
+    state: SgStr,
+    error: *mut SgErrorBuf,
+) -> i32;
+/// Says how much memory an image uses.
+pub type MemoryFn = unsafe extern "C" fn(out: *mut SgMemory) -> i32;
 /// Prepares an image.
 pub type LoadFn = unsafe extern "C" fn(host: *const SgHost, error: *mut SgErrorBuf) -> i32;
 /// Undoes [`LoadFn`].
@@ -213,7 +298,8 @@ pub type ConfigureFn = unsafe extern "C" fn(
     error: *mut SgErrorBuf,
 ) -> i32;
 /// Tells an instance that it is about to serve.
-pub type StartFn = unsafe extern "C" fn(instance: *mut c_void, error: *mut SgErrorBuf) -> i32;
+pub type StartFn =
+    unsafe extern "C" fn(instance: *mut c_void, token: InstanceTok, error: *mut SgErrorBuf) -> i32;
 /// Ends an instance.
 pub type DestroyFn = unsafe extern "C" fn(instance: *mut c_void);
 
@@ -228,10 +314,11 @@ pub struct SgPlugin {
     pub features_required: u64,
     pub features_optional: u64,
     pub priority: i32,
-    pub request_body: u32,
-    pub response_body: u32,
+    pub request_body_need: u32,
+    pub response_body_need: u32,
     pub reserved: u32,
     pub config_schema: SgStr,
+    pub buffer_bytes: u64,
     pub load: Option<LoadFn>,
     pub unload: Option<UnloadFn>,
     pub configure: Option<ConfigureFn>,
@@ -242,6 +329,15 @@ pub struct SgPlugin {
     pub header_filter: Option<PhaseFn>,
     pub log: Option<PhaseFn>,
     pub request_end: Option<RequestEndFn>,
+    pub request_body: Option<BodyFn>,
+    pub body_filter: Option<BodyFn>,
+    pub trailers: Option<TrailersFn>,
+    pub on_event: Option<EventFn>,
+    pub on_tick: Option<TickFn>,
+    pub on_op_done: Option<OpDoneFn>,
+    pub export_state: Option<ExportStateFn>,
+    pub import_state: Option<ImportStateFn>,
+    pub memory: Option<MemoryFn>,
 }
 
 /// What can be read from the file before any code of the plugin runs.
@@ -291,8 +387,8 @@ const _: () = assert!(size_of::<SgDescriptor>() == 256);
 const _: () = {
     assert!(size_of::<SgStr>() == 16);
     assert!(size_of::<SgLabel>() == 32);
-    assert!(size_of::<SgHost>() == 208);
-    assert!(size_of::<SgPlugin>() == 168);
+    assert!(size_of::<SgHost>() == 328);
+    assert!(size_of::<SgPlugin>() == 248);
     assert!(size_of::<SgEntryArgs>() == 40);
     assert!(size_of::<SgEntryOut>() == 40);
 };

@@ -125,7 +125,7 @@ impl Image {
         let mut room = Room::new();
         let mut error = room.buffer();
         // SAFETY: the instance is one of this image and not destroyed; `error` has the room it says.
-        let code = unsafe { start(made.0, &raw mut error) };
+        let code = unsafe { start(made.0, 1, &raw mut error) };
         room.check(code, &error)
     }
 

@@ -8,6 +8,11 @@ use std::marker::PhantomData;
 
 use crate::guest::export::{self, Exported};
 
+#[allow(
+    unsafe_code,
+    reason = "plays the gateway: is called by the plugin through its own table"
+)]
+mod body;
 mod exchange;
 #[allow(
     unsafe_code,
@@ -21,6 +26,11 @@ mod metrics;
     reason = "plays the gateway: is called by the plugin through its own table"
 )]
 mod table;
+#[allow(
+    unsafe_code,
+    reason = "plays the gateway: is called by the plugin through its own table"
+)]
+mod waiting;
 
 pub use exchange::{Exchange, Failure, Outcome, Phase};
 use image::{Image, Made};

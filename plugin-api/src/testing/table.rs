@@ -9,9 +9,14 @@ use log::Level;
 use swapgate_abi::{ExchangeTok, MetricTok, ReleaseFn, SgHeader, SgHost, SgLabel, SgStr, code};
 
 use super::LogLine;
+use super::body::{
+    body_append, body_append_own, body_drain, body_hold, body_ignore, body_len, body_pieces,
+    body_replace,
+};
 use super::exchange::Exchange;
 use super::live::Live;
 use super::metrics::Metrics;
+use super::waiting::{extension, op_cancel, sleep, tick_every, upstream_set, wake, waker};
 use crate::guest::export;
 use crate::guest::response::Response;
 use crate::metric::{Declared, Kind};
@@ -117,6 +122,21 @@ pub(super) fn table(private_: *const c_void) -> SgHost {
         metric_add,
         metric_set,
         metric_observe,
+        extension,
+        sleep,
+        op_cancel,
+        waker,
+        wake,
+        tick_every,
+        upstream_set,
+        body_len,
+        body_pieces,
+        body_drain,
+        body_replace,
+        body_append,
+        body_append_own,
+        body_hold,
+        body_ignore,
     }
 }
 

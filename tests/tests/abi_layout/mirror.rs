@@ -11,6 +11,12 @@ macro_rules! numbers {
     };
 }
 
+macro_rules! texts {
+    ($out:ident: $($name:ident)*) => {
+        $(let _ = writeln!($out, "{} \"{}\"", stringify!($name), $name);)*
+    };
+}
+
 macro_rules! structure {
     ($out:ident: $name:literal $type:ty { $($field:ident)* }) => {
         let _ = writeln!($out, "{} size {}, align {}", $name, size_of::<$type>(), align_of::<$type>());
@@ -25,9 +31,13 @@ macro_rules! structure {
 pub(crate) fn layout() -> String {
     let mut out = format!("SG_ABI_MAJOR {ABI_MAJOR}\nSG_ABI_MINOR {ABI_MINOR}\n");
     constants(&mut out);
+    texts! { out: SG_HTTP_CALLOUT_ID SG_RESOLVE_ID SG_BLOCKING_ID SG_KV_ID }
     let _ = writeln!(out, "SG_MAGIC \"{}\"", MAGIC.escape_ascii());
     basics(&mut out);
-    tables(&mut out);
+    events(&mut out);
+    host(&mut out);
+    areas(&mut out);
+    plugin(&mut out);
     door(&mut out);
     out
 }
@@ -36,7 +46,9 @@ fn constants(out: &mut String) {
     numbers! { out:
         SG_OK
         SG_CONTINUE
+        SG_PENDING
         SG_RESPOND
+        SG_BUFFER
         SG_E_FAILED
         SG_E_PANIC
         SG_E_INVALID
@@ -48,11 +60,35 @@ fn constants(out: &mut String) {
         SG_E_UNAVAILABLE
         SG_E_VERSION
         SG_E_FORBIDDEN
+        SG_E_CANCELLED
+        SG_E_TIMEOUT
+        SG_E_CONFLICT
         SG_PHASE_REWRITE
         SG_PHASE_ACCESS
+        SG_PHASE_REQUEST_BODY
         SG_PHASE_HEADER_FILTER
+        SG_PHASE_BODY_FILTER
+        SG_PHASE_TRAILERS
         SG_PHASE_LOG
         SG_PHASE_REQUEST_END
+        SG_PHASE_ON_EVENT
+        SG_PHASE_ON_TICK
+        SG_PHASE_ON_OP_DONE
+        SG_LANE_REQUEST
+        SG_LANE_RESPONSE
+        SG_BODY_NONE
+        SG_BODY_OBSERVE
+        SG_BODY_TRANSFORM
+        SG_BODY_BUFFER
+        SG_BODY_END
+        SG_BODY_FIRST
+        SG_EVENT_OP_DONE
+        SG_EVENT_WAKE
+        SG_EVENT_CANCEL
+        SG_EVENT_DRAIN
+        SG_UPSTREAM_SERVICE
+        SG_UPSTREAM_TARGET
+        SG_UPSTREAM_ADDRESS
         SG_LOG_ERROR
         SG_LOG_WARN
         SG_LOG_INFO
@@ -60,6 +96,8 @@ fn constants(out: &mut String) {
         SG_LOG_TRACE
         SG_HEADERS_REQUEST
         SG_HEADERS_RESPONSE
+        SG_TRAILERS_REQUEST
+        SG_TRAILERS_RESPONSE
         SG_ATTR_METHOD
         SG_ATTR_SCHEME
         SG_ATTR_HOST
@@ -102,18 +140,62 @@ fn basics(out: &mut String) {
     structure!(out: "sg_error_buf" SgErrorBuf {
         ptr cap len
     });
+    structure!(out: "sg_buf" SgBuf {
+        ptr cap len
+    });
 }
 
-fn tables(out: &mut String) {
+fn events(out: &mut String) {
+    structure!(out: "sg_event" SgEvent {
+        struct_size kind lane phase op result flags data
+    });
+    structure!(out: "sg_state_out" SgStateOut {
+        struct_size version private_ write
+    });
+    structure!(out: "sg_memory" SgMemory {
+        struct_size reserved bytes peak_bytes allocations
+    });
+}
+
+fn areas(out: &mut String) {
+    structure!(out: "sg_http_request" SgHttpRequest {
+        struct_size timeout_ms service url method headers header_count body max_body
+    });
+    structure!(out: "sg_http_answer" SgHttpAnswer {
+        struct_size status headers header_count body
+    });
+    structure!(out: "sg_http_callout" SgHttpCallout {
+        struct_size reserved start
+    });
+    structure!(out: "sg_resolved" SgResolved {
+        struct_size reserved addresses count
+    });
+    structure!(out: "sg_resolve" SgResolve {
+        struct_size reserved start
+    });
+    structure!(out: "sg_blocking" SgBlocking {
+        struct_size reserved start
+    });
+    structure!(out: "sg_kv" SgKv {
+        struct_size reserved get set add compare_and_set remove
+    });
+}
+
+fn host(out: &mut String) {
     structure!(out: "sg_host" SgHost {
         struct_size abi_minor private_ log attr_text attr_number attr_set param_get param_nth header_get
         header_nth headers_list header_set header_append header_remove respond var_get var_set state_get
         state_set consumer_get consumer_set set_error metric_declare metric_add metric_set metric_observe
+        extension sleep op_cancel waker wake tick_every upstream_set body_len body_pieces body_drain body_replace
+        body_append body_append_own body_hold body_ignore
     });
+}
+
+fn plugin(out: &mut String) {
     structure!(out: "sg_plugin" SgPlugin {
-        struct_size flags id version features_required features_optional priority request_body response_body
-        reserved config_schema load unload configure start destroy rewrite access header_filter log
-        request_end
+        struct_size flags id version features_required features_optional priority request_body_need
+        response_body_need reserved config_schema buffer_bytes load unload configure start destroy rewrite access header_filter log
+        request_end request_body body_filter trailers on_event on_tick on_op_done export_state import_state memory
     });
 }
 

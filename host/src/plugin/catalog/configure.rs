@@ -71,12 +71,16 @@ impl Catalog {
             return Ok(());
         };
         let deadline = self.loader.call_timeout;
-        let (call, raw) = (Arc::clone(loaded), instance.raw_instance());
+        let (call, raw, token) = (
+            Arc::clone(loaded),
+            instance.raw_instance(),
+            instance.token(),
+        );
         let started = match slot.is_free(deadline) {
             Err(reason) => Err(reason),
             Ok(()) => slot
                 .call(&self.foreign, "start", deadline, move || {
-                    call.table().start(raw)
+                    call.table().start(raw, token)
                 })
                 .await
                 .and_then(|outcome| {

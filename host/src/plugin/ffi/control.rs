@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use std::fmt;
 
 use swapgate_abi::{
-    ConfigureFn, DestroyFn, LoadFn, PhaseFn, RequestEndFn, SG_E_PANIC, SG_OK, SgErrorBuf, SgHost,
-    SgStr, StartFn, UnloadFn,
+    ConfigureFn, DestroyFn, InstanceTok, LoadFn, PhaseFn, RequestEndFn, SG_E_CONFLICT, SG_E_FAILED,
+    SG_E_PANIC, SG_OK, SgErrorBuf, SgHost, SgStr, StartFn, UnloadFn,
 };
 
 use super::bound::Bound;
@@ -158,7 +158,7 @@ impl Table {
     ///
     /// # Errors
     /// What the plugin answered.
-    pub fn start(&self, instance: RawInstance) -> Result<(), CallError> {
+    pub fn start(&self, instance: RawInstance, token: InstanceTok) -> Result<(), CallError> {
         let Some(start) = self.start else {
             return Ok(());
         };
@@ -166,7 +166,7 @@ impl Table {
         let mut buf = room.buf();
         // SAFETY: the library is mapped; the instance came from `configure` of this table and was not destroyed, since
         // whoever starts it holds it.
-        let code = unsafe { start(instance.0, &raw mut buf) };
+        let code = unsafe { start(instance.0, token, &raw mut buf) };
         room.take(buf);
         room.judge(code)
     }
@@ -243,7 +243,9 @@ impl ErrorRoom {
         match code {
             SG_OK => Ok(()),
             SG_E_PANIC => Err(CallError::Panicked(self.text_or("no text"))),
-            -11..=-1 => Err(CallError::Failed(self.text_or(&format!("code {code}")))),
+            SG_E_CONFLICT..=SG_E_FAILED => {
+                Err(CallError::Failed(self.text_or(&format!("code {code}"))))
+            }
             code => Err(CallError::Unknown(code)),
         }
     }

@@ -2,8 +2,8 @@
 //! entry function and reads the table it answers.
 
 use swapgate_abi::{
-    ABI_MAJOR, ABI_MINOR, EntryFn, SG_E_PANIC, SG_E_VERSION, SG_ENTRY_PREFLIGHT, SG_OK,
-    SG_PLUGIN_ONE_IMAGE_ONLY, SG_PLUGIN_OWNS_THREADS, SG_PLUGIN_REQUEST_HEADERS_EARLY,
+    ABI_MAJOR, ABI_MINOR, EntryFn, SG_BODY_BUFFER, SG_E_PANIC, SG_E_VERSION, SG_ENTRY_PREFLIGHT,
+    SG_OK, SG_PLUGIN_ONE_IMAGE_ONLY, SG_PLUGIN_OWNS_THREADS, SG_PLUGIN_REQUEST_HEADERS_EARLY,
     SG_PLUGIN_RESIDENT, SgEntryArgs, SgEntryOut, SgHost, SgPlugin, SgStr,
 };
 
@@ -73,10 +73,11 @@ impl Table {
         if plugin.flags & !KNOWN_FLAGS != 0 {
             return Err(wrong(&format!("its flags {:#x} are unknown", plugin.flags)));
         }
-        if plugin.request_body != 0 || plugin.response_body != 0 {
-            return Err(wrong(
-                "it asks for bodies, which contract 0.2 does not have",
-            ));
+        if plugin.request_body_need > SG_BODY_BUFFER || plugin.response_body_need > SG_BODY_BUFFER {
+            return Err(wrong(&format!(
+                "its needs of bodies are {} and {}, and {SG_BODY_BUFFER} is the largest there is",
+                plugin.request_body_need, plugin.response_body_need
+            )));
         }
         let hooks = Hooks {
             rewrite: plugin.rewrite,

@@ -11,7 +11,12 @@ use std::sync::Arc;
 use swapgate_abi as abi;
 use swapgate_abi::{ExchangeTok, ReleaseFn, SgHeader, SgHost, SgStr};
 
+use super::body::{
+    body_append, body_append_own, body_drain, body_hold, body_ignore, body_len, body_pieces,
+    body_replace,
+};
 use super::metric::{metric_add, metric_declare, metric_observe, metric_set};
+use super::waiting::{extension, op_cancel, sleep, tick_every, upstream_set, wake, waker};
 use super::{request, view};
 use crate::context::headers::{append, changeable, set, value as header_value};
 use crate::context::{Attribute, Denied, Frame, Number, State};
@@ -107,6 +112,21 @@ pub fn host_table(identity: Arc<ImageIdentity>, book: &Arc<Book>) -> Box<HostTab
             metric_add,
             metric_set,
             metric_observe,
+            extension,
+            sleep,
+            op_cancel,
+            waker,
+            wake,
+            tick_every,
+            upstream_set,
+            body_len,
+            body_pieces,
+            body_drain,
+            body_replace,
+            body_append,
+            body_append_own,
+            body_hold,
+            body_ignore,
         },
         caller,
     })

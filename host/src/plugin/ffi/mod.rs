@@ -1,12 +1,14 @@
 //! Every call across the line, in both directions, and nothing else.
 //!
-//! - [`host`]: what plugins call: the host table; `metric` has its functions that count;
+//! - [`host`]: what plugins call: the host table; `metric` has its functions that count, `waiting` those that are
+//!   about waiting, `body` those that are about bodies;
 //! - [`request`]: the hooks of an exchange;
 //! - [`control`]: load, configure, start, destroy, unload; `entry` goes through the door before.
 //!
 //! This room is one of the few that may use unsafe code. What it relies on: a hook pointer comes from a function table
 //! that `library` checked, and an instance keeps its image mapped for as long as it lives.
 
+mod body;
 mod bound;
 pub mod control;
 mod entry;
@@ -14,5 +16,6 @@ pub mod host;
 mod metric;
 pub mod request;
 mod view;
+mod waiting;
 
 pub use bound::Bound;

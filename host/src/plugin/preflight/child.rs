@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use rustix::process::{Resource, Rlimit, Signal};
-use swapgate_abi::{SG_CONTINUE, SG_E_PANIC, SG_RESPOND};
+use swapgate_abi::{SG_CONTINUE, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_RESPOND};
 use tokio::sync::mpsc;
 
 use super::protocol::{At, Line, Report, Request};
@@ -267,7 +267,7 @@ fn judge(
             hook: phase.name().to_owned(),
             text: said,
         }),
-        -11..=-1 => {
+        SG_E_CONFLICT..=SG_E_FAILED => {
             notes.push(format!(
                 "{phase} answers the synthetic request with error {code} ({said})"
             ));

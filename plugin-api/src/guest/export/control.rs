@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use swapgate_abi::{SgErrorBuf, SgHost, SgStr, code};
+use swapgate_abi::{InstanceTok, SgErrorBuf, SgHost, SgStr, code};
 
 use crate::guest::call::{self, Running};
 use crate::guest::error::{ConfigError, Error};
@@ -112,6 +112,7 @@ pub(super) unsafe fn instance_of<'a, T>(instance: *mut c_void) -> &'a Instance<T
 
 pub(super) unsafe extern "C" fn start<T: Plugin>(
     instance: *mut c_void,
+    _token: InstanceTok,
     error: *mut SgErrorBuf,
 ) -> i32 {
     // SAFETY: the gateway passes an instance that configure() made, before destroy().

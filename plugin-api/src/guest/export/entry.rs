@@ -152,10 +152,11 @@ fn table_of<T: Plugin>(
         features_required: 0,
         features_optional: 0,
         priority: T::PRIORITY,
-        request_body: 0,
-        response_body: 0,
+        request_body_need: code::SG_BODY_NONE,
+        response_body_need: code::SG_BODY_NONE,
         reserved: 0,
         config_schema: SgStr::new(schema.as_bytes()),
+        buffer_bytes: 0,
         load: Some(control::load::<T>),
         unload: Some(control::unload::<T>),
         configure: Some(control::configure::<T>),
@@ -166,6 +167,15 @@ fn table_of<T: Plugin>(
         header_filter: phases.header_filter,
         log: phases.log,
         request_end: phases.request_end,
+        request_body: None,
+        body_filter: None,
+        trailers: None,
+        on_event: None,
+        on_tick: None,
+        on_op_done: None,
+        export_state: None,
+        import_state: None,
+        memory: None,
     }
 }
 
@@ -277,7 +287,7 @@ mod tests {
         assert_eq!(code, code::SG_E_VERSION);
         assert_eq!(
             text,
-            "it needs plugin contract 0.2, this gateway offers 0.3; build the plugin for 0.3"
+            "it needs plugin contract 0.3, this gateway offers 0.4; build the plugin for 0.4"
         );
     }
 
