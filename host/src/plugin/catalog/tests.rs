@@ -355,7 +355,7 @@ fn what_the_table_gets_wrong_is_refused() {
     run(async |mut fixture: Fixture| {
         for (flag, what) in [
             ("-DFLAGS=64", "its flags 0x40 are unknown"),
-            ("-DTABLE_SIZE=8", "its struct_size is 8, below 168"),
+            ("-DTABLE_SIZE=8", "its struct_size is 8, below 248"),
             (
                 "-DTABLE_ID=\"other\"",
                 "its id is \"other\", but the descriptor says \"demo\"",
