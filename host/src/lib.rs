@@ -12,8 +12,9 @@
 //! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
 //! 5. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
 //! 6. [`chain`]: walks the instances of a route in order. It knows no socket.
-//! 7. [`upstream`]: targets and connections. It knows no routes and no plugins.
-//! 8. [`respond`]: everything that can go wrong, and the one table from there to an answer.
+//! 7. [`ops`]: what plugins wait for. It knows no plugin.
+//! 8. [`upstream`]: targets and connections. It knows no routes and no plugins.
+//! 9. [`respond`]: everything that can go wrong, and the one table from there to an answer.
 //!
 //! A change walks through the slow side, on the control thread, and never touches a live request:
 //!
@@ -46,6 +47,7 @@ pub mod leave;
 pub mod listener;
 pub mod local;
 pub mod metrics;
+pub mod ops;
 pub mod plugin;
 pub mod respond;
 pub mod router;

@@ -12,6 +12,7 @@ mod body;
 mod bound;
 pub mod control;
 mod entry;
+pub mod event;
 pub mod host;
 mod metric;
 pub mod request;

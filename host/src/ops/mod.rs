@@ -1,0 +1,67 @@
+//! What plugins wait for: operations of the gateway, begun by one hook and told to another when they are done.
+//!
+//! An operation is a future that comes to a [`Done`]. It runs on the thread of whoever waits for it: on the worker of
+//! its exchange, or on the thread of the background. So it is made by a function that may be sent there, and need not be
+//! sent itself. This room knows no plugin: `plugin::ffi` begins operations and hands over what they came to.
+
+use std::pin::Pin;
+
+use http::{HeaderMap, StatusCode};
+use swapgate_abi as abi;
+
+/// What an operation came to.
+#[derive(Debug)]
+pub struct Done {
+    /// `SG_OK`, an error of the contract, or what a function of the plugin returned.
+    pub result: i32,
+    /// What the plugin may read of it.
+    pub data: Data,
+}
+
+impl Done {
+    /// Without data.
+    #[must_use]
+    pub const fn with(result: i32) -> Self {
+        Self {
+            result,
+            data: Data::None,
+        }
+    }
+
+    /// With data.
+    #[must_use]
+    pub const fn of(data: Data) -> Self {
+        Self {
+            result: abi::SG_OK,
+            data,
+        }
+    }
+}
+
+/// What the plugin may read of a result.
+#[derive(Debug)]
+pub enum Data {
+    /// Nothing.
+    None,
+    /// The answer to a callout.
+    Http(HttpAnswer),
+    /// The addresses of a name, as texts.
+    Resolved(Vec<String>),
+}
+
+/// The answer to a callout.
+#[derive(Debug)]
+pub struct HttpAnswer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its whole body.
+    pub body: bytes::Bytes,
+}
+
+/// A running operation.
+pub type Operation = Pin<Box<dyn Future<Output = Done>>>;
+
+/// Makes an operation on the thread that will run it.
+pub type Begin = Box<dyn FnOnce() -> Operation + Send>;
