@@ -109,6 +109,7 @@ pub use guest::handle::{AccessCall, EndCall, HeaderFilterCall, LogCall, RewriteC
 pub use guest::hooks::{Access, HeaderFilter, Log, Plugin, RequestEnd, Rewrite};
 pub use guest::metric::{Counter, DeclareError, Gauge, Histogram};
 pub use guest::response::{Flow, Response};
+pub use guest::state::{ImportError, State};
 pub use status::HostError;
 pub use view::Value;
 // What plugins meet in this crate's own interface, so that versions always fit.

@@ -21,3 +21,4 @@ pub mod handle;
 pub(crate) mod hooks;
 pub mod metric;
 pub mod response;
+pub mod state;

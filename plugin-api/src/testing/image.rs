@@ -6,7 +6,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use swapgate_abi::{
-    EntryFn, ExchangeTok, PhaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgHost, SgPlugin, SgStr,
+    EntryFn, ExchangeTok, PhaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgHost, SgPlugin,
+    SgStateOut, SgStr,
 };
 
 use super::exchange::{Exchange, Failure, Outcome, Phase};
@@ -126,6 +127,43 @@ impl Image {
         let mut error = room.buffer();
         // SAFETY: the instance is one of this image and not destroyed; `error` has the room it says.
         let code = unsafe { start(made.0, 1, &raw mut error) };
+        room.check(code, &error)
+    }
+
+    pub(super) fn export_state(&self, made: &Made) -> Result<Option<(u32, Vec<u8>)>, String> {
+        let Some(export_state) = self.plugin.export_state else {
+            return Ok(None);
+        };
+        let mut state: Vec<u8> = Vec::new();
+        let mut out = SgStateOut {
+            struct_size: export::size_of_u32::<SgStateOut>(),
+            version: 0,
+            private_: ptr::from_mut(&mut state).cast(),
+            write: write_state,
+        };
+        // SAFETY: the instance is one of this image and not destroyed; `out` and what it writes to outlive the call.
+        let code = unsafe { export_state(made.0, &raw mut out) };
+        match HostError::check(code) {
+            Ok(()) => Ok(Some((out.version, state))),
+            Err(HostError::NotFound) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    pub(super) fn import_state(
+        &self,
+        made: &Made,
+        version: u32,
+        state: &[u8],
+    ) -> Result<(), String> {
+        let Some(import_state) = self.plugin.import_state else {
+            return Err("the plugin has no import_state".to_owned());
+        };
+        let mut room = Room::new();
+        let mut error = room.buffer();
+        // SAFETY: the instance is one of this image and borrowed by nobody else; `state` is readable during the call and
+        // `error` has the room it says.
+        let code = unsafe { import_state(made.0, version, SgStr::new(state), &raw mut error) };
         room.check(code, &error)
     }
 
@@ -334,6 +372,17 @@ impl Walk<'_> {
         self.failures.push(Failure { phase, error, text });
         result
     }
+}
+
+/// Appends to the vector behind `private_`.
+unsafe extern "C" fn write_state(out: *mut SgStateOut, bytes: SgStr) -> i32 {
+    // SAFETY: the plugin hands back what export_state() gave it.
+    let state = unsafe { (*out).private_ }.cast::<Vec<u8>>();
+    // SAFETY: export_state() put a vector there, which nobody else touches during the call.
+    let state = unsafe { &mut *state };
+    // SAFETY: the plugin's bytes are readable during the call.
+    state.extend_from_slice(unsafe { view::bytes(bytes) });
+    swapgate_abi::code::SG_OK
 }
 
 /// Memory for an error text.

@@ -155,6 +155,24 @@ impl Instance<'_> {
         self.host.image.start(&self.made)
     }
 
+    /// What the instance hands over: the version of its format, and the bytes; none if it has nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub fn export_state(&self) -> Result<Option<(u32, Vec<u8>)>, String> {
+        self.host.image.export_state(&self.made)
+    }
+
+    /// Lets the instance take over what another one handed over, as the gateway does before it starts it.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not taken.
+    pub fn import_state(&mut self, format: u32, state: &[u8]) -> Result<(), String> {
+        self.host.image.import_state(&self.made, format, state)
+    }
+
     /// Runs one exchange through every hook, as the gateway would with this one plugin and `on_error: closed`.
     #[must_use]
     pub fn run(&self, exchange: Exchange) -> Outcome {

@@ -6,6 +6,7 @@
 //! nanoseconds, so that no rate is rounded, not even 3 a second.
 
 use crate::rule::{Rule, Verdict};
+use crate::state::{Reader, put};
 
 /// `limit` tokens come in a `window`, and the bucket holds `burst`.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +66,16 @@ impl Rule for TokenBucket {
 
     fn is_idle(&self, state: &FullAt, now: u64) -> bool {
         state.0 <= u128::from(now) * u128::from(self.limit)
+    }
+
+    fn write(state: &FullAt, bytes: &mut Vec<u8>) {
+        put(bytes, &state.0.to_le_bytes());
+    }
+
+    fn read(&self, reader: &mut Reader<'_>, now: u64) -> Option<FullAt> {
+        let full_at = reader.u128()?;
+        let missing = full_at.saturating_sub(u128::from(now) * u128::from(self.limit));
+        (missing <= self.depth).then_some(FullAt(full_at))
     }
 }
 

@@ -76,6 +76,16 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Secret {
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.0) << 64 | u128::from(self.1)).to_le_bytes()
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_le_bytes(bytes);
+        Self((both >> 64) as u64, both as u64)
+    }
+
     pub(crate) fn random() -> Result<Self, ConfigError> {
         let random = || {
             getrandom::u64().map_err(|error| {

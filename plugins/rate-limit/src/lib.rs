@@ -4,6 +4,7 @@
 //! - [`key`]: what requests are counted by; [`fields`](self): what clients are told;
 //! - [`rule`], [`bucket`], [`window`]: how they are counted, pure;
 //! - [`store`], `table`: where the counters of all keys are, for all workers;
+//! - `state`: what is handed over when another version takes its place;
 //! - here is the decision.
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,7 @@ pub mod key;
 mod metrics;
 pub mod rule;
 pub mod settings;
+mod state;
 pub mod store;
 mod table;
 pub mod window;
@@ -41,8 +43,10 @@ pub struct RateLimit {
     fields: Fields,
     metrics: Option<Metrics>,
     secret: Secret,
+    /// What the clock reads at `began`, in nanoseconds: an instance that took over counters goes on with their time.
+    base: u64,
     began: Instant,
-    /// When the log may next say that the store is full, in nanoseconds since `began`.
+    /// When the log may next say that the store is full, in nanoseconds of the instance's clock.
     next_warning: AtomicU64,
 }
 
@@ -60,6 +64,7 @@ impl Plugin for RateLimit {
             settings,
             counters,
             secret: Secret::random()?,
+            base: 0,
             began: Instant::now(),
             next_warning: AtomicU64::new(0),
         })
@@ -107,9 +112,16 @@ impl HeaderFilter for RateLimit {
 }
 
 impl RateLimit {
-    /// Nanoseconds since the instance was made; they last for 584 years.
+    /// Nanoseconds since the first instance of those that handed over counters was made; they last for 584 years.
     fn now(&self) -> u64 {
-        nanoseconds(self.began.elapsed())
+        self.base.saturating_add(nanoseconds(self.began.elapsed()))
+    }
+
+    /// Takes over the tags and the time of another instance.
+    fn continue_from(&mut self, secret: Secret, now: u64) {
+        self.secret = secret;
+        self.base = now;
+        self.began = Instant::now();
     }
 
     #[cold]

@@ -72,6 +72,11 @@ impl Metrics {
         }
     }
 
+    /// Adds the keys that another instance handed over.
+    pub(crate) fn remember(&self, keys: usize) {
+        self.keys.add(keys as f64);
+    }
+
     /// Takes back the keys of an instance that ends.
     pub(crate) fn forget(&self, keys: usize) {
         self.keys.add(-(keys as f64));

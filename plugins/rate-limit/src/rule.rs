@@ -2,8 +2,10 @@
 //!
 //! Rules are pure. Time is an argument, in nanoseconds since the instance was made.
 
+use crate::state::Reader;
+
 /// A rule and the little it keeps for each key.
-pub trait Rule: Send + Sync {
+pub trait Rule: Copy + Send + Sync {
     /// What is kept for one key. Its default is a key nobody has seen.
     type State: Copy + Default + Send;
 
@@ -12,6 +14,12 @@ pub trait Rule: Send + Sync {
 
     /// Whether the state says no more than the default does, so that it can be dropped at no loss.
     fn is_idle(&self, state: &Self::State, now: u64) -> bool;
+
+    /// Writes a state down, for an instance that takes over.
+    fn write(state: &Self::State, bytes: &mut Vec<u8>);
+
+    /// Reads a state that was written at `now`; none if this rule never makes such a one.
+    fn read(&self, reader: &mut Reader<'_>, now: u64) -> Option<Self::State>;
 }
 
 /// What became of one request.

@@ -12,6 +12,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::rule::{Rule, Verdict};
+use crate::state::{Reader, put};
 use crate::table::{Table, Tag};
 
 /// The most tables; more than processors, so that they rarely meet.
@@ -25,6 +26,7 @@ const SPARES: usize = 16;
 #[derive(Debug)]
 pub struct Store<R: Rule> {
     rule: R,
+    max_keys: usize,
     shards: Box<[Shard<R::State>]>,
 }
 
@@ -32,6 +34,12 @@ pub struct Store<R: Rule> {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Shard<S>(Mutex<Inside<S>>);
+
+impl<S> Shard<S> {
+    fn inside(&mut self) -> &mut Inside<S> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[derive(Debug)]
 struct Inside<S> {
@@ -69,6 +77,7 @@ impl<R: Rule> Store<R> {
         };
         Self {
             rule,
+            max_keys,
             shards: (0..tables).map(|_| shard()).collect(),
         }
     }
@@ -111,6 +120,53 @@ impl<R: Rule> Store<R> {
         }
     }
 
+    /// Writes down every counter that says something at `now`, in the order of the tables.
+    pub(crate) fn export(&self, now: u64, bytes: &mut Vec<u8>) {
+        put(bytes, &(self.shards.len() as u64).to_le_bytes());
+        for shard in &self.shards {
+            let inside = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for spare in &inside.spares {
+                R::write(spare, bytes);
+            }
+            let active = |entry: &(Tag, &R::State)| !self.rule.is_idle(entry.1, now);
+            let count = inside.table.entries().filter(active).count();
+            put(bytes, &(count as u64).to_le_bytes());
+            for (tag, state) in inside.table.entries().filter(active) {
+                put(bytes, &tag.to_le_bytes());
+                R::write(state, bytes);
+            }
+        }
+    }
+
+    /// Takes over what [`export`](Self::export) wrote at `now`, and says how many keys that are; none, and nothing is
+    /// taken over, if it did not write that. Keys for which there is no room any more are left out, and so are spare
+    /// counters where there is another number of tables: nobody could say whose they are.
+    pub(crate) fn import(&mut self, now: u64, reader: &mut Reader<'_>) -> Option<usize> {
+        let mut fresh = self.emptied();
+        let tables = reader.u64()?;
+        for table in 0..tables {
+            for spare in 0..SPARES {
+                let state = self.rule.read(reader, now)?;
+                let at = usize::try_from(table).ok();
+                if let Some(shard) = at.filter(|_| tables == fresh.shards.len() as u64)
+                    && let Some(shard) = fresh.shards.get_mut(shard)
+                {
+                    shard.inside().spares[spare] = state;
+                }
+            }
+            for _ in 0..reader.u64()? {
+                let tag = reader.u128()?;
+                let state = self.rule.read(reader, now)?;
+                fresh.put(tag, state);
+            }
+        }
+        if !reader.is_empty() {
+            return None;
+        }
+        self.shards = fresh.shards;
+        Some(self.keys())
+    }
+
     /// How many keys have a counter.
     #[must_use]
     pub fn keys(&self) -> usize {
@@ -119,6 +175,23 @@ impl<R: Rule> Store<R> {
             inside.table.used()
         };
         self.shards.iter().map(lock).sum()
+    }
+
+    /// The same rule and room, without a key.
+    fn emptied(&self) -> Self {
+        Self::new(self.rule, self.max_keys)
+    }
+
+    fn put(&mut self, tag: Tag, state: R::State) {
+        let (shard, _) = self.place(tag.max(1));
+        let mut inside = shard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = inside
+            .table
+            .find_or_insert(tag.max(1), state, |_| false)
+            .state
+        {
+            *place = state;
+        }
     }
 
     /// The table of a tag and its spare counter, both from the lower half of the tag.

@@ -64,6 +64,12 @@ impl<S: Copy + Default> Table<S> {
         self.used
     }
 
+    /// Every key that has a place.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Tag, &S)> {
+        let taken = self.slots.iter().filter(|slot| slot.tag != 0);
+        taken.map(|slot| (slot.tag, &slot.state))
+    }
+
     /// The state of a key; where it has none, a place with `fresh` in it, if there is one.
     pub(crate) fn find_or_insert(
         &mut self,

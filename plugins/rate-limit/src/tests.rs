@@ -247,3 +247,72 @@ fn only_the_phases_it_needs() {
     let phases = Host::of::<RateLimit>().phases();
     assert_eq!(phases, [Phase::Access, Phase::HeaderFilter]);
 }
+
+/// Hands over from one instance to one with another configuration; how many of `expected` requests pass there.
+#[track_caller]
+fn check_handover(before: &str, after: &str, expected: &[u16]) {
+    let host = Host::of::<RateLimit>();
+    let old = host.configure(before).unwrap();
+    check(&old, &Exchange::new(), &[200, 200, 429]);
+    let (format, state) = old.export_state().unwrap().unwrap();
+    let mut new = host.configure(after).unwrap();
+    new.import_state(format, &state).unwrap();
+    check(&new, &Exchange::new(), expected);
+    check(&new, &from("192.0.2.77"), &[200]);
+}
+
+#[test]
+fn counters_are_handed_over_to_the_same_rule() {
+    for algorithm in ["token-bucket", "sliding-window"] {
+        let config = |more: &str| {
+            format!(r#"{{"limit": 2, "window": "1h", "algorithm": "{algorithm}"{more}}}"#)
+        };
+        check_handover(&config(""), &config(""), &[429]);
+        let other = config(r#", "headers": false, "max_keys": 70000, "policy": "x""#);
+        check_handover(&config(""), &other, &[429]);
+        check_handover(&other, &config(""), &[429]);
+    }
+}
+
+#[test]
+fn another_rule_counts_anew() {
+    let before = r#"{"limit": 2, "window": "1h"}"#;
+    for after in [
+        r#"{"limit": 3, "window": "1h"}"#,
+        r#"{"limit": 3, "window": "2h"}"#,
+        r#"{"limit": 3, "window": "1h", "by": "address"}"#,
+        r#"{"limit": 3, "window": "1h", "algorithm": "sliding-window"}"#,
+    ] {
+        check_handover(before, after, &[200, 200, 200, 429]);
+    }
+}
+
+#[test]
+fn what_is_no_state_is_refused_and_changes_nothing() {
+    for algorithm in ["token-bucket", "sliding-window"] {
+        let host = Host::of::<RateLimit>();
+        let config = format!(
+            r#"{{"limit": 2, "window": "1h", "by": "address", "algorithm": "{algorithm}"}}"#
+        );
+        let old = host.configure(&config).unwrap();
+        for number in 0..20 {
+            let _ = old.run(from(&format!("192.0.2.{number}")));
+        }
+        let (format, state) = old.export_state().unwrap().unwrap();
+        let mut new = host.configure(&config).unwrap();
+        assert!(new.import_state(format + 1, &state).is_err());
+        for len in 0..state.len() {
+            assert!(new.import_state(format, &state[..len]).is_err(), "{len}");
+        }
+        let mut longer = state.clone();
+        longer.push(0);
+        assert!(new.import_state(format, &longer).is_err());
+        let mut absurd = state.clone();
+        let at = absurd.len() - 1;
+        absurd[at] = 0xff;
+        assert!(new.import_state(format, &absurd).is_err());
+        check(&new, &from("192.0.2.1"), &[200, 200, 429]);
+        assert!(new.import_state(format, &state).is_ok());
+        check(&new, &from("192.0.2.1"), &[200, 429]);
+    }
+}

@@ -8,6 +8,7 @@
 //! without the price, but its memory grows with the limit.
 
 use crate::rule::{Rule, Verdict};
+use crate::state::{Reader, put};
 
 /// Parts of the window.
 const PARTS: u64 = COUNTERS as u64 - 1;
@@ -71,6 +72,25 @@ impl Rule for SlidingWindow {
 
     fn is_idle(&self, state: &Counts, now: u64) -> bool {
         now / self.part > state.part.saturating_add(PARTS) || state.counts == [0; COUNTERS]
+    }
+
+    fn write(state: &Counts, bytes: &mut Vec<u8>) {
+        put(bytes, &state.part.to_le_bytes());
+        for count in state.counts {
+            put(bytes, &count.to_le_bytes());
+        }
+    }
+
+    fn read(&self, reader: &mut Reader<'_>, now: u64) -> Option<Counts> {
+        let mut state = Counts {
+            part: reader.u64()?,
+            ..Counts::default()
+        };
+        for count in &mut state.counts {
+            *count = reader.u32()?;
+        }
+        let sum: u64 = state.counts.iter().copied().map(u64::from).sum();
+        (sum <= u64::from(self.limit) && state.part <= now / self.part).then_some(state)
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn write_error(error: Option<&mut SgErrorBuf>, text: &str) {
 /// # Safety
 ///
 /// `host` is null or a complete table for the time of the call; `error` is null or writable.
-unsafe fn control(
+pub(super) unsafe fn control(
     host: *const SgHost,
     error: *mut SgErrorBuf,
     run: impl FnOnce() -> Result<(), (i32, String)>,
@@ -53,7 +53,7 @@ unsafe fn control(
     }
 }
 
-fn failed(error: &Error) -> (i32, String) {
+pub(super) fn failed(error: &Error) -> (i32, String) {
     (error.code(), error.to_string())
 }
 
@@ -106,7 +106,7 @@ pub(super) unsafe extern "C" fn configure<T: Plugin>(
 ///
 /// `instance` comes from [`configure`] of the same `T` and was not destroyed for `'a`.
 pub(super) unsafe fn instance_of<'a, T>(instance: *mut c_void) -> &'a Instance<T> {
-    // SAFETY: the caller vouches for it; nobody ever borrows an instance mutably before destroy.
+    // SAFETY: the caller vouches for it; only import_state() borrows an instance mutably, before any hook of it may run.
     unsafe { &*instance.cast::<Instance<T>>() }
 }
 

@@ -173,8 +173,8 @@ fn table_of<T: Plugin>(
         on_event: None,
         on_tick: None,
         on_op_done: None,
-        export_state: None,
-        import_state: None,
+        export_state: phases.export_state,
+        import_state: phases.import_state,
         memory: None,
     }
 }
@@ -247,6 +247,8 @@ mod tests {
             header_filter: None,
             log: None,
             request_end: None,
+            export_state: None,
+            import_state: None,
         },
     );
 

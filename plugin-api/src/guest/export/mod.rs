@@ -4,6 +4,7 @@
 //! - `descriptor`: what can be read from the file;
 //! - `entry`: the door, the negotiation, the table;
 //! - `control`: the calls outside of exchanges, and the instance they make;
+//! - `handover`: the calls by which an instance hands its state over;
 //! - `phase`: the hooks of exchanges;
 //! - `state`: what an instance leaves in an exchange.
 //!
@@ -14,14 +15,16 @@ use std::marker::PhantomData;
 pub use abi_stable::library::{
     __call_root_module_loader as load_root, CheckTypeLayout, LibHeader, RootModuleResult,
 };
-use swapgate_abi::{PhaseFn, RequestEndFn};
+use swapgate_abi::{ExportStateFn, ImportStateFn, PhaseFn, RequestEndFn};
 pub use swapgate_abi::{PluginRootRef, SgDescriptor, SgEntryArgs, SgEntryOut};
 
 use super::hooks::{Access, HeaderFilter, Log, Plugin, RequestEnd, Rewrite};
+use super::state::State;
 
 mod control;
 mod descriptor;
 mod entry;
+mod handover;
 mod phase;
 mod state;
 
@@ -67,6 +70,8 @@ macro_rules! export {
                         header_filter: sdk::Probe::<$plugin>::HEADER_FILTER,
                         log: sdk::Probe::<$plugin>::LOG,
                         request_end: sdk::Probe::<$plugin>::REQUEST_END,
+                        export_state: sdk::Probe::<$plugin>::EXPORT_STATE,
+                        import_state: sdk::Probe::<$plugin>::IMPORT_STATE,
                     },
                 )
             };
@@ -132,6 +137,10 @@ pub trait Absent {
     const LOG: Option<PhaseFn> = None;
     /// Absent.
     const REQUEST_END: Option<RequestEndFn> = None;
+    /// Absent.
+    const EXPORT_STATE: Option<ExportStateFn> = None;
+    /// Absent.
+    const IMPORT_STATE: Option<ImportStateFn> = None;
 }
 
 impl<T> Absent for Probe<T> {}
@@ -161,6 +170,13 @@ impl<T: RequestEnd> Probe<T> {
     pub const REQUEST_END: Option<RequestEndFn> = Some(phase::request_end::<T>);
 }
 
+impl<T: State> Probe<T> {
+    /// Present.
+    pub const EXPORT_STATE: Option<ExportStateFn> = Some(handover::export_state::<T>);
+    /// Present.
+    pub const IMPORT_STATE: Option<ImportStateFn> = Some(handover::import_state::<T>);
+}
+
 /// The hooks that exist.
 #[derive(Debug, Clone, Copy)]
 pub struct Phases {
@@ -174,6 +190,10 @@ pub struct Phases {
     pub log: Option<PhaseFn>,
     /// The very end.
     pub request_end: Option<RequestEndFn>,
+    /// Another instance is about to take its place.
+    pub export_state: Option<ExportStateFn>,
+    /// It takes the place of another one.
+    pub import_state: Option<ImportStateFn>,
 }
 
 #[cfg(test)]
