@@ -3,6 +3,7 @@
 mod conformance;
 mod faults;
 mod folder;
+mod frozen;
 mod hostile;
 mod hostile_code;
 mod soak;

@@ -1,0 +1,441 @@
+/*
+ * Calls every host function in every phase and writes down the answers, for the tests of the gateway. The twin of
+ * plugins/conformance, word for word: both must have the same trace.
+ *
+ * The trace is a list of words PHASE.STEP=CODE or PHASE.STEP=CODE:VALUE. It grows in the variable "conformance.trace",
+ * leaves in the header x-trace of the answer, and what log() and request_end() add goes to the log in one line each.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "swapgate.h"
+#include "swapgate_version.h"
+
+#define ID "conformance-c"
+#define VERSION "0.1.0"
+
+const sg_descriptor sg_plugin_abi = {
+    .magic = {'S', 'W', 'A', 'P', 'G', 'A', 'T', 'E'},
+    .struct_size = sizeof(sg_descriptor),
+    .abi_major = SG_ABI_MAJOR,
+    .abi_min_minor = SG_ABI_MINOR,
+    .abi_max_minor = SG_ABI_MINOR,
+    .sdk = "c 0.1.0",
+    .toolchain = "cc " __VERSION__,
+    .id = ID,
+    .version = VERSION,
+};
+
+static const char schema[] =
+    "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
+    "\"respond\": {\"type\": \"string\", \"enum\": [\"\", \"rewrite\", \"access\"]}}}";
+
+#define TRACE_VARIABLE "conformance.trace"
+#define LONG_VARIABLE (64 * 1024 + 1)
+#define LONG_NAME 129
+#define LONG_CONSUMER 257
+
+static char many_v[LONG_VARIABLE], many_n[LONG_NAME], many_c[LONG_CONSUMER];
+
+struct instance {
+    const sg_host *host;
+    char respond; /* phase letter, or 0 */
+};
+
+/* The words of one phase, and what it takes to ask for them. */
+struct trace {
+    const sg_host *host;
+    sg_exchange_tok exchange;
+    char phase;
+    size_t len;
+    char name[64];
+    char words[8192];
+};
+
+static sg_str bytes(const void *ptr, size_t len) { return (sg_str){(const uint8_t *)ptr, len}; }
+static sg_str text(const char *s) { return bytes(s, strlen(s)); }
+static const sg_str nothing = {NULL, 0};
+
+static void add(struct trace *t, const char *piece, size_t len) {
+    if (t->len + len > sizeof t->words) len = sizeof t->words - t->len;
+    memcpy(t->words + t->len, piece, len);
+    t->len += len;
+}
+
+/* Begins a word: a blank, the phase, the step, and an equals sign. */
+static void begin(struct trace *t, const char *step) {
+    if (t->len > 0) add(t, " ", 1);
+    add(t, &t->phase, 1);
+    add(t, ".", 1);
+    add(t, step, strlen(step));
+    add(t, "=", 1);
+}
+
+static void word(struct trace *t, const char *step, const char *answer) {
+    begin(t, step);
+    add(t, answer, strlen(answer));
+}
+
+static void code(struct trace *t, const char *step, int32_t result) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", (int)result);
+    word(t, step, number);
+}
+
+static void value(struct trace *t, const char *step, int32_t result, sg_str out) {
+    code(t, step, result);
+    if (result != SG_OK) return;
+    add(t, ":", 1);
+    for (size_t i = 0; i < out.len && i < 64; i++) {
+        char c = out.ptr[i] > ' ' && out.ptr[i] < 0x7f ? (char)out.ptr[i] : '?';
+        add(t, &c, 1);
+    }
+}
+
+static void number(struct trace *t, const char *step, int32_t result, uint64_t out) {
+    code(t, step, result);
+    if (result != SG_OK) return;
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, ":%llu", (unsigned long long)out);
+    add(t, digits, (size_t)len);
+}
+
+/* "step.tail", until the next one. */
+static const char *name_of(struct trace *t, const char *step, const char *tail) {
+    snprintf(t->name, sizeof t->name, "%s.%s", step, tail);
+    return t->name;
+}
+
+static const char *name_of_id(struct trace *t, const char *step, uint32_t id) {
+    snprintf(t->name, sizeof t->name, "%s.%u", step, (unsigned)id);
+    return t->name;
+}
+
+static void attributes(struct trace *t) {
+    static const uint32_t shown[] = {1, 2, 3, 4, 5, 9, 10}, kept[] = {6, 7, 8, 11, 69, 12, 64};
+    static const uint32_t numbers[] = {65, 66, 67, 68, 999, 1};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        sg_str out = nothing;
+        int32_t result = t->host->attr_text(t->host, t->exchange, shown[i], &out);
+        value(t, name_of_id(t, "attr_text", shown[i]), result, out);
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        sg_str out = nothing;
+        code(t, name_of_id(t, "attr_text", kept[i]), t->host->attr_text(t->host, t->exchange, kept[i], &out));
+    }
+    uint64_t status = 0;
+    int32_t result = t->host->attr_number(t->host, t->exchange, SG_ATTR_STATUS, &status);
+    number(t, "attr_number.64", result, status);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        uint64_t out = 0;
+        code(t, name_of_id(t, "attr_number", numbers[i]), t->host->attr_number(t->host, t->exchange, numbers[i], &out));
+    }
+}
+
+static void set_attributes(struct trace *t) {
+    static const uint32_t own[] = {SG_ATTR_METHOD, SG_ATTR_PATH, SG_ATTR_QUERY};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        sg_str out = nothing;
+        /* The view itself goes in: arguments may alias views. */
+        if (t->host->attr_text(t->host, t->exchange, own[i], &out) != SG_OK) out = nothing;
+        code(t, name_of_id(t, "attr_set", own[i]), t->host->attr_set(t->host, t->exchange, own[i], out));
+    }
+    code(t, "attr_set.bad_method", t->host->attr_set(t->host, t->exchange, SG_ATTR_METHOD, text("GET /")));
+    code(t, "attr_set.bad_path", t->host->attr_set(t->host, t->exchange, SG_ATTR_PATH, text("x")));
+    code(t, "attr_set.scheme", t->host->attr_set(t->host, t->exchange, SG_ATTR_SCHEME, text("https")));
+    code(t, "attr_set.unknown", t->host->attr_set(t->host, t->exchange, 999, text("")));
+}
+
+static void params(struct trace *t) {
+    sg_str name = nothing, out = nothing;
+    int32_t result = t->host->param_get(t->host, t->exchange, text("id"), &out);
+    value(t, "param_get.id", result, out);
+    result = t->host->param_get(t->host, t->exchange, text("none"), &out);
+    value(t, "param_get.none", result, out);
+    result = t->host->param_nth(t->host, t->exchange, 0, &name, &out);
+    value(t, "param_nth.0", result, name);
+    code(t, "param_nth.99", t->host->param_nth(t->host, t->exchange, 99, &name, &out));
+}
+
+static void get(struct trace *t, const char *step, uint32_t map, const char *name) {
+    sg_str out = nothing;
+    int32_t result = t->host->header_get(t->host, t->exchange, map, text(name), &out);
+    value(t, step, result, out);
+}
+
+static void nth(struct trace *t, const char *step, uint32_t map, const char *name, size_t index) {
+    sg_str out = nothing;
+    int32_t result = t->host->header_nth(t->host, t->exchange, map, text(name), index, &out);
+    value(t, step, result, out);
+}
+
+static void list(struct trace *t, const char *step, uint32_t map) {
+    size_t count = 0, found = 0;
+    int32_t result = t->host->headers_list(t->host, t->exchange, map, NULL, 0, &count);
+    sg_header *all = result == SG_OK ? calloc(count + 1, sizeof *all) : NULL;
+    if (all != NULL) {
+        result = t->host->headers_list(t->host, t->exchange, map, all, count, &count);
+        for (size_t i = 0; i < count; i++)
+            found += all[i].name.len == 7 && memcmp(all[i].name.ptr, "x-probe", 7) == 0;
+        free(all);
+    }
+    number(t, step, result, found);
+}
+
+static void read_headers(struct trace *t) {
+    get(t, "header_get.request", SG_HEADERS_REQUEST, "X-Probe");
+    get(t, "header_get.none", SG_HEADERS_REQUEST, "x-none");
+    get(t, "header_get.response", SG_HEADERS_RESPONSE, "x-probe");
+    get(t, "header_get.no_map", 3, "x-probe");
+    nth(t, "header_nth.1", SG_HEADERS_REQUEST, "x-probe", 1);
+    nth(t, "header_nth.99", SG_HEADERS_REQUEST, "x-probe", 99);
+    list(t, "headers_list.request", SG_HEADERS_REQUEST);
+    list(t, "headers_list.response", SG_HEADERS_RESPONSE);
+    list(t, "headers_list.no_map", 3);
+}
+
+static int32_t set(struct trace *t, uint32_t map, const char *name, const char *to) {
+    return t->host->header_set(t->host, t->exchange, map, text(name), text(to));
+}
+
+static void change_headers(struct trace *t) {
+    static const char *const steps[] = {NULL, "request", "response"};
+    for (uint32_t map = SG_HEADERS_REQUEST; map <= SG_HEADERS_RESPONSE; map++) {
+        sg_str out = nothing;
+        char removed[32];
+        snprintf(removed, sizeof removed, "%s_removed", steps[map]);
+        code(t, name_of(t, "header_set", steps[map]), set(t, map, "x-conformance", "1"));
+        code(t, name_of(t, "header_append", steps[map]),
+             t->host->header_append(t->host, t->exchange, map, text("X-Conformance"), text("2\xff")));
+        nth(t, name_of(t, "header_nth", steps[map]), map, "x-conformance", 1);
+        code(t, name_of(t, "header_remove", steps[map]),
+             t->host->header_remove(t->host, t->exchange, map, text("x-conformance")));
+        code(t, name_of(t, "header_get", removed),
+             t->host->header_get(t->host, t->exchange, map, text("x-conformance"), &out));
+    }
+    static const struct { const char *step, *name, *value; } bad[] = {
+        {"header_set.bad_name", "bad name", "1"},
+        {"header_set.no_name", "", "1"},
+        {"header_set.bad_value", "x-bad", "a\nb"},
+        {"header_set.connection", "Connection", "close"},
+        {"header_set.content_length", "content-length", "1"},
+        {"header_set.host", "host", "example.com"},
+        {"header_set.transfer_encoding", "transfer-encoding", "chunked"},
+    };
+    uint32_t map = t->phase == 'R' || t->phase == 'A' ? SG_HEADERS_REQUEST : SG_HEADERS_RESPONSE;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) code(t, bad[i].step, set(t, map, bad[i].name, bad[i].value));
+    code(t, "header_set.no_map", set(t, 3, "x-probe", "1"));
+    code(t, "header_remove.none", t->host->header_remove(t->host, t->exchange, map, text("x-never-there")));
+    code(t, "header_remove.te", t->host->header_remove(t->host, t->exchange, map, text("te")));
+}
+
+static int32_t respond_with(struct trace *t, uint32_t status, const char *name, const char *to) {
+    sg_header header = {text(name), text(to)};
+    size_t count = *name == '\0' ? 0 : 1;
+    return t->host->respond(t->host, t->exchange, status, count == 0 ? NULL : &header, count, nothing);
+}
+
+static void respond(struct trace *t) {
+    code(t, "respond.status", respond_with(t, 199, "", ""));
+    code(t, "respond.large_status", respond_with(t, 600, "", ""));
+    code(t, "respond.header", respond_with(t, 200, "a b", ""));
+    code(t, "respond.forbidden", respond_with(t, 200, "connection", "close"));
+}
+
+static void var(struct trace *t, const char *step, const char *name) {
+    sg_str out = nothing;
+    int32_t result = t->host->var_get(t->host, t->exchange, text(name), &out);
+    value(t, step, result, out);
+}
+
+static void variables(struct trace *t) {
+    var(t, "var_get.none", "conformance.none");
+    var(t, "var_get.before", "conformance.phase");
+    code(t, "var_set", t->host->var_set(t->host, t->exchange, text("conformance.phase"), bytes(&t->phase, 1)));
+    var(t, "var_get.after", "conformance.phase");
+    code(t, "var_set.long", t->host->var_set(t->host, t->exchange, bytes(many_n, sizeof many_n), nothing));
+    code(t, "var_set.large",
+         t->host->var_set(t->host, t->exchange, text("conformance.large"), bytes(many_v, sizeof many_v)));
+}
+
+/* The mark left in the exchange is one letter of its own memory. */
+static void mark(struct trace *t, const char *step) {
+    void *state = NULL;
+    char letter[2] = "?";
+    if (t->host->state_get(t->host, t->exchange, &state) != SG_OK || state == NULL) {
+        word(t, step, "none");
+        return;
+    }
+    letter[0] = *(const char *)state;
+    word(t, step, letter);
+}
+
+static void state(struct trace *t) {
+    mark(t, "state");
+    char *left = malloc(1);
+    if (left == NULL) return;
+    *left = t->phase;
+    int32_t result = t->host->state_set(t->host, t->exchange, left, free);
+    if (result != SG_OK) free(left);
+    code(t, "state_set", result);
+    mark(t, "state.after");
+}
+
+static void get_consumer(struct trace *t, const char *step) {
+    sg_str out = nothing;
+    int32_t result = t->host->consumer_get(t->host, t->exchange, &out);
+    value(t, step, result, out);
+}
+
+static void consumer(struct trace *t) {
+    get_consumer(t, "consumer_get");
+    code(t, "consumer_set.empty", t->host->consumer_set(t->host, t->exchange, nothing));
+    code(t, "consumer_set.bad", t->host->consumer_set(t->host, t->exchange, text("\xff")));
+    code(t, "consumer_set.long", t->host->consumer_set(t->host, t->exchange, bytes(many_c, sizeof many_c)));
+    code(t, "consumer_set", t->host->consumer_set(t->host, t->exchange, text("probe")));
+    get_consumer(t, "consumer_get.after");
+}
+
+static void stale(struct trace *t) {
+    sg_str out = nothing;
+    sg_exchange_tok other = ~t->exchange;
+    code(t, "stale", t->host->attr_text(t->host, other, SG_ATTR_METHOD, &out));
+    code(t, "stale.zero", t->host->var_get(t->host, 0, text("conformance.phase"), &out));
+    code(t, "stale.set", t->host->header_set(t->host, other, SG_HEADERS_REQUEST, text("x-stale"), text("1")));
+}
+
+static void texts(struct trace *t) {
+    code(t, "log", t->host->log(t->host, SG_LOG_INFO, text("conformance")));
+    code(t, "log.level", t->host->log(t->host, 99, text("conformance")));
+    code(t, "set_error", t->host->set_error(t->host, t->exchange, text("nothing is wrong")));
+}
+
+static void probe(struct trace *t) {
+    attributes(t);
+    set_attributes(t);
+    params(t);
+    read_headers(t);
+    change_headers(t);
+    respond(t);
+    variables(t);
+    state(t);
+    consumer(t);
+    stale(t);
+    texts(t);
+}
+
+/* Appends the words to those of the phases before; `whole` shows all of them and is the caller's to free. */
+static sg_str store(struct trace *t, char **whole) {
+    sg_str before = nothing;
+    if (t->host->var_get(t->host, t->exchange, text(TRACE_VARIABLE), &before) != SG_OK) before = nothing;
+    *whole = malloc(before.len + 1 + t->len);
+    if (*whole == NULL) return nothing;
+    size_t len = 0;
+    if (before.len > 0) {
+        memcpy(*whole, before.ptr, before.len);
+        len = before.len;
+        (*whole)[len++] = ' ';
+    }
+    memcpy(*whole + len, t->words, t->len);
+    sg_str all = bytes(*whole, len + t->len);
+    t->host->var_set(t->host, t->exchange, text(TRACE_VARIABLE), all);
+    return all;
+}
+
+static void write_log(struct trace *t) {
+    char *line = malloc(6 + t->len);
+    if (line == NULL) return;
+    memcpy(line, "trace ", 6);
+    memcpy(line + 6, t->words, t->len);
+    t->host->log(t->host, SG_LOG_INFO, bytes(line, 6 + t->len));
+    free(line);
+}
+
+static int32_t request_hook(const struct instance *instance, sg_exchange_tok exchange, char phase) {
+    struct trace t = {.host = instance->host, .exchange = exchange, .phase = phase};
+    char *whole;
+    probe(&t);
+    store(&t, &whole);
+    free(whole);
+    if (instance->respond != phase) return SG_CONTINUE;
+    sg_header header = {text("x-answer"), text("conformance")};
+    int32_t result = t.host->respond(t.host, exchange, 299, &header, 1, text("conformance\n"));
+    return result == SG_OK ? SG_RESPOND : result;
+}
+
+static int32_t rewrite(void *instance, sg_exchange_tok exchange) { return request_hook(instance, exchange, 'R'); }
+static int32_t access_(void *instance, sg_exchange_tok exchange) { return request_hook(instance, exchange, 'A'); }
+
+static int32_t header_filter(void *self, sg_exchange_tok exchange) {
+    const struct instance *instance = self;
+    struct trace t = {.host = instance->host, .exchange = exchange, .phase = 'H'};
+    char *whole;
+    probe(&t);
+    sg_str all = store(&t, &whole);
+    int32_t result = t.host->header_set(t.host, exchange, SG_HEADERS_RESPONSE, text("x-trace"), all);
+    free(whole);
+    return result;
+}
+
+static int32_t log_(void *self, sg_exchange_tok exchange) {
+    const struct instance *instance = self;
+    struct trace t = {.host = instance->host, .exchange = exchange, .phase = 'L'};
+    probe(&t);
+    write_log(&t);
+    return SG_CONTINUE;
+}
+
+static void request_end(void *self, sg_exchange_tok exchange) {
+    const struct instance *instance = self;
+    struct trace t = {.host = instance->host, .exchange = exchange, .phase = 'E'};
+    probe(&t);
+    write_log(&t);
+}
+
+static int has(sg_str config, const char *word) {
+    size_t len = strlen(word);
+    for (size_t i = 0; i + len <= config.len; i++)
+        if (memcmp(config.ptr + i, word, len) == 0) return 1;
+    return 0;
+}
+
+static int32_t configure(const sg_host *host, sg_str config, void **out, sg_error_buf *error) {
+    struct instance *instance = calloc(1, sizeof *instance);
+    if (instance == NULL) {
+        error->len = 0;
+        return SG_E_FAILED;
+    }
+    instance->host = host;
+    /* The schema admits nothing but these words as the one value. */
+    instance->respond = has(config, "\"rewrite\"") ? 'R' : has(config, "\"access\"") ? 'A' : '\0';
+    *out = instance;
+    return SG_OK;
+}
+
+static void destroy(void *instance) { free(instance); }
+
+static const sg_plugin plugin = {
+    .struct_size = sizeof(sg_plugin),
+    .id = {(const uint8_t *)ID, sizeof ID - 1},
+    .version = {(const uint8_t *)VERSION, sizeof VERSION - 1},
+    .priority = 10,
+    .config_schema = {(const uint8_t *)schema, sizeof schema - 1},
+    .configure = configure,
+    .destroy = destroy,
+    .rewrite = rewrite,
+    .access = access_,
+    .header_filter = header_filter,
+    .log = log_,
+    .request_end = request_end,
+};
+
+int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
+    int32_t code = sg_negotiate(args, out);
+    if (code != SG_OK) return code;
+    memset(many_v, 'v', sizeof many_v);
+    memset(many_n, 'n', sizeof many_n);
+    memset(many_c, 'c', sizeof many_c);
+    out->plugin = &plugin;
+    return SG_OK;
+}
