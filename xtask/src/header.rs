@@ -1,4 +1,5 @@
-//! The C headers stand alone: as C and as C++, and for machines this one is not.
+//! The headers stand alone: those of C as C and as C++, and for machines this one is not; that of C++ with and without
+//! run-time type information.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +8,9 @@ use crate::cargo;
 use crate::failure::Outcome;
 
 /// Machines with other sizes, alignments and byte orders than the usual one.
-const TARGETS: [&str; 5] = [
+const TARGETS: [&str; 6] = [
     "x86_64-unknown-none-elf",
+    "aarch64-linux-gnu",
     "aarch64-unknown-none-elf",
     "riscv64-unknown-none-elf",
     "powerpc64-unknown-none-elf",
@@ -23,7 +25,13 @@ const STRICT: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsynta
 pub(crate) fn check() -> Outcome<()> {
     HEADERS
         .iter()
-        .try_for_each(|header| check_one(&cargo::root().join("sdk-c/include").join(header)))
+        .try_for_each(|header| check_one(&cargo::root().join("sdk-c/include").join(header)))?;
+    let cpp = cargo::root().join("sdk-c/include/swapgate.hpp");
+    for compiler in ["c++", "clang++"] {
+        compile(compiler, &["-std=c++17", "-x", "c++"], &cpp)?;
+        compile(compiler, &["-std=c++17", "-fno-rtti", "-x", "c++"], &cpp)?;
+    }
+    Ok(())
 }
 
 fn check_one(header: &Path) -> Outcome<()> {

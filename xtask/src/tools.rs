@@ -6,10 +6,11 @@ use crate::cargo;
 use crate::failure::{Failure, Outcome};
 
 /// A program, the package of Debian that has it, and what it is for.
-const TOOLS: [(&str, &str, &str); 7] = [
+const TOOLS: [(&str, &str, &str); 8] = [
     ("cc", "gcc", "plugins in C"),
-    ("c++", "g++", "the C header in C++"),
+    ("c++", "g++", "plugins in C++"),
     ("clang", "clang", "the C header for other machines"),
+    ("go", "golang-go", "plugins in Go"),
     ("make", "make", "plugins in C"),
     ("readelf", "binutils", "looking into plugin files"),
     ("prometheus", "prometheus", "scraping the metrics"),
@@ -20,7 +21,7 @@ const TOOLS: [(&str, &str, &str); 7] = [
 pub(crate) fn check(lints: bool) -> Outcome<()> {
     let missing: Vec<_> = TOOLS
         .iter()
-        .filter(|(program, _, _)| !answers(program, &["--version"]))
+        .filter(|(program, _, _)| !is_there(program))
         .collect();
     if !missing.is_empty() {
         let mut packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
@@ -36,6 +37,16 @@ pub(crate) fn check(lints: bool) -> Outcome<()> {
         component("clippy", "clippy")?;
     }
     Ok(())
+}
+
+/// Go alone has a word of its own for what everybody calls `--version`.
+fn is_there(program: &str) -> bool {
+    let asked = if program == "go" {
+        "version"
+    } else {
+        "--version"
+    };
+    answers(program, &[asked])
 }
 
 /// Whether a program can be started and says yes.
