@@ -131,6 +131,7 @@ impl Bed {
             call_timeout: Duration::from_secs(30),
             unload: UnloadPolicy::Auto,
             max_images: 16,
+            state_bytes: 1 << 20,
         };
         let catalog = Catalog::new(Settings {
             state_dir: folder.path().join("state"),

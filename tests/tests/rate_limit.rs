@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use swapgate_tests::{Client, Gateway, Response, Upstream};
+use serde_json::Value;
+use swapgate_tests::{Client, Gateway, Patched, Response, Upstream, artifacts};
 
 const ROUTES: &str = "\
 workers: 2
@@ -160,6 +161,53 @@ fn counts_outlive_reloads_that_leave_the_configuration_alone() {
         4,
         "another configuration counts anew"
     );
+}
+
+/// Puts another version of the plugin into the folder and waits until it serves.
+fn swap(gateway: &Gateway, version: &str) {
+    let file = Patched::read(&artifacts::plugin("rate_limit")).version(version);
+    let before = gateway.generation();
+    gateway.plugins().rename(file.bytes(), "librate_limit.so");
+    gateway.wait_for_generation_after(before);
+}
+
+/// What became of the state, of the one instance that serves.
+fn state(gateway: &Gateway, version: &str) -> Value {
+    let view = gateway.plugins_view();
+    let images = view["images"].as_array().expect("a list of images");
+    let image = images.iter().find(|image| image["version"] == version);
+    image.expect("that version")["instances"][0]["state"].clone()
+}
+
+#[test]
+fn a_used_up_limit_stays_used_up_over_swaps() {
+    for algorithm in ["token-bucket", "sliding-window"] {
+        let upstream = Upstream::echo();
+        let three = format!("{{limit: 3, window: 1h, by: address, algorithm: {algorithm}}}");
+        let four =
+            format!("{{limit: 4, window: 1h, by: address, algorithm: {algorithm}, policy: four}}");
+        let gateway = gateway(&[("x", &three), ("y", &four)], &upstream);
+        assert_eq!(passed(&gateway, "/x", 5), 3);
+        assert_eq!(passed(&gateway, "/y", 1), 1);
+        swap(&gateway, "7.0.0");
+        assert_eq!(passed(&gateway, "/x", 5), 0, "all were used before");
+        assert_eq!(passed(&gateway, "/y", 2), 2);
+        swap(&gateway, "7.1.0");
+        assert_eq!(passed(&gateway, "/x", 5), 0);
+        assert_eq!(passed(&gateway, "/y", 5), 1, "three were used before");
+        let taken = state(&gateway, "7.1.0");
+        assert_eq!(taken["taken"]["from"], "rate-limit@7.0.0", "{taken}");
+    }
+}
+
+#[test]
+fn a_used_up_limit_stays_used_up_when_other_settings_change() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&[("x", "{limit: 3, window: 1h, by: address}")], &upstream);
+    assert_eq!(passed(&gateway, "/x", 2), 2);
+    let renamed = "{limit: 3, window: 1h, by: address, policy: renamed, max_keys: 90000}";
+    gateway.reload_published(&config(&[("x", renamed)]));
+    assert_eq!(passed(&gateway, "/x", 5), 1, "two were used before");
 }
 
 #[test]

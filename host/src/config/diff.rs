@@ -96,6 +96,7 @@ pub fn same_use(a: &PluginUse, b: &PluginUse) -> bool {
         && a.version == b.version
         && a.config == b.config
         && a.on_error == b.on_error
+        && a.on_state_refusal == b.on_state_refusal
         && a.priority == b.priority
 }
 

@@ -8,9 +8,12 @@ use semver::VersionReq;
 
 use super::node::{Node, child};
 use super::plugin::Origin;
-use super::raw::{RawAlgorithm, RawOnError, RawPluginUse, RawService, RawTarget, RawUpstream};
+use super::raw::{
+    RawAlgorithm, RawOnError, RawOnStateRefusal, RawPluginUse, RawService, RawTarget, RawUpstream,
+};
 use super::ready::{
-    Algorithm, OnError, PluginUse, Secret, Service, ServiceTimeouts, Target, Upstream,
+    Algorithm, OnError, OnStateRefusal, PluginUse, Secret, Service, ServiceTimeouts, Target,
+    Upstream,
 };
 use super::validate::{ADDRESS_TAKEN, Checker, OTHER, unknown_reference};
 use super::value::{self, Flaw};
@@ -97,6 +100,10 @@ pub(super) fn uses(check: &mut Checker<'_>, list: &str, raw: &[RawPluginUse]) ->
             on_error: match plugin.on_error {
                 RawOnError::Closed => OnError::Closed,
                 RawOnError::Open => OnError::Open,
+            },
+            on_state_refusal: match plugin.on_state_refusal {
+                RawOnStateRefusal::StartEmpty => OnStateRefusal::StartEmpty,
+                RawOnStateRefusal::KeepOld => OnStateRefusal::KeepOld,
             },
             priority: plugin.priority.and_then(|p| i32::try_from(p).ok()),
             origin: Origin::new(Arc::clone(check.file), &place.key, node),

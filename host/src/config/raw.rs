@@ -133,6 +133,8 @@ pub(super) struct RawLoader {
     /// How many distinct images may stay mapped.
     #[schemars(range(min = 1, max = 65536))]
     pub(super) max_images: u64,
+    /// How many bytes an instance may hand over to the one that takes its place.
+    pub(super) state_bytes: RawSize,
 }
 
 /// What one client may use.
@@ -255,6 +257,10 @@ pub(super) struct RawPluginUse {
     /// What happens when it fails: `closed` answers 500, `open` skips it.
     #[serde(default)]
     pub(super) on_error: RawOnError,
+    /// What happens when a new version does not take over what the old one knows: `start-empty` begins without it, `keep-old`
+    /// stays with the old one.
+    #[serde(default)]
+    pub(super) on_state_refusal: RawOnStateRefusal,
     /// Which versions of the plugin are admitted, such as `^2` or `>=1.2, <1.5`.
     #[serde(default = "any_version")]
     pub(super) version: String,
@@ -322,6 +328,15 @@ pub(super) enum RawOnError {
     Open,
 }
 
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "OnStateRefusal")]
+pub(super) enum RawOnStateRefusal {
+    #[default]
+    StartEmpty,
+    KeepOld,
+}
+
 impl Default for RawAdmin {
     fn default() -> Self {
         Self {
@@ -339,6 +354,7 @@ impl Default for RawLoader {
             call_timeout: RawDuration::new("10s"),
             unload: RawUnload::Auto,
             max_images: 1024,
+            state_bytes: RawSize::Text("64MiB".to_owned()),
         }
     }
 }

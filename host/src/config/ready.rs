@@ -126,6 +126,8 @@ pub struct Loader {
     pub unload: UnloadPolicy,
     /// How many distinct images may stay mapped.
     pub max_images: usize,
+    /// How many bytes an instance may hand over to the one that takes its place.
+    pub state_bytes: usize,
 }
 
 /// Who may be able to write to plugin files.
@@ -255,6 +257,8 @@ pub struct PluginUse {
     pub config: Secret,
     /// What happens when the plugin fails.
     pub on_error: OnError,
+    /// What happens when the state of the instance before would be lost.
+    pub on_state_refusal: OnStateRefusal,
     /// Its place in every phase; none: what the plugin says.
     pub priority: Option<i32>,
     /// Where it stands in the file.
@@ -270,6 +274,15 @@ pub enum OnError {
     Closed,
     /// The failed hook is passed over; after a panic the plugin is skipped for the rest of the exchange.
     Open,
+}
+
+/// What happens when the state of the instance before would be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStateRefusal {
+    /// The new instance begins empty, which is said.
+    StartEmpty,
+    /// The new instance does not serve: the one before stays, or the change is refused.
+    KeepOld,
 }
 
 /// A place in a configuration file.

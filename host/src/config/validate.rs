@@ -247,6 +247,11 @@ fn loader(check: &mut Checker<'_>, raw: &RawLoader) -> Loader {
             RawUnload::Never => UnloadPolicy::Never,
         },
         max_images: within_schema(raw.max_images),
+        state_bytes: within_schema(
+            check
+                .size("/loader/state_bytes", &raw.state_bytes)
+                .unwrap_or_default(),
+        ),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod activate;
 mod configure;
+mod handover;
 mod report;
 mod slot;
 mod view;
@@ -31,6 +32,7 @@ use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::settle::FolderEntry;
 use crate::plugin::stage::Stage;
 
+pub use handover::Lost;
 pub use report::{ImageReport, InstanceReport};
 use slot::Slot;
 pub use slot::State;

@@ -25,6 +25,7 @@ pub struct Instance {
     priority: i32,
     config: ConfigHash,
     started: AtomicBool,
+    inherited: OnceLock<Inherited>,
     token: InstanceTok,
     stats: Arc<[WorkerStats]>,
 }
@@ -45,6 +46,7 @@ impl Instance {
             priority,
             config,
             started: AtomicBool::new(false),
+            inherited: OnceLock::new(),
             token: next_token(),
             // One more than there are workers: whoever asks with a wrong index shares the last one and harms nobody.
             stats: (0..=workers).map(|_| WorkerStats::default()).collect(),
@@ -126,6 +128,23 @@ impl Instance {
         self.raw
     }
 
+    /// Whether `start` was claimed.
+    pub(super) fn is_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// What became of the state of the instance whose place it takes; none if that had none to hand over.
+    #[must_use]
+    pub fn inherited(&self) -> Option<&Inherited> {
+        self.inherited.get()
+    }
+
+    /// Notes what became of the state of the instance whose place it takes.
+    pub fn inherit(&self, inherited: Inherited) {
+        // Only the first counts: it takes the place of one instance.
+        let _ = self.inherited.set(inherited);
+    }
+
     /// Claims the one call of `start`; false if somebody had it already.
     pub(super) fn claim_start(&self) -> bool {
         !self.started.swap(true, Ordering::AcqRel)
@@ -158,6 +177,24 @@ impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Instance({}, {})", self.identity.id, self.config)
     }
+}
+
+/// What became of the state of the instance whose place another one takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inherited {
+    /// It was taken over.
+    Taken {
+        /// The plugin that wrote it, as `id@version`.
+        from: String,
+        /// How large it was.
+        bytes: u64,
+    },
+    /// It was not, and the instance began empty.
+    Lost {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// An instance nobody uses any more.

@@ -81,6 +81,8 @@ pub enum Step {
     Load,
     /// An instance is made out of a configuration.
     Configure,
+    /// The state of an instance is handed over to the one that takes its place.
+    HandOver,
     /// An instance is told that it is about to serve.
     Start,
 }
@@ -93,6 +95,7 @@ impl fmt::Display for Step {
             Self::Preflight => "preflight",
             Self::Load => "load",
             Self::Configure => "configure",
+            Self::HandOver => "hand-over",
             Self::Start => "start",
         })
     }
@@ -207,6 +210,10 @@ pub enum Reason {
     AgainstSchema { text: String },
     #[error("its configuration schema cannot be used ({error}); mend the plugin")]
     BadSchema { error: String },
+    #[error(
+        "the state of {from} would be lost ({text}); mend the plugin, or let it start empty with on_state_refusal: start-empty"
+    )]
+    StateLost { from: String, text: String },
     #[error("start failed ({text}); see the plugin's documentation")]
     StartFailed { text: String },
     #[error("{hook} panicked ({text}); mend the plugin")]
@@ -285,6 +292,7 @@ impl Reason {
             Self::ConfigRefused { .. } => "config_refused",
             Self::AgainstSchema { .. } => "against_schema",
             Self::BadSchema { .. } => "bad_schema",
+            Self::StateLost { .. } => "state_lost",
             Self::StartFailed { .. } => "start_failed",
             Self::Panicked { .. } => "panicked",
             Self::UnknownResult { .. } => "unknown_result",
@@ -314,6 +322,7 @@ impl Reason {
             Self::EntryFailed { text }
             | Self::LoadFailed { text }
             | Self::ConfigRefused { text }
+            | Self::StateLost { text, .. }
             | Self::StartFailed { text }
             | Self::Panicked { text, .. } => *text = hide(text),
             Self::Crashed { said, .. } | Self::TimedOut { said, .. } => *said = hide(said),

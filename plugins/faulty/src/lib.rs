@@ -10,6 +10,9 @@
 )]
 mod crash;
 pub mod patch;
+mod state;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -66,13 +69,22 @@ pub struct Config {
     request_end: Option<Fault>,
     /// When the state left in an exchange is dropped.
     state: Option<Fault>,
+    /// When it hands its state over, once it serves.
+    export_state: Option<Fault>,
+    /// When it takes over a state.
+    import_state: Option<Fault>,
+    /// How large its state is; it has none unless said.
+    state_bytes: Option<usize>,
     /// Only for requests that carry this header; all of them unless said.
     when: Option<String>,
 }
 
 /// An instance.
 #[derive(Debug)]
-pub struct Faulty(Config);
+pub struct Faulty {
+    config: Config,
+    started: AtomicBool,
+}
 
 impl Plugin for Faulty {
     type Config = Config;
@@ -81,7 +93,10 @@ impl Plugin for Faulty {
         if let Some(fault) = config.configure {
             happen(fault).map_err(|error| ConfigError::new(error.to_string()))?;
         }
-        Ok(Self(config))
+        Ok(Self {
+            config,
+            started: AtomicBool::new(false),
+        })
     }
 
     fn load() -> Result<(), Error> {
@@ -93,13 +108,14 @@ impl Plugin for Faulty {
     }
 
     fn start(&self) -> Result<(), Error> {
-        self.0.start.map_or(Ok(()), happen)
+        self.started.store(true, Ordering::Release);
+        self.config.start.map_or(Ok(()), happen)
     }
 }
 
 impl Drop for Faulty {
     fn drop(&mut self) {
-        if let Some(fault) = self.0.destroy {
+        if let Some(fault) = self.config.destroy {
             // A destructor has nobody to tell.
             let _ = happen(fault);
         }
@@ -118,14 +134,14 @@ impl Drop for Left {
 
 impl Faulty {
     fn meant(&self, request: &swapgate_plugin::guest::handle::Exchange<'_>) -> bool {
-        let when = self.0.when.as_deref();
+        let when = self.config.when.as_deref();
         when.is_none_or(|name| request.header(name).is_some())
     }
 }
 
 impl Rewrite for Faulty {
     fn rewrite(&self, request: &mut RewriteCall<'_>) -> Result<Flow, Error> {
-        match self.0.rewrite.filter(|_| self.meant(request)) {
+        match self.config.rewrite.filter(|_| self.meant(request)) {
             Some(Fault::Respond(status)) => Ok(request.respond(&Response::new(status))?),
             Some(fault) => happen(fault).map(|()| Flow::Continue),
             None => Ok(Flow::Continue),
@@ -138,10 +154,10 @@ impl Access for Faulty {
         if !self.meant(request) {
             return Ok(Flow::Continue);
         }
-        if let Some(fault) = self.0.state {
+        if let Some(fault) = self.config.state {
             request.set_state(Left(fault))?;
         }
-        match self.0.access {
+        match self.config.access {
             Some(Fault::Respond(status)) => Ok(request.respond(&Response::new(status))?),
             Some(fault) => happen(fault).map(|()| Flow::Continue),
             None => Ok(Flow::Continue),
@@ -151,21 +167,21 @@ impl Access for Faulty {
 
 impl HeaderFilter for Faulty {
     fn header_filter(&self, response: &mut HeaderFilterCall<'_>) -> Result<(), Error> {
-        let fault = self.0.header_filter.filter(|_| self.meant(response));
+        let fault = self.config.header_filter.filter(|_| self.meant(response));
         fault.map_or(Ok(()), happen)
     }
 }
 
 impl Log for Faulty {
     fn log(&self, exchange: &mut LogCall<'_>) -> Result<(), Error> {
-        let fault = self.0.log.filter(|_| self.meant(exchange));
+        let fault = self.config.log.filter(|_| self.meant(exchange));
         fault.map_or(Ok(()), happen)
     }
 }
 
 impl RequestEnd for Faulty {
     fn request_end(&self, exchange: &mut EndCall<'_>) {
-        if let Some(fault) = self.0.request_end.filter(|_| self.meant(exchange)) {
+        if let Some(fault) = self.config.request_end.filter(|_| self.meant(exchange)) {
             // This hook has no result.
             let _ = happen(fault);
         }

@@ -14,7 +14,7 @@ pub mod key;
 mod metrics;
 pub mod rule;
 pub mod settings;
-mod state;
+pub mod state;
 pub mod store;
 mod table;
 pub mod window;

@@ -116,15 +116,10 @@ pub(crate) fn put(bytes: &mut Vec<u8>, more: &[u8]) {
     bytes.extend_from_slice(more);
 }
 
-/// Reads from the front; none when there is not enough left.
-pub(crate) struct Reader<'a>(&'a [u8]);
+/// Reads a state from its front; none when there is not enough left.
+pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    #[cfg(test)]
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
-    }
-
     pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;

@@ -8,6 +8,7 @@ mod hostile;
 mod hostile_code;
 mod soak;
 mod start;
+mod states;
 mod swap;
 mod variants;
 mod world;

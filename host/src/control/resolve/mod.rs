@@ -15,11 +15,13 @@
 //!
 //! - `run`: one plugin, from its uses to instances of one image;
 //! - `refused`: what becomes of uses whose file or configuration is refused;
+//! - `succession`: a new instance and the one whose place it takes;
 //! - `missing`: what becomes of uses for which there is no file.
 
 mod missing;
 mod refused;
 mod run;
+mod succession;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -102,6 +104,7 @@ pub async fn resolve(
     }
     let mut run = Run {
         all: &all,
+        ways: succession::ways(config),
         trigger,
         alive: Alive::of(before),
         folder,
@@ -139,6 +142,8 @@ pub async fn resolve(
 
 struct Run<'a> {
     all: &'a [&'a PluginUse],
+    /// Where each of them is attached.
+    ways: Vec<Way<'a>>,
     trigger: Trigger,
     alive: Alive<'a>,
     folder: &'a mut Folder,
@@ -153,8 +158,18 @@ struct Run<'a> {
 struct Alive<'a> {
     /// With the key of the use each belongs to.
     all: Vec<(&'a str, &'a Arc<Instance>)>,
+    /// With the use each belongs to, and where that is attached.
+    places: Vec<(Way<'a>, &'a PluginUse, &'a Arc<Instance>)>,
     /// By what was asked for.
     asked: HashMap<Asked<'a>, &'a Arc<Instance>>,
+}
+
+/// Where a use is attached. A plugin is attached there once at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way<'a> {
+    Global,
+    Service(&'a str),
+    Route(&'a str),
 }
 
 /// What a use asks for: plugin, version, configuration.
@@ -170,8 +185,10 @@ impl<'a> Alive<'a> {
         let Some(Before { config, resolved }) = before else {
             return alive;
         };
-        for (use_, resolved) in uses(config).zip(resolved) {
+        let ways = succession::ways(config);
+        for ((use_, resolved), way) in uses(config).zip(resolved).zip(ways) {
             if let Ok(instance) = resolved {
+                alive.places.push((way, use_, instance));
                 alive.all.push((&*use_.place.key, instance));
                 alive.asked.insert(asked(use_), instance);
             }

@@ -105,17 +105,8 @@ impl Run<'_> {
         };
         let mut made = Vec::new();
         for index in indices {
-            let Some(use_) = self.all.get(*index) else {
-                continue;
-            };
-            let instance = match self.catalog.configure(&image, use_.config.reveal()).await {
-                Ok(instance) => self.catalog.start(&instance).await.map(|()| instance),
-                Err(refusal) => Err(refusal),
-            };
-            match instance {
-                Ok(instance) => made.push((*index, Ok(instance))),
-                Err(refusal) => return Err(self.all_refused(&[*index], &refusal)),
-            }
+            let instance = self.instance(&image, indices, *index).await?;
+            made.push((*index, Ok(instance)));
         }
         Ok(made)
     }

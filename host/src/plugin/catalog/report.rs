@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::slot::{Slot, State};
 use crate::plugin::image::{Digest, Door, ImageKey};
 use crate::plugin::inspect::Unload;
-use crate::plugin::instance::{HookTotals, Instance};
+use crate::plugin::instance::{HookTotals, Inherited, Instance};
 
 /// One image, as `/plugins` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,6 +50,9 @@ pub struct InstanceReport {
     pub config: String,
     /// Its place in every phase.
     pub priority: i32,
+    /// What became of the state of the instance whose place it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Inherited>,
     /// The accounts of its hooks.
     pub hooks: Vec<HookTotals>,
 }
@@ -61,6 +64,7 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
         .map(|(_, instance)| InstanceReport {
             config: instance.config().shown(),
             priority: instance.priority(),
+            state: instance.inherited().cloned(),
             hooks: instance.totals(),
         })
         .collect();

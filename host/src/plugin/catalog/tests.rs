@@ -24,6 +24,7 @@ impl Fixture {
             call_timeout: Duration::from_secs(30),
             unload: UnloadPolicy::Auto,
             max_images: 4,
+            state_bytes: 1 << 20,
         };
         let mut catalog = Catalog::new(Settings {
             state_dir: folder.path().join("state"),
@@ -368,7 +369,7 @@ fn what_the_table_gets_wrong_is_refused() {
                 "-DNO_CONFIGURE=0",
                 "it has hooks of an instance but no configure",
             ),
-            ("-DANSWER_MINOR=9", "it negotiated minor 9 instead of 2"),
+            ("-DANSWER_MINOR=9", "it negotiated minor 9 instead of 3"),
             ("-DANSWER_TABLE=0", "there is none: out.plugin is null"),
         ] {
             let fit = fixture.fit("demo.so", &[flag]).await;

@@ -5,8 +5,9 @@ use std::ffi::c_void;
 use std::fmt;
 
 use swapgate_abi::{
-    ConfigureFn, DestroyFn, InstanceTok, LoadFn, PhaseFn, RequestEndFn, SG_E_CONFLICT, SG_E_FAILED,
-    SG_E_PANIC, SG_OK, SgErrorBuf, SgHost, SgStr, StartFn, UnloadFn,
+    ConfigureFn, DestroyFn, ExportStateFn, ImportStateFn, InstanceTok, LoadFn, MemoryFn, PhaseFn,
+    RequestEndFn, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_OK, SgErrorBuf, SgHost, SgStr,
+    StartFn, UnloadFn,
 };
 
 use super::bound::Bound;
@@ -76,6 +77,9 @@ pub struct Table {
     pub(super) configure: Option<ConfigureFn>,
     pub(super) start: Option<StartFn>,
     pub(super) destroy: Option<DestroyFn>,
+    pub(super) export_state: Option<ExportStateFn>,
+    pub(super) import_state: Option<ImportStateFn>,
+    pub(super) memory: Option<MemoryFn>,
 }
 
 /// What a plugin asks of the loader.
@@ -239,7 +243,7 @@ impl ErrorRoom {
         }
     }
 
-    fn judge(&self, code: i32) -> Result<(), CallError> {
+    pub(super) fn judge(&self, code: i32) -> Result<(), CallError> {
         match code {
             SG_OK => Ok(()),
             SG_E_PANIC => Err(CallError::Panicked(self.text_or("no text"))),

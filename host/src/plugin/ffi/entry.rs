@@ -106,6 +106,9 @@ impl Table {
             configure: plugin.configure,
             start: plugin.start,
             destroy: plugin.destroy,
+            export_state: plugin.export_state,
+            import_state: plugin.import_state,
+            memory: plugin.memory,
         })
     }
 }

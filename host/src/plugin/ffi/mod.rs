@@ -13,6 +13,7 @@ mod bound;
 pub mod control;
 mod entry;
 pub mod event;
+pub mod handover;
 pub mod host;
 mod metric;
 pub mod request;

@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 use swapgate_abi::{SG_CONTINUE, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_RESPOND};
 use tokio::sync::mpsc;
 
+use super::handover;
 use super::protocol::{At, Line, Report, Request};
 use super::schema;
 use crate::context::{Context, Ends, Frame, HostName, Phase, RequestId, ResponseHead, RouteNames};
@@ -48,7 +49,7 @@ pub fn run() -> ExitCode {
 }
 
 /// The way to the parent.
-struct Channel(File);
+pub(super) struct Channel(File);
 
 impl Channel {
     fn say(&mut self, line: &Line) {
@@ -58,7 +59,7 @@ impl Channel {
         let _ = self.0.write_all(&text);
     }
 
-    fn at(&mut self, what: &str, config: Option<usize>) {
+    pub(super) fn at(&mut self, what: &str, config: Option<usize>) {
         self.say(&Line::At(At {
             what: what.to_owned(),
             config,
@@ -159,7 +160,8 @@ fn configuration(
     let raw = table
         .configure(loaded.mapped().host(), config)
         .map_err(|error| error.reason("configure", |text| Reason::ConfigRefused { text }))?;
-    let outcome = exchange(channel, loaded, raw, index, notes);
+    let outcome = exchange(channel, loaded, raw, index, notes)
+        .and_then(|()| handover::rehearse(channel, loaded, raw, (index, config), notes));
     channel.at("destroy", Some(index));
     table.destroy(raw);
     outcome

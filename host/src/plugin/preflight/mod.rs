@@ -5,6 +5,7 @@
 //! the child is started again with the rest.
 
 pub mod child;
+mod handover;
 mod protocol;
 pub mod schema;
 mod verdicts;
