@@ -12,9 +12,10 @@
 //! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
 //! 5. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
 //! 6. [`chain`]: walks the instances of a route in order. It knows no socket.
-//! 7. [`ops`]: what plugins wait for. It knows no plugin.
-//! 8. [`upstream`]: targets and connections. It knows no routes and no plugins.
-//! 9. [`respond`]: everything that can go wrong, and the one table from there to an answer.
+//! 7. [`stream`]: bodies on their way through plugins. Pure: no clock, no socket, and it calls no plugin.
+//! 8. [`ops`]: what plugins wait for. It knows no plugin.
+//! 9. [`upstream`]: targets and connections. It knows no routes and no plugins.
+//! 10. [`respond`]: everything that can go wrong, and the one table from there to an answer.
 //!
 //! A change walks through the slow side, on the control thread, and never touches a live request:
 //!
@@ -54,5 +55,6 @@ pub mod router;
 pub mod scaffold;
 pub mod server;
 pub mod snapshot;
+pub mod stream;
 pub mod upstream;
 pub mod worker;

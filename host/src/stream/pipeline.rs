@@ -1,0 +1,416 @@
+//! The plugins that take part in one body, one after the other.
+//!
+//! ```text
+//! feed -> window of the first -> its hook -> CONTINUE -> window of the second -> ... -> pass
+//!                                   BUFFER: stays        PENDING: everything stands still
+//! ```
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use smallvec::SmallVec;
+use swapgate_abi as abi;
+
+use super::{Need, Window};
+
+/// One plugin that takes part.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// How whoever drives the pipeline knows it.
+    pub at: usize,
+    /// What it needs.
+    pub need: Need,
+    /// Whether it has a hook for bytes.
+    pub body: bool,
+    /// Whether it has a hook for trailers.
+    pub trailers: bool,
+    /// How many bytes it may keep between two calls.
+    pub keep: u64,
+    /// How many bytes its window may have after it added some.
+    pub room: u64,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Send these on.
+    Pass(Bytes),
+    /// Call this hook of this plugin with what [`Pipeline::part`] gives, and [`settle`](Pipeline::settle) it.
+    Call(usize, Hook),
+    /// A hook waits; resume it and [`settle`](Pipeline::settle) it.
+    Parked,
+    /// Feed more.
+    More,
+    /// Everything has passed.
+    Over,
+}
+
+/// Which hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// The one for bytes, with these flags (`SG_BODY_*`).
+    Body(u32),
+    /// The one for trailers.
+    Trailers,
+}
+
+impl Hook {
+    /// The flags it is called with.
+    #[must_use]
+    pub const fn flags(self) -> u32 {
+        match self {
+            Self::Body(flags) => flags,
+            Self::Trailers => 0,
+        }
+    }
+
+    /// Whether this is the last of the body.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        self.flags() & abi::SG_BODY_END != 0
+    }
+}
+
+/// What a running hook may look at and change.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// A window.
+    Window {
+        /// The bytes.
+        window: &'a mut Window,
+        /// What the plugin declared.
+        need: Need,
+        /// Whether there will be no more.
+        end: bool,
+    },
+    /// The fields after the body.
+    Trailers(&'a mut HeaderMap),
+}
+
+/// What a hook came to, as far as the body is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its window goes on, but for what it holds.
+    Continue,
+    /// It wants more before anything goes on.
+    Buffer,
+    /// It waits.
+    Pending,
+    /// It failed and takes part no more; its window goes on as it was.
+    Out,
+}
+
+/// A plugin keeps more than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overflow {
+    /// Which one; see [`Spec::at`].
+    pub at: usize,
+    /// How many bytes it may keep.
+    pub limit: u64,
+}
+
+#[derive(Debug)]
+struct Stage {
+    spec: Spec,
+    window: Window,
+    /// Whether bytes came since its last call.
+    fresh: bool,
+    /// Whether everything before it is over.
+    ending: bool,
+    called: bool,
+    /// Whether it has passed its end on.
+    ended: bool,
+    /// Whether it takes part no more.
+    out: bool,
+}
+
+/// The plugins of one lane of one exchange.
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    stages: SmallVec<[Stage; 2]>,
+    passed: VecDeque<Bytes>,
+    passed_len: u64,
+    trailers: Option<HeaderMap>,
+    /// Where `trailers` go next.
+    trailers_at: usize,
+    running: Option<(usize, Hook)>,
+    parked: bool,
+    fed_all: bool,
+    all_passed: bool,
+}
+
+impl Pipeline {
+    /// Through these, in this order. Who needs nothing takes no part.
+    #[must_use]
+    pub fn new(specs: impl IntoIterator<Item = Spec>) -> Self {
+        let takes_part = |spec: &Spec| spec.need != Need::None && (spec.body || spec.trailers);
+        let stage = |spec: Spec| Stage {
+            spec,
+            window: Window::new(spec.room),
+            fresh: false,
+            ending: false,
+            called: false,
+            ended: !spec.body,
+            out: false,
+        };
+        Self {
+            stages: specs.into_iter().filter(takes_part).map(stage).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether nobody takes part.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// The most that anybody who looks at bytes needs.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        let bodies = self.stages.iter().filter(|stage| stage.spec.body);
+        bodies
+            .map(|stage| stage.spec.need)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Bytes arrived. Only after [`Step::More`].
+    pub fn feed(&mut self, bytes: Bytes) {
+        self.forward(0, bytes);
+    }
+
+    /// The body ended. Once.
+    pub fn end(&mut self, trailers: Option<HeaderMap>) {
+        if !self.fed_all {
+            self.fed_all = true;
+            self.trailers = trailers;
+            self.end_from(0);
+        }
+    }
+
+    /// What to do next. The same answer until it was done.
+    pub fn step(&mut self) -> Step {
+        if let Some(bytes) = self.passed.pop_front() {
+            self.passed_len -= bytes.len() as u64;
+            return Step::Pass(bytes);
+        }
+        if self.parked {
+            return Step::Parked;
+        }
+        if self.running.is_none() {
+            self.running = self.due();
+            if let Some((at, Hook::Body(_))) = self.running
+                && let Some(stage) = self.stages.get_mut(at)
+            {
+                stage.window.begin();
+                (stage.called, stage.fresh) = (true, false);
+            }
+        }
+        match self.running {
+            Some((at, hook)) => match self.stages.get(at) {
+                Some(stage) => Step::Call(stage.spec.at, hook),
+                None => Step::Over,
+            },
+            None if self.all_passed => Step::Over,
+            None => Step::More,
+        }
+    }
+
+    /// What the running hook may look at and change.
+    pub fn part(&mut self) -> Option<Part<'_>> {
+        let (at, hook) = self.running?;
+        Some(match hook {
+            Hook::Trailers => Part::Trailers(self.trailers.get_or_insert_default()),
+            Hook::Body(_) => {
+                let stage = self.stages.get_mut(at)?;
+                Part::Window {
+                    window: &mut stage.window,
+                    need: stage.spec.need,
+                    end: hook.is_end(),
+                }
+            }
+        })
+    }
+
+    /// The hook that runs or waits, and whose it is.
+    #[must_use]
+    pub fn running(&self) -> Option<(usize, Hook)> {
+        let (at, hook) = self.running?;
+        Some((self.stages.get(at)?.spec.at, hook))
+    }
+
+    /// Whether the running hook may answer that it wants more before anything goes on.
+    #[must_use]
+    pub fn may_buffer(&self) -> bool {
+        self.running.is_some_and(|(at, hook)| {
+            let stage = self.stages.get(at);
+            let declared = stage.is_some_and(|stage| stage.spec.need == Need::Buffer);
+            declared && matches!(hook, Hook::Body(_)) && !hook.is_end()
+        })
+    }
+
+    /// Says what the running hook came to.
+    ///
+    /// # Errors
+    /// The plugin keeps more than it may.
+    pub fn settle(&mut self, verdict: Verdict) -> Result<(), Overflow> {
+        if verdict == Verdict::Pending {
+            self.parked = self.running.is_some();
+            return Ok(());
+        }
+        self.parked = false;
+        let Some((at, hook)) = self.running.take() else {
+            return Ok(());
+        };
+        if hook == Hook::Trailers {
+            self.trailers_at = at + 1;
+            return Ok(());
+        }
+        match verdict {
+            Verdict::Buffer if !hook.is_end() => self.keep(at),
+            Verdict::Out => {
+                self.pass_out(at, hook.is_end());
+                Ok(())
+            }
+            _ => self.pass_on(at, hook.is_end()),
+        }
+    }
+
+    /// Takes a plugin out, which failed elsewhere: what it has goes on.
+    pub fn take_out(&mut self, at: usize) {
+        let found = |stage: &Stage| stage.spec.at == at && !stage.out;
+        if let Some(position) = self.stages.iter().position(found) {
+            if self.running.is_some_and(|(running, _)| running == position) {
+                self.running = None;
+                self.parked = false;
+            }
+            let ending = self.stages.get(position).is_some_and(|stage| stage.ending);
+            self.pass_out(position, ending);
+        }
+    }
+
+    /// How many bytes will pass in all, once that is known and if none has passed before.
+    #[must_use]
+    pub fn known_len(&self) -> Option<u64> {
+        self.all_passed.then_some(self.passed_len)
+    }
+
+    /// Bytes that plugins keep.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.window.len()).sum()
+    }
+
+    /// The fields after the body, once everything has passed.
+    pub fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
+    }
+
+    /// Whether fields may follow.
+    #[must_use]
+    pub fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
+    /// The hook that is due: the last plugin first, so that bytes leave before more of them move.
+    fn due(&self) -> Option<(usize, Hook)> {
+        let stages = self.stages.iter().enumerate();
+        for (at, stage) in stages.clone().rev() {
+            if !stage.out && !stage.ended && (stage.fresh || stage.ending) {
+                let first = if stage.called { 0 } else { abi::SG_BODY_FIRST };
+                let end = if stage.ending { abi::SG_BODY_END } else { 0 };
+                return Some((at, Hook::Body(first | end)));
+            }
+        }
+        if !self.all_passed || self.trailers.is_none() {
+            return None;
+        }
+        stages
+            .skip(self.trailers_at)
+            .find(|(_, stage)| stage.spec.trailers && !stage.out)
+            .map(|(at, _)| (at, Hook::Trailers))
+    }
+
+    fn keep(&mut self, at: usize) -> Result<(), Overflow> {
+        if let Some(stage) = self.stages.get_mut(at) {
+            stage.window.settle_down();
+            stage.limited()?;
+        }
+        Ok(())
+    }
+
+    fn pass_on(&mut self, at: usize, end: bool) -> Result<(), Overflow> {
+        self.empty(at);
+        if end {
+            if let Some(stage) = self.stages.get_mut(at) {
+                stage.ended = true;
+            }
+            self.end_from(at + 1);
+        }
+        self.stages.get(at).map_or(Ok(()), Stage::limited)
+    }
+
+    fn pass_out(&mut self, at: usize, end: bool) {
+        if let Some(stage) = self.stages.get_mut(at) {
+            stage.window.undo();
+            stage.out = true;
+        }
+        self.empty(at);
+        let ended = self.stages.get(at).is_some_and(|stage| stage.ended);
+        if end && !ended {
+            self.end_from(at + 1);
+        }
+    }
+
+    fn empty(&mut self, at: usize) {
+        let mut gone: SmallVec<[Bytes; 4]> = SmallVec::new();
+        if let Some(stage) = self.stages.get_mut(at) {
+            stage.window.pass(|bytes| gone.push(bytes));
+        }
+        for bytes in gone {
+            self.forward(at + 1, bytes);
+        }
+    }
+
+    /// Hands bytes to the first plugin from here on that looks at bytes, or out.
+    fn forward(&mut self, from: usize, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        match self.next(from) {
+            Some(stage) => {
+                stage.fresh = true;
+                stage.window.push(bytes);
+            }
+            None => {
+                self.passed_len += bytes.len() as u64;
+                self.passed.push_back(bytes);
+            }
+        }
+    }
+
+    fn end_from(&mut self, from: usize) {
+        match self.next(from) {
+            Some(stage) => stage.ending = true,
+            None => self.all_passed = true,
+        }
+    }
+
+    fn next(&mut self, from: usize) -> Option<&mut Stage> {
+        let mut later = self.stages.iter_mut().skip(from);
+        later.find(|stage| stage.spec.body && !stage.out)
+    }
+}
+
+impl Stage {
+    fn limited(&self) -> Result<(), Overflow> {
+        let limit = self.spec.keep;
+        if self.window.len() > limit {
+            let at = self.spec.at;
+            return Err(Overflow { at, limit });
+        }
+        Ok(())
+    }
+}
