@@ -17,7 +17,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use swapgate::chain::{Chain, Link, Matched, Outcome, Skipped};
 use swapgate::config::ready::{Loader, OnError, Permissions, UnloadPolicy};
-use swapgate::context::{Context, Ends, Frame, Phase, RequestId};
+use swapgate::context::{Context, Ends, Frame, Lane, Phase, RequestId, Waits};
 use swapgate::plugin::catalog::{Catalog, Settings};
 use swapgate::plugin::ffi::request;
 use swapgate::plugin::instance::Instance;
@@ -82,10 +82,12 @@ fn chain(criterion: &mut Criterion) {
                 table: &table,
                 names: None,
                 phase: Phase::Access,
+                lane: Lane::Request,
                 owner: 1,
+                waits: Waits::Never,
             };
             bench.iter(|| {
-                let code = request::call(black_box(instance.bound()), &mut frame);
+                let code = request::call(black_box(instance.bound()), &mut frame, 0);
                 assert_eq!(code, Some(0));
             });
         });
@@ -107,7 +109,7 @@ fn chain(criterion: &mut Criterion) {
             };
             bench.iter(|| {
                 let outcome =
-                    black_box(&chain).run(Phase::Access, &mut context, &mut skipped, matched);
+                    black_box(&chain).run(Phase::Access, 0, &mut context, &mut skipped, matched);
                 assert!(matches!(outcome, Outcome::Continue));
             });
         });

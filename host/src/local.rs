@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use http::HeaderValue;
+use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::context::RequestId;
@@ -26,6 +27,18 @@ pub struct Local {
     count: Cell<u64>,
     /// Drawn at the start, so that two processes do not give the same ids.
     seed: u64,
+    /// Exchanges that wait for something, by their tokens.
+    waiting: RefCell<HashMap<ExchangeTok, Weak<dyn Told>>>,
+    /// Whether the gateway is shutting down.
+    draining: Cell<bool>,
+}
+
+/// An exchange, as seen by its worker: somebody who may be told something.
+pub trait Told {
+    /// A wake token was used.
+    fn wake(self: Rc<Self>, token: WakeTok);
+    /// The gateway is shutting down.
+    fn hint(self: Rc<Self>);
 }
 
 /// A snapshot as one worker holds it.
@@ -78,6 +91,8 @@ impl Local {
             reports,
             count: Cell::new(0),
             seed,
+            waiting: RefCell::default(),
+            draining: Cell::new(false),
         })
     }
 
@@ -97,6 +112,39 @@ impl Local {
     /// Lets go of connections to targets that are closed or grew old.
     pub fn sweep(&self) {
         self.pools.borrow().values().for_each(|pool| pool.sweep());
+    }
+
+    /// Remembers an exchange that waits for something, until [`Self::forget`].
+    pub fn know(&self, token: ExchangeTok, exchange: Weak<dyn Told>) {
+        self.waiting.borrow_mut().insert(token, exchange);
+    }
+
+    /// Forgets an exchange that is over.
+    pub fn forget(&self, token: ExchangeTok) {
+        self.waiting.borrow_mut().remove(&token);
+    }
+
+    /// Tells an exchange that a wake token of it was used; one that is over harms nobody.
+    pub fn wake(&self, exchange: ExchangeTok, token: WakeTok) {
+        let found = self.waiting.borrow().get(&exchange).and_then(Weak::upgrade);
+        if let Some(exchange) = found {
+            exchange.wake(token);
+        }
+    }
+
+    /// Whether the gateway is shutting down.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Tells every exchange that waits that the gateway is shutting down.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        let waiting: Vec<_> = self.waiting.borrow().values().cloned().collect();
+        for exchange in waiting.iter().filter_map(Weak::upgrade) {
+            exchange.hint();
+        }
     }
 
     /// A token and an id for the next exchange.

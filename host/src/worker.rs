@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::listener::accept::{self, Connections, Owner};
 use crate::local::Local;
 use crate::metrics::cell::enter_worker;
+use crate::ops::wake;
 use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
 
 /// How often unused upstream connections are looked through.
@@ -67,6 +68,15 @@ async fn run(start: Start, seed: u64) {
     let generation = snapshot.generation;
     let local = Local::new(index, seed, snapshot, reports.clone());
     let connections = Rc::new(Connections::default());
+    let inbox = wake::open(index);
+    let woken = Rc::clone(&local);
+    let waking = spawn_local(async move {
+        loop {
+            for (exchange, token) in inbox.used().await {
+                woken.wake(exchange, token);
+            }
+        }
+    });
     let mut listening = Listening::default();
     listening.start(listen, &local, &connections);
     let _ = reports.send(Report::Adopted {
@@ -98,7 +108,9 @@ async fn run(start: Start, seed: u64) {
     }
     listening.stop_all().await;
     connections.drain();
+    local.drain();
     connections.gone().await;
+    waking.abort();
     let _ = reports.send(Report::Drained { worker: index });
 }
 

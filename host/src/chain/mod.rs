@@ -1,5 +1,10 @@
 //! The instances that take part in an exchange, and the order in which they run.
 //!
+//! [`Chain::run`] is a plain walk as long as nobody waits. A hook that has to wait ends the walk with
+//! [`Outcome::Pending`] and its place in the slice; whoever walked parks the lane, tells the hook what happens with
+//! [`Link::tell`], and walks on from the next place once it has answered. Bodies are walked link by link, each with its
+//! own window, with [`Chain::call`].
+//!
 //! A chain is compiled when a snapshot is built: sorted once, split by phase once, so that an exchange only walks
 //! slices. A phase without hooks is an empty slice and costs nothing.
 
@@ -10,7 +15,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 pub use outcome::{Outcome, PluginFault};
-pub use run::{Matched, Skipped};
+pub use run::{Call, Matched, Skipped, owner};
 
 use crate::config::ready::OnError;
 use crate::context::Phase;
@@ -39,7 +44,10 @@ pub struct Chain {
     all: Box<[Link]>,
     rewrite: Box<[Link]>,
     access: Box<[Link]>,
+    request_body: Box<[Link]>,
     header_filter: Box<[Link]>,
+    body_filter: Box<[Link]>,
+    trailers: Box<[Link]>,
     log: Box<[Link]>,
 }
 
@@ -54,14 +62,17 @@ impl Chain {
         let with = |phase| {
             links
                 .iter()
-                .filter(|link| link.instance.bound().has(phase))
+                .filter(|link| link.instance.bound().takes_part(phase))
                 .cloned()
                 .collect()
         };
         Self {
             rewrite: with(Phase::Rewrite),
             access: with(Phase::Access),
+            request_body: with(Phase::RequestBody),
             header_filter: with(Phase::HeaderFilter),
+            body_filter: with(Phase::BodyFilter),
+            trailers: with(Phase::Trailers),
             log: with(Phase::Log),
             all: links.into(),
         }
@@ -73,15 +84,20 @@ impl Chain {
         &self.all
     }
 
-    /// The links that have a hook for this phase; all of them for the last one, which also releases states.
+    /// The links that have a hook for this phase, and for a body a need of it; all of them for the last one, which also
+    /// releases states. None for what is no phase of a chain.
     #[must_use]
     pub fn of(&self, phase: Phase) -> &[Link] {
         match phase {
             Phase::Rewrite => &self.rewrite,
             Phase::Access => &self.access,
+            Phase::RequestBody => &self.request_body,
             Phase::HeaderFilter => &self.header_filter,
+            Phase::BodyFilter => &self.body_filter,
+            Phase::Trailers => &self.trailers,
             Phase::Log => &self.log,
             Phase::RequestEnd => &self.all,
+            Phase::OnEvent => &[],
         }
     }
 
@@ -96,7 +112,15 @@ impl Chain {
     #[must_use]
     pub fn reads_answer_later(&self) -> bool {
         let ends = |link: &Link| link.instance.bound().has(Phase::RequestEnd);
-        !self.log.is_empty() || self.all.iter().any(ends)
+        let over = !self.log.is_empty() || self.all.iter().any(ends);
+        over || !self.body_filter.is_empty() || !self.trailers.is_empty()
+    }
+
+    /// The link of an instance that takes part.
+    #[must_use]
+    pub fn link_of(&self, owner: usize) -> Option<&Link> {
+        let mut links = self.all.iter();
+        links.find(|link| run::owner(&link.instance) == owner)
     }
 
     /// Whether an instance takes part.

@@ -13,6 +13,10 @@ pub enum Outcome {
     Continue,
     /// A plugin made the answer; it lies in the context.
     Answer,
+    /// The link at this place of the phase waits for an event.
+    Pending(usize),
+    /// The hook of a body wants to see more of it.
+    Buffer,
     /// A plugin failed and its use says `closed`.
     Fail(PluginFault),
 }
@@ -51,6 +55,8 @@ impl fmt::Display for PluginFault {
 pub(super) enum Verdict {
     Continue,
     Respond,
+    Pending,
+    Buffer,
     /// An error the contract knows: the use's `on_error` decides.
     Error,
     /// A panic: the instance gets only `request_end` from here on.
@@ -60,15 +66,30 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(code: i32, phase: Phase) -> Self {
+    pub(super) fn of(code: i32, phase: Phase, may: May) -> Self {
         match code {
             abi::SG_CONTINUE => Self::Continue,
-            abi::SG_RESPOND if matches!(phase, Phase::Rewrite | Phase::Access) => Self::Respond,
+            abi::SG_RESPOND
+                if matches!(phase, Phase::Rewrite | Phase::Access | Phase::RequestBody) =>
+            {
+                Self::Respond
+            }
+            abi::SG_PENDING if may.wait => Self::Pending,
+            abi::SG_BUFFER if may.buffer => Self::Buffer,
             abi::SG_E_PANIC => Self::Panic,
             abi::SG_E_CONFLICT..=abi::SG_E_FAILED => Self::Error,
             _ => Self::Unknown,
         }
     }
+}
+
+/// What a hook may answer besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct May {
+    /// `SG_PENDING`.
+    pub(super) wait: bool,
+    /// `SG_BUFFER`.
+    pub(super) buffer: bool,
 }
 
 fn code_name(code: i32) -> String {
@@ -88,6 +109,8 @@ fn code_name(code: i32) -> String {
         abi::SG_E_TIMEOUT => "it answered SG_E_TIMEOUT",
         abi::SG_E_CONFLICT => "it answered SG_E_CONFLICT",
         abi::SG_RESPOND => "it answered SG_RESPOND without having made an answer in this phase",
+        abi::SG_PENDING => "it answered SG_PENDING, where nothing can be waited for",
+        abi::SG_BUFFER => "it answered SG_BUFFER, where nothing can be kept",
         other => return format!("it answered {other}, which this gateway does not know"),
     };
     known.to_owned()
@@ -100,17 +123,31 @@ mod tests {
     #[test]
     fn an_unknown_value_is_never_guessed() {
         for code in [1, 3, 77, -15, i32::MIN, i32::MAX] {
-            assert_eq!(Verdict::of(code, Phase::Access), Verdict::Unknown, "{code}");
+            assert_eq!(plain(code, Phase::Access), Verdict::Unknown, "{code}");
         }
+        assert_eq!(plain(abi::SG_RESPOND, Phase::Access), Verdict::Respond);
         assert_eq!(
-            Verdict::of(abi::SG_RESPOND, Phase::Access),
-            Verdict::Respond
-        );
-        assert_eq!(
-            Verdict::of(abi::SG_RESPOND, Phase::HeaderFilter),
+            plain(abi::SG_RESPOND, Phase::HeaderFilter),
             Verdict::Unknown
         );
-        assert_eq!(Verdict::of(abi::SG_E_PANIC, Phase::Log), Verdict::Panic);
-        assert_eq!(Verdict::of(abi::SG_E_FORBIDDEN, Phase::Log), Verdict::Error);
+        assert_eq!(plain(abi::SG_E_PANIC, Phase::Log), Verdict::Panic);
+        assert_eq!(plain(abi::SG_E_FORBIDDEN, Phase::Log), Verdict::Error);
+    }
+
+    #[test]
+    fn waiting_and_buffering_are_known_where_they_are_possible() {
+        let all = May {
+            wait: true,
+            buffer: true,
+        };
+        let phase = Phase::BodyFilter;
+        assert_eq!(Verdict::of(abi::SG_PENDING, phase, all), Verdict::Pending);
+        assert_eq!(Verdict::of(abi::SG_BUFFER, phase, all), Verdict::Buffer);
+        assert_eq!(plain(abi::SG_PENDING, phase), Verdict::Unknown);
+        assert_eq!(plain(abi::SG_BUFFER, phase), Verdict::Unknown);
+    }
+
+    fn plain(code: i32, phase: Phase) -> Verdict {
+        Verdict::of(code, phase, May::default())
     }
 }

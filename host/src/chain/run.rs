@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
+use swapgate_abi as abi;
 
-use super::outcome::Verdict;
+use super::outcome::{May, Verdict};
 use super::{Chain, Link, Outcome, PluginFault};
 use crate::config::ready::OnError;
-use crate::context::{Context, Frame, Phase, RouteNames};
+use crate::context::{Context, Frame, Lane, Phase, RouteNames, Waits};
+use crate::plugin::ffi::event::{Happened, Place};
 use crate::plugin::ffi::request;
-use crate::plugin::instance::Instance;
+use crate::plugin::instance::{HookStats, Instance};
 use crate::router::table::Table;
 
 /// What an exchange was matched against.
@@ -24,36 +26,113 @@ pub struct Matched<'a> {
     pub worker: usize,
 }
 
-/// Instances that panicked in this exchange and get only `request_end` from here on.
+/// Instances that get no calls any more in this exchange: in both lanes after a panic, in one after they were told that
+/// nobody waits.
 #[derive(Debug, Default)]
-pub struct Skipped(SmallVec<[usize; 2]>);
+pub struct Skipped(SmallVec<[(usize, Option<Lane>); 2]>);
 
 impl Skipped {
-    fn contains(&self, owner: usize) -> bool {
-        !self.0.is_empty() && self.0.contains(&owner)
+    /// Passes an instance over from here on, in one lane or everywhere but in `request_end`.
+    pub fn add(&mut self, owner: usize, lane: Option<Lane>) {
+        self.0.push((owner, lane));
+    }
+
+    /// Whether nobody is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The instances that are passed over everywhere.
+    pub fn everywhere(&self) -> impl Iterator<Item = usize> {
+        let out = self.0.iter().filter(|(_, lane)| lane.is_none());
+        out.map(|(owner, _)| *owner)
+    }
+
+    /// Whether an instance is passed over in a lane; none: in what comes after both.
+    #[must_use]
+    pub fn contains(&self, owner: usize, lane: Option<Lane>) -> bool {
+        let covers = |over: &Option<Lane>| over.is_none() || *over == lane;
+        !self.0.is_empty()
+            && self
+                .0
+                .iter()
+                .any(|(one, over)| *one == owner && covers(over))
+    }
+}
+
+/// One call of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Which hook.
+    pub phase: Phase,
+    /// In which lane; that of the phase, but for `trailers`.
+    pub lane: Lane,
+    /// `SG_BODY_*`, for the hooks of bodies.
+    pub flags: u32,
+}
+
+impl From<Phase> for Call {
+    fn from(phase: Phase) -> Self {
+        Self {
+            phase,
+            lane: phase.lane(),
+            flags: 0,
+        }
+    }
+}
+
+impl Call {
+    /// The lane in which somebody could wait.
+    fn waits_in(self) -> Option<Lane> {
+        (self.phase != Phase::Log).then_some(self.lane)
     }
 }
 
 impl Chain {
-    /// Runs one phase. In `log` every link runs, whatever the others answered.
+    /// Runs one phase from a place on. In `log` every link runs, whatever the others answered.
     pub fn run(
         &self,
         phase: Phase,
+        from: usize,
         context: &mut Context,
         skipped: &mut Skipped,
         matched: Matched<'_>,
     ) -> Outcome {
+        let call = Call::from(phase);
         let mut watch = Watch::start(context.token);
-        for link in self.of(phase) {
-            let outcome = link.call(phase, context, skipped, matched);
+        for (at, link) in self.of(phase).iter().enumerate().skip(from) {
+            let outcome = link.call(call, context, skipped, matched);
             watch.lap(link, phase, matched.worker);
             match outcome {
                 Outcome::Continue => {}
                 _ if phase == Phase::Log => {}
+                Outcome::Pending(_) => return Outcome::Pending(at),
                 other => return other,
             }
         }
         Outcome::Continue
+    }
+
+    /// Makes one call to the link at a place of a phase. Past the end nobody wants anything.
+    pub fn call(
+        &self,
+        call: Call,
+        at: usize,
+        context: &mut Context,
+        skipped: &mut Skipped,
+        matched: Matched<'_>,
+    ) -> Outcome {
+        let Some(link) = self.of(call.phase).get(at) else {
+            return Outcome::Continue;
+        };
+        let mut watch = Watch::start(context.token);
+        let outcome = link.call(call, context, skipped, matched);
+        watch.lap(link, call.phase, matched.worker);
+        match outcome {
+            Outcome::Pending(_) => Outcome::Pending(at),
+            other => other,
+        }
     }
 
     /// Makes the last call of an exchange to every instance, also to those that failed in it.
@@ -92,7 +171,6 @@ impl Link {
     /// Makes the last call of an exchange.
     pub fn end(&self, context: &mut Context, matched: Matched<'_>) {
         let bound = self.instance.bound();
-        let owner = owner(&self.instance);
         if bound.has(Phase::RequestEnd) {
             self.instance
                 .stats(matched.worker)
@@ -103,19 +181,19 @@ impl Link {
         }
         request::end(
             bound,
-            &mut frame(context, matched, Phase::RequestEnd, owner),
+            &mut self.frame(Phase::RequestEnd.into(), context, matched),
         );
     }
 
     fn call(
         &self,
-        phase: Phase,
+        call: Call,
         context: &mut Context,
         skipped: &mut Skipped,
         matched: Matched<'_>,
     ) -> Outcome {
         let owner = owner(&self.instance);
-        if skipped.contains(owner) {
+        if skipped.contains(owner, call.waits_in()) {
             return Outcome::Continue;
         }
         // What an earlier plugin left unused must not become this one's answer or reason.
@@ -123,14 +201,86 @@ impl Link {
         context.error = None;
         let Some(code) = request::call(
             self.instance.bound(),
-            &mut frame(context, matched, phase, owner),
+            &mut self.frame(call, context, matched),
+            call.flags,
         ) else {
             return Outcome::Continue;
         };
-        let stats = self.instance.stats(matched.worker).phase(phase);
+        let stats = self.instance.stats(matched.worker).phase(call.phase);
         stats.count_call();
-        let verdict = match Verdict::of(code, phase) {
+        if code == abi::SG_CONTINUE {
+            return Outcome::Continue;
+        }
+        self.judge(code, call, stats, context, skipped)
+    }
+
+    /// Tells an instance what happened. `call` is that of the hook which waits for it; its outcome is what `on_event`
+    /// answers. If none waits, the event is only told.
+    pub fn tell(
+        &self,
+        happened: &Happened,
+        lane: Lane,
+        call: Option<Call>,
+        (context, skipped): (&mut Context, &mut Skipped),
+        matched: Matched<'_>,
+    ) -> Outcome {
+        let mut watch = Watch::start(context.token);
+        let told = Call {
+            phase: Phase::OnEvent,
+            lane,
+            flags: 0,
+        };
+        let waiting = call.unwrap_or(told);
+        let place = Place {
+            lane: lane.number(),
+            phase: call.map_or(0, |call| call.phase.number()),
+            flags: waiting.flags & abi::SG_BODY_END,
+        };
+        let Some(code) = request::tell(
+            self.instance.bound(),
+            &mut self.frame(waiting, context, matched),
+            happened,
+            place,
+        ) else {
+            return Outcome::Continue;
+        };
+        watch.lap(self, Phase::OnEvent, matched.worker);
+        let stats = self.instance.stats(matched.worker).phase(Phase::OnEvent);
+        stats.count_call();
+        // Nobody waits for what it answers to a cancellation, unless it panicked.
+        let ignored = matches!(happened, Happened::Cancel(_)) && code != abi::SG_E_PANIC;
+        if code == abi::SG_CONTINUE || ignored {
+            return Outcome::Continue;
+        }
+        self.judge(code, waiting, stats, context, skipped)
+    }
+
+    /// What follows from a hook that waits and will not be told any more.
+    #[cold]
+    pub fn given_up(&self, code: i32, call: Call, worker: usize, why: &str) -> Outcome {
+        self.instance.stats(worker).phase(call.phase).count_error();
+        self.failed(code, Verdict::Error, call.phase, Some(why.to_owned()))
+    }
+
+    /// What follows from an answer that is not "continue".
+    fn judge(
+        &self,
+        code: i32,
+        call: Call,
+        stats: &HookStats,
+        context: &mut Context,
+        skipped: &mut Skipped,
+    ) -> Outcome {
+        let bound = self.instance.bound();
+        let ended = call.flags & abi::SG_BODY_END != 0;
+        let may = May {
+            wait: call.phase.may_wait() && bound.has(Phase::OnEvent),
+            buffer: !ended && bound.may_buffer(call.phase),
+        };
+        let verdict = match Verdict::of(code, call.phase, may) {
             Verdict::Continue => return Outcome::Continue,
+            Verdict::Pending => return Outcome::Pending(0),
+            Verdict::Buffer => return Outcome::Buffer,
             Verdict::Respond if context.answer.is_some() => return Outcome::Answer,
             // It promised an answer and made none: nothing that could be sent.
             Verdict::Respond => Verdict::Unknown,
@@ -139,9 +289,27 @@ impl Link {
         stats.count_error();
         if verdict == Verdict::Panic {
             stats.count_panic();
-            skipped.0.push(owner);
+            skipped.add(owner(&self.instance), None);
         }
-        self.failed(code, verdict, phase, context.error.take())
+        self.failed(code, verdict, call.phase, context.error.take())
+    }
+
+    fn frame<'a>(&self, call: Call, context: &'a mut Context, matched: Matched<'a>) -> Frame<'a> {
+        let events = self.instance.bound().has(Phase::OnEvent);
+        let over = matches!(call.phase, Phase::Log | Phase::RequestEnd);
+        Frame {
+            context,
+            table: matched.table,
+            names: matched.names,
+            phase: call.phase,
+            lane: call.lane,
+            owner: owner(&self.instance),
+            waits: if events && !over {
+                Waits::May
+            } else {
+                Waits::Never
+            },
+        }
     }
 
     #[cold]
@@ -162,21 +330,7 @@ impl Link {
 }
 
 /// How an exchange tells instances apart: no two that live at the same time share an address.
-fn owner(instance: &Arc<Instance>) -> usize {
+#[must_use]
+pub fn owner(instance: &Arc<Instance>) -> usize {
     Arc::as_ptr(instance).addr()
-}
-
-fn frame<'a>(
-    context: &'a mut Context,
-    matched: Matched<'a>,
-    phase: Phase,
-    owner: usize,
-) -> Frame<'a> {
-    Frame {
-        context,
-        table: matched.table,
-        names: matched.names,
-        phase,
-        owner,
-    }
 }

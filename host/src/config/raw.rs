@@ -152,6 +152,8 @@ pub(super) struct RawLimits {
     /// Open client connections in the whole process.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub(super) connections: u64,
+    /// How long a plugin's hook may wait before it counts as failed.
+    pub(super) plugin_wait: RawDuration,
 }
 
 /// How long a client may take.
@@ -366,6 +368,7 @@ impl Default for RawLimits {
             headers: 100,
             body_bytes: RawSize::Text("100MiB".to_owned()),
             connections: 10_000,
+            plugin_wait: RawDuration::new("30s"),
         }
     }
 }

@@ -159,6 +159,8 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Open client connections in the whole process.
     pub connections: usize,
+    /// How long a plugin's hook may wait before it counts as failed.
+    pub plugin_wait: Duration,
 }
 
 /// How long a client may take.

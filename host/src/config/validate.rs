@@ -271,6 +271,7 @@ fn limits(check: &mut Checker<'_>, raw: &RawLimits) -> Limits {
             .size("/limits/body_bytes", &raw.body_bytes)
             .unwrap_or_default(),
         connections: within_schema(raw.connections),
+        plugin_wait: check.duration("/limits/plugin_wait", &raw.plugin_wait),
     }
 }
 

@@ -299,14 +299,19 @@ impl Frame<'_> {
     /// Takes an answer made by a plugin.
     ///
     /// # Errors
-    /// Outside `rewrite` and `access`, or a status that ends no exchange.
+    /// Outside `rewrite`, `access`, and `request_body` before an answer began; or a status that ends no exchange.
     pub fn respond<'h>(
         &mut self,
         status: u32,
         lines: impl Iterator<Item = (&'h [u8], &'h [u8])>,
         body: &[u8],
     ) -> Result<(), Denied> {
-        if !matches!(self.phase, Phase::Rewrite | Phase::Access) {
+        let early = match self.phase {
+            Phase::Rewrite | Phase::Access => true,
+            Phase::RequestBody => self.context.response.is_none(),
+            _ => false,
+        };
+        if !early {
             return Err(Denied::WrongPhase);
         }
         let status = u16::try_from(status)
@@ -380,7 +385,13 @@ impl Frame<'_> {
     fn response_known(&self) -> Result<(), Denied> {
         match self.phase {
             Phase::Rewrite | Phase::Access => Err(Denied::WrongPhase),
-            Phase::HeaderFilter | Phase::Log | Phase::RequestEnd => Ok(()),
+            // Both ways at once: the head of the answer may be there already, and may not.
+            Phase::RequestBody | Phase::Trailers | Phase::OnEvent
+                if self.context.response.is_none() =>
+            {
+                Err(Denied::WrongPhase)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - [`Context`]: the data of one exchange;
 //! - [`Frame`]: a context together with what it was matched against, for the length of one hook;
 //! - [`headers`]: which headers a plugin may touch;
+//! - [`scope`]: operations and wake tokens that hooks asked for;
 //! - `vars`: variables shared between plugins.
 
 mod access;
@@ -14,6 +15,7 @@ pub mod headers;
 pub mod lent;
 mod name;
 mod phase;
+pub mod scope;
 mod vars;
 
 use std::cell::OnceCell;
@@ -26,7 +28,8 @@ use http::{HeaderMap, Method, StatusCode};
 
 pub use access::{Attribute, Denied, Number};
 pub use name::{HostName, RequestId};
-pub use phase::{PHASES, Phase};
+pub use phase::{LANES, Lane, PHASES, Phase};
+pub use scope::Scope;
 pub use vars::Vars;
 
 use crate::router::table::{Params, Table};
@@ -70,6 +73,8 @@ pub struct Context {
     pub answer: Option<Answer>,
     /// Why the running hook is about to fail.
     pub error: Option<String>,
+    /// Operations and wake tokens, from the first on.
+    pub scope: Option<Box<Scope>>,
     /// Figures for the log phase.
     pub figures: Figures,
     /// Views lent to plugins.
@@ -148,10 +153,25 @@ pub struct Frame<'a> {
     pub table: &'a Table,
     /// The matched route.
     pub names: Option<RouteNames<'a>>,
-    /// The running phase.
+    /// The running phase; for an event that of the hook that waits.
     pub phase: Phase,
+    /// The lane it belongs to.
+    pub lane: Lane,
     /// The running instance; see [`State::owner`].
     pub owner: usize,
+    /// Whether operations may begin.
+    pub waits: Waits,
+}
+
+/// Whether operations may begin, and wake tokens be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// They would never be told: there is no `on_event`, or it comes too late for one.
+    Never,
+    /// They may.
+    May,
+    /// This is a preflight: nothing is begun.
+    Preflight,
 }
 
 impl Context {
@@ -184,6 +204,7 @@ impl Context {
             response: None,
             answer: None,
             error: None,
+            scope: None,
             figures: Figures::default(),
             #[cfg(debug_assertions)]
             lent: lent::Lent::default(),

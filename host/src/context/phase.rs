@@ -1,4 +1,4 @@
-//! The phases of an exchange, numbered as in the contract.
+//! The phases of an exchange, numbered as in the contract, and the lanes they belong to.
 
 use std::fmt;
 
@@ -12,21 +12,33 @@ pub enum Phase {
     Rewrite = abi::SG_PHASE_REWRITE,
     /// After routing, before the upstream.
     Access = abi::SG_PHASE_ACCESS,
+    /// Bytes of the request's body came, or its end.
+    RequestBody = abi::SG_PHASE_REQUEST_BODY,
     /// The head of the answer is there.
     HeaderFilter = abi::SG_PHASE_HEADER_FILTER,
+    /// Bytes of the answer's body came, or its end.
+    BodyFilter = abi::SG_PHASE_BODY_FILTER,
+    /// A message ended with trailers.
+    Trailers = abi::SG_PHASE_TRAILERS,
     /// The exchange is over.
     Log = abi::SG_PHASE_LOG,
     /// The last call for an exchange.
     RequestEnd = abi::SG_PHASE_REQUEST_END,
+    /// Something happened that a hook waits for, or waited for. No chain walks through it.
+    OnEvent = abi::SG_PHASE_ON_EVENT,
 }
 
-/// Every phase, in the order in which they run.
-pub const PHASES: [Phase; 5] = [
+/// Every phase, in the order in which they run; what comes in between at the end.
+pub const PHASES: [Phase; 9] = [
     Phase::Rewrite,
     Phase::Access,
+    Phase::RequestBody,
     Phase::HeaderFilter,
+    Phase::BodyFilter,
+    Phase::Trailers,
     Phase::Log,
     Phase::RequestEnd,
+    Phase::OnEvent,
 ];
 
 impl Phase {
@@ -36,21 +48,47 @@ impl Phase {
         match self {
             Self::Rewrite => "rewrite",
             Self::Access => "access",
+            Self::RequestBody => "request_body",
             Self::HeaderFilter => "header_filter",
+            Self::BodyFilter => "body_filter",
+            Self::Trailers => "trailers",
             Self::Log => "log",
             Self::RequestEnd => "request_end",
+            Self::OnEvent => "on_event",
         }
     }
 
     /// Its position in [`PHASES`], for tables with one entry a phase.
     #[must_use]
     pub const fn index(self) -> usize {
+        self as usize - 1
+    }
+
+    /// Its number in the contract.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// Whether a hook of it may wait.
+    #[must_use]
+    pub const fn may_wait(self) -> bool {
+        !matches!(self, Self::Log | Self::RequestEnd | Self::OnEvent)
+    }
+
+    /// Whether it is about the bytes of a body.
+    #[must_use]
+    pub const fn is_of_body(self) -> bool {
+        matches!(self, Self::RequestBody | Self::BodyFilter)
+    }
+
+    /// The lane it belongs to. `trailers` belongs to the lane whose trailers they are, which whoever calls it knows; what
+    /// comes after both counts as the second one.
+    #[must_use]
+    pub const fn lane(self) -> Lane {
         match self {
-            Self::Rewrite => 0,
-            Self::Access => 1,
-            Self::HeaderFilter => 2,
-            Self::Log => 3,
-            Self::RequestEnd => 4,
+            Self::Rewrite | Self::Access | Self::RequestBody => Lane::Request,
+            _ => Lane::Response,
         }
     }
 }
@@ -58,5 +96,38 @@ impl Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// One of the two ways through an exchange, which stand still and go on independently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Lane {
+    /// `rewrite`, `access`, `request_body`.
+    Request = abi::SG_LANE_REQUEST,
+    /// `header_filter`, `body_filter`.
+    Response = abi::SG_LANE_RESPONSE,
+}
+
+/// Both lanes.
+pub const LANES: [Lane; 2] = [Lane::Request, Lane::Response];
+
+impl Lane {
+    /// Its number in the contract.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_phase_has_its_place() {
+        for (position, phase) in PHASES.into_iter().enumerate() {
+            assert_eq!(phase.index(), position, "{phase}");
+        }
     }
 }

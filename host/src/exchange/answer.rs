@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 
-use super::Exchange;
+use super::Running;
 use crate::upstream::idle::Idle;
 use crate::upstream::send::Lease;
 
@@ -27,7 +27,7 @@ pub enum AnswerError {
 /// An answer on its way to the client. When it is over or dropped, so is the exchange.
 pub struct AnswerBody {
     source: Source,
-    exchange: Box<Exchange>,
+    exchange: Running,
 }
 
 enum Source {
@@ -49,7 +49,7 @@ struct Relay {
 impl AnswerBody {
     /// A body made here.
     #[must_use]
-    pub fn whole(bytes: Bytes, exchange: Box<Exchange>) -> Self {
+    pub fn whole(bytes: Bytes, exchange: Running) -> Self {
         Self {
             source: Source::Whole(Some(bytes)),
             exchange,
@@ -58,12 +58,7 @@ impl AnswerBody {
 
     /// The body of an upstream's answer.
     #[must_use]
-    pub fn relayed(
-        incoming: Incoming,
-        lease: Lease,
-        idle: Duration,
-        exchange: Box<Exchange>,
-    ) -> Self {
+    pub fn relayed(incoming: Incoming, lease: Lease, idle: Duration, exchange: Running) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
             return Self {

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 
 use super::forwarding::{self, Told};
 use super::ingress::{self, Framing};
-use super::{Exchange, Peer};
+use super::{Exchange, Peer, Running};
 use crate::context::headers::Survey;
 use crate::context::{Context, Ends, HostName, RequestId};
 use crate::local::{Generation, Local};
@@ -30,7 +30,7 @@ pub(super) fn begin(
     peer: &Rc<Peer>,
     settings: &Settings,
     request: Request<Incoming>,
-) -> (Box<Exchange>, Rest, Result<(), RequestFault>) {
+) -> (Running, Rest, Result<(), RequestFault>) {
     let (mut head, body) = request.into_parts();
     let (token, fresh_id) = worker.next_exchange();
     let trusted = &settings.trusted_addresses;
@@ -70,7 +70,7 @@ pub(super) fn begin(
         body,
         framing: read.framing,
     };
-    let exchange = Exchange::new(
+    let exchange = Exchange::begin(
         worker,
         generation,
         Rc::clone(peer),

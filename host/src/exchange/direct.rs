@@ -19,9 +19,10 @@ pub(super) fn redirect(
     snapshot: &Snapshot,
     redirect: &Redirect,
 ) -> Result<Answer, Failure> {
-    let host = exchange.values().host;
+    let context = exchange.context.borrow();
+    let host = exchange.values(&context).host;
     let location = location(redirect, host, || {
-        exchange.render(&redirect.location, snapshot)
+        exchange.render(&context, &redirect.location, snapshot)
     })?;
     let mut headers = HeaderMap::with_capacity(1);
     headers.insert(LOCATION, location);

@@ -1,6 +1,12 @@
 //! The state of one exchange, and its end.
+//!
+//! An [`Exchange`] is shared by whatever moves it along: the sequence that serves it, its lanes, its operations. All of
+//! them live on one worker; what changes stands in cells, which are borrowed for the length of one step and never across
+//! a wait. [`Running`] is the one holder that ends it.
 
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -8,8 +14,9 @@ use http::HeaderValue;
 
 use super::answer::AnswerError;
 use super::forwarding::PeerValues;
+use super::lanes::Lanes;
 use crate::activity::Activity;
-use crate::chain::{Chain, Matched, Outcome, Skipped};
+use crate::chain::{Call, Chain, Matched, Outcome, Skipped};
 use crate::context::{Context, Phase, RouteNames};
 use crate::local::{Generation, Local};
 use crate::metrics::route::Entry;
@@ -43,69 +50,96 @@ impl Peer {
     }
 }
 
-/// One request and its answer. Dropping it is its end, whatever happened before.
+/// One request and its answer.
 pub struct Exchange {
     pub(super) worker: Rc<Local>,
     pub(super) generation: Rc<Generation>,
     peer: Rc<Peer>,
     /// What plugins see.
-    pub(super) context: Context,
-    pub(super) matched: Option<Match>,
-    pub(super) skipped: Skipped,
+    pub(super) context: RefCell<Context>,
+    pub(super) matched: Cell<Option<Match>>,
+    pub(super) skipped: RefCell<Skipped>,
+    /// What stands still.
+    pub(super) lanes: RefCell<Lanes>,
     pub(super) started: Instant,
     /// The request body, if there is one.
-    pub(super) body: Option<Rc<BodyWatch>>,
+    pub(super) body: OnceCell<Rc<BodyWatch>>,
     /// What the client accepts, for answers of the gateway.
     pub(super) accept: Option<HeaderValue>,
     /// The host as the upstream is told it, if the client said one.
     pub(super) host: Option<HeaderValue>,
-    ended: bool,
+    ended: Cell<bool>,
+    /// Whether its worker was told that somebody may have something to tell it.
+    pub(super) known: Cell<bool>,
+}
+
+/// The holder that ends an exchange: when it says so, or when it is dropped, whatever happened before.
+pub struct Running(Rc<Exchange>);
+
+impl Deref for Running {
+    type Target = Rc<Exchange>;
+
+    fn deref(&self) -> &Rc<Exchange> {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 impl Exchange {
-    pub(super) fn new(
+    pub(super) fn begin(
         worker: Rc<Local>,
         generation: Rc<Generation>,
         peer: Rc<Peer>,
         context: Context,
         accept: Option<HeaderValue>,
         host: Option<HeaderValue>,
-    ) -> Box<Self> {
+    ) -> Running {
         peer.activity.exchange_begins();
-        Box::new(Self {
+        Running(Rc::new(Self {
             worker,
             generation,
             peer,
-            context,
-            matched: None,
-            skipped: Skipped::default(),
+            context: RefCell::new(context),
+            matched: Cell::new(None),
+            skipped: RefCell::default(),
+            lanes: RefCell::default(),
             started: Instant::now(),
-            body: None,
+            body: OnceCell::new(),
             accept,
             host,
-            ended: false,
-        })
+            ended: Cell::new(false),
+            known: Cell::new(false),
+        }))
     }
 
     /// The matched route.
     pub(super) fn route<'s>(&self, snapshot: &'s Snapshot) -> Option<&'s Route> {
-        snapshot.routes.get(self.matched?.route)
+        snapshot.routes.get(self.matched.get()?.route)
     }
 
     /// What fills in the templates of the matched route.
-    pub(super) fn values(&self) -> Values<'_> {
+    pub(super) fn values<'c>(&self, context: &'c Context) -> Values<'c> {
         Values {
-            host: self.context.host.as_str(),
-            path: self.context.path(),
-            query: self.context.query(),
-            prefix_len: self.matched.map_or(0, |matched| matched.prefix_len),
+            host: context.host.as_str(),
+            path: context.path(),
+            query: context.query(),
+            prefix_len: self.matched.get().map_or(0, |matched| matched.prefix_len),
         }
     }
 
     /// Fills a template of the matched route in.
-    pub(super) fn render(&self, template: &Template, snapshot: &Snapshot) -> String {
-        let context = &self.context;
-        template.render(&self.values(), |name| {
+    pub(super) fn render(
+        &self,
+        context: &Context,
+        template: &Template,
+        snapshot: &Snapshot,
+    ) -> String {
+        template.render(&self.values(context), |name| {
             context.params.get(&snapshot.table, context.path(), name)
         })
     }
@@ -116,40 +150,84 @@ impl Exchange {
             .map_or(&snapshot.global, |route| &route.plan)
     }
 
-    /// Runs one phase of a chain.
-    pub(super) fn run(&mut self, chain: &Chain, phase: Phase, snapshot: &Snapshot) -> Outcome {
-        if chain.of(phase).is_empty() {
+    /// Runs one phase of a chain from a place on, as far as it goes without waiting. Where it waits, the lane is parked.
+    pub(super) fn run(
+        self: &Rc<Self>,
+        chain: &Chain,
+        phase: Phase,
+        from: usize,
+        snapshot: &Snapshot,
+    ) -> Outcome {
+        if chain.of(phase).len() <= from {
             return Outcome::Continue;
         }
         let matched = self.against(snapshot);
-        chain.run(phase, &mut self.context, &mut self.skipped, matched)
+        let outcome = chain.run(
+            phase,
+            from,
+            &mut self.context.borrow_mut(),
+            &mut self.skipped.borrow_mut(),
+            matched,
+        );
+        self.after(chain, phase.into(), &outcome, snapshot);
+        outcome
+    }
+
+    /// Makes one call to the link at a place of a phase. Where it waits, the lane is parked: [`Self::wait`] and
+    /// [`Self::poll_lane`] say what it came to. For bodies, whose links each have a window of their own.
+    pub fn call(
+        self: &Rc<Self>,
+        chain: &Chain,
+        call: Call,
+        at: usize,
+        snapshot: &Snapshot,
+    ) -> Outcome {
+        let outcome = chain.call(
+            call,
+            at,
+            &mut self.context.borrow_mut(),
+            &mut self.skipped.borrow_mut(),
+            self.against(snapshot),
+        );
+        self.after(chain, call, &outcome, snapshot);
+        outcome
     }
 
     /// Counts body bytes handed to the client's connection.
-    pub(super) fn count_sent(&mut self, bytes: usize) {
-        self.context.figures.response_bytes += bytes as u64;
+    pub(super) fn count_sent(&self, bytes: usize) {
+        self.context.borrow_mut().figures.response_bytes += bytes as u64;
     }
 
     /// Says that the answer could not be finished.
-    pub(super) fn broke_off(&mut self, error: &AnswerError) {
-        let id = self.context.request_id.as_str();
-        let at = self.context.figures.target.map(tracing::field::display);
-        tracing::warn!(target: "exchange", request_id = id, upstream = at, "{error}");
+    pub(super) fn broke_off(self: &Rc<Self>, error: &AnswerError) {
+        {
+            let context = self.context.borrow();
+            let id = context.request_id.as_str();
+            let at = context.figures.target.map(tracing::field::display);
+            tracing::warn!(target: "exchange", request_id = id, upstream = at, "{error}");
+        }
         self.finish();
     }
 
-    /// Runs `log` and `request_end` of everything that took part; once.
-    pub(super) fn finish(&mut self) {
-        if self.ended {
+    /// Whether it is over: nobody calls a hook any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Tells whoever still waits that nobody does any more, then runs `log` and `request_end` of everything that took
+    /// part; once.
+    pub(super) fn finish(self: &Rc<Self>) {
+        if self.ended.replace(true) {
             return;
         }
-        self.ended = true;
         let now = Instant::now();
         self.peer.activity.exchange_ends(now);
         let generation = Rc::clone(&self.generation);
         let Some(snapshot) = generation.snapshot() else {
             return;
         };
+        self.give_up(snapshot);
         let duration = now.duration_since(self.started);
         self.count(snapshot, duration);
         let chain = &self.plan(snapshot).chain;
@@ -157,28 +235,33 @@ impl Exchange {
         if chain.links().is_empty() && global.of(Phase::Rewrite).is_empty() {
             return;
         }
-        self.context.figures.duration = duration;
-        let _ = self.run(chain, Phase::Log, snapshot);
+        let mut context = self.context.borrow_mut();
+        context.figures.duration = duration;
         let matched = self.against(snapshot);
-        chain.end(&mut self.context, matched);
-        if self.matched.is_some() {
+        if !chain.of(Phase::Log).is_empty() {
+            let mut skipped = self.skipped.borrow_mut();
+            let _ = chain.run(Phase::Log, 0, &mut context, &mut skipped, matched);
+        }
+        chain.end(&mut context, matched);
+        if self.matched.get().is_some() {
             // Global instances ran in `rewrite`; where the route has its own use of a plugin, the global one is not in
             // its chain and still has to hear of the end.
             for link in global.of(Phase::Rewrite) {
                 if !chain.contains(&link.instance) {
-                    link.end(&mut self.context, matched);
+                    link.end(&mut context, matched);
                 }
             }
         }
     }
 
     /// Counts the exchange on its route.
-    fn count(&mut self, snapshot: &Snapshot, duration: Duration) {
-        if let Some(body) = &self.body {
-            self.context.figures.request_bytes = body.received.get();
+    fn count(&self, snapshot: &Snapshot, duration: Duration) {
+        let mut context = self.context.borrow_mut();
+        if let Some(body) = self.body.get() {
+            context.figures.request_bytes = body.received.get();
         }
-        let figures = &self.context.figures;
-        let head = self.context.response.as_ref();
+        let figures = &context.figures;
+        let head = context.response.as_ref();
         let entry = Entry {
             status: head.map_or(0, |head| head.status.as_u16()),
             duration,
@@ -197,14 +280,15 @@ impl Exchange {
     }
 
     /// Notes which target answered, and how long that took if anybody may ask.
-    pub(super) fn answered_by(&mut self, target: SocketAddr, plan: &Plan) {
-        self.context.figures.target = Some(target);
+    pub(super) fn answered_by(&self, target: SocketAddr, plan: &Plan) {
+        let figures = &mut self.context.borrow_mut().figures;
+        figures.target = Some(target);
         if !plan.chain.links().is_empty() {
-            self.context.figures.upstream = Some(self.started.elapsed());
+            figures.upstream = Some(self.started.elapsed());
         }
     }
 
-    fn against<'s>(&self, snapshot: &'s Snapshot) -> Matched<'s> {
+    pub(super) fn against<'s>(&self, snapshot: &'s Snapshot) -> Matched<'s> {
         let table: &Table = &snapshot.table;
         let names = self.route(snapshot).map(|route| RouteNames {
             route: &route.name,
@@ -221,11 +305,5 @@ impl Exchange {
             names,
             worker: self.worker.worker,
         }
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.finish();
     }
 }

@@ -4,6 +4,8 @@
 //! ingress -> rewrite (global) -> route -> access -> upstream -> header_filter -> sent -> log, always, exactly once
 //! ```
 //!
+//! A hook that waits parks its lane (see `lanes`); the sequence stands still at that point and the worker serves others.
+//!
 //! Errors only move forward: whatever fails becomes a [`Failure`](crate::respond::failure::Failure), `respond` turns it into an answer, and the answer
 //! goes through `header_filter` and `log` like any other.
 
@@ -13,10 +15,11 @@ pub(crate) mod direct;
 mod facts;
 pub mod forwarding;
 pub mod ingress;
+mod lanes;
 mod outgoing;
 mod serve;
 pub(crate) mod upward;
 
 pub use answer::AnswerBody;
-pub use facts::{Exchange, Peer};
+pub use facts::{Exchange, Peer, Running};
 pub use serve::{Aborted, serve};

@@ -8,7 +8,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::answer::AnswerBody;
-use super::{Exchange, forwarding, ingress};
+use super::{Exchange, Running, forwarding, ingress};
 use crate::chain::Outcome;
 use crate::context::headers::Survey;
 use crate::context::{Answer, Phase, ResponseHead};
@@ -20,8 +20,8 @@ use crate::upstream::send::Sent;
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Passes an upstream's answer on; `idle` is how long it may be silent inside its body.
-pub(super) fn relay(
-    mut exchange: Box<Exchange>,
+pub(super) async fn relay(
+    exchange: Running,
     snapshot: &Snapshot,
     sent: Sent,
     idle: Duration,
@@ -36,14 +36,14 @@ pub(super) fn relay(
     }
     ingress::strip_hop_by_hop(&mut headers, survey);
     forwarding::via(&mut headers, exchange.generation.via.as_ref());
-    exchange.context.response = Some(ResponseHead {
+    exchange.context.borrow_mut().response = Some(ResponseHead {
         status: head.status,
         headers,
     });
-    if let Some(answer) = header_filter(&mut exchange, snapshot) {
+    if let Some(answer) = header_filter(&exchange, snapshot).await {
         return whole(exchange, snapshot, answer);
     }
-    let (status, headers) = outgoing(&mut exchange, snapshot);
+    let (status, headers) = outgoing(&exchange, snapshot);
     respond(
         status,
         headers,
@@ -52,8 +52,8 @@ pub(super) fn relay(
 }
 
 /// Sends an answer that no upstream made, after the same `header_filter`. `close`: the connection cannot go on.
-pub(super) fn local(
-    mut exchange: Box<Exchange>,
+pub(super) async fn local(
+    exchange: Running,
     snapshot: &Snapshot,
     mut answer: Answer,
     close: bool,
@@ -61,12 +61,13 @@ pub(super) fn local(
     if close {
         answer.head.headers.insert(CONNECTION, CLOSE);
     }
-    exchange.context.response = Some(answer.head);
-    match header_filter(&mut exchange, snapshot) {
+    exchange.context.borrow_mut().response = Some(answer.head);
+    match header_filter(&exchange, snapshot).await {
         None => body(exchange, snapshot, answer.body),
         Some(mut other) => {
             let closes = exchange
                 .context
+                .borrow()
                 .response
                 .as_ref()
                 .is_some_and(|head| head.headers.contains_key(CONNECTION));
@@ -79,21 +80,21 @@ pub(super) fn local(
 }
 
 /// Runs `header_filter`; an answer if a plugin failed in it, which goes out as it is.
-fn header_filter(exchange: &mut Exchange, snapshot: &Snapshot) -> Option<Answer> {
+async fn header_filter(exchange: &Rc<Exchange>, snapshot: &Snapshot) -> Option<Answer> {
     let chain = &exchange.plan(snapshot).chain;
-    match exchange.run(chain, Phase::HeaderFilter, snapshot) {
-        Outcome::Continue | Outcome::Answer => None,
+    match exchange.walk(chain, Phase::HeaderFilter, snapshot).await {
+        Outcome::Continue | Outcome::Answer | Outcome::Pending(_) | Outcome::Buffer => None,
         Outcome::Fail(fault) => Some(rescued(exchange, &Failure::Plugin(fault))),
     }
 }
 
-fn whole(mut exchange: Box<Exchange>, snapshot: &Snapshot, answer: Answer) -> Response<AnswerBody> {
-    exchange.context.response = Some(answer.head);
+fn whole(exchange: Running, snapshot: &Snapshot, answer: Answer) -> Response<AnswerBody> {
+    exchange.context.borrow_mut().response = Some(answer.head);
     body(exchange, snapshot, answer.body)
 }
 
-fn body(mut exchange: Box<Exchange>, snapshot: &Snapshot, bytes: Bytes) -> Response<AnswerBody> {
-    let (status, headers) = outgoing(&mut exchange, snapshot);
+fn body(exchange: Running, snapshot: &Snapshot, bytes: Bytes) -> Response<AnswerBody> {
+    let (status, headers) = outgoing(&exchange, snapshot);
     respond(status, headers, AnswerBody::whole(bytes, exchange))
 }
 
@@ -105,9 +106,9 @@ fn respond(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response
 }
 
 /// The head that goes out. The context keeps its copy only if somebody may read it later.
-fn outgoing(exchange: &mut Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
+fn outgoing(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
     let keep = exchange.plan(snapshot).keep.answer;
-    match &mut exchange.context.response {
+    match &mut exchange.context.borrow_mut().response {
         Some(head) if keep => (head.status, head.headers.clone()),
         Some(head) => (head.status, std::mem::take(&mut head.headers)),
         None => (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new()),
@@ -117,7 +118,7 @@ fn outgoing(exchange: &mut Exchange, snapshot: &Snapshot) -> (StatusCode, Header
 /// Turns a failure into an answer, and says in the log whose side failed.
 pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
     let told = rescue::rescue(failure);
-    let context = &exchange.context;
+    let context = exchange.context.borrow();
     let (id, status) = (context.request_id.as_str(), told.status.as_u16());
     match failure {
         // A plugin's failure was told by the chain, with more than is known here.

@@ -37,7 +37,7 @@ pub async fn serve(
     let Some(snapshot) = generation.snapshot() else {
         return Err(Aborted);
     };
-    let (mut exchange, rest, read) = begin(
+    let (exchange, rest, read) = begin(
         worker,
         Rc::clone(&generation),
         &peer,
@@ -45,17 +45,19 @@ pub async fn serve(
         request,
     );
     let early = match read {
-        Ok(()) => admit(&mut exchange, snapshot, &rest),
+        Ok(()) => admit(&exchange, snapshot, &rest).await,
         Err(fault) => Err(fault.into()),
     };
     let early = match early {
         Ok(Next::Forward(order, path)) => {
             return Ok(
-                match forward(&mut exchange, snapshot, (order, &path), rest).await {
-                    Ok(sent) => outgoing::relay(exchange, snapshot, sent, order.timeouts.idle),
+                match forward(&exchange, snapshot, (order, &path), rest).await {
+                    Ok(sent) => {
+                        outgoing::relay(exchange, snapshot, sent, order.timeouts.idle).await
+                    }
                     Err(failure) => {
                         let answer = outgoing::rescued(&exchange, &failure);
-                        outgoing::local(exchange, snapshot, answer, false)
+                        outgoing::local(exchange, snapshot, answer, false).await
                     }
                 },
             );
@@ -64,7 +66,7 @@ pub async fn serve(
         Err(failure) => outgoing::rescued(&exchange, &failure),
     };
     let close = outgoing::dismiss(&exchange, rest.body);
-    Ok(outgoing::local(exchange, snapshot, early, close))
+    Ok(outgoing::local(exchange, snapshot, early, close).await)
 }
 
 /// How an admitted request goes on.
@@ -76,15 +78,15 @@ enum Next<'s> {
 }
 
 /// Everything before the upstream.
-fn admit<'s>(
-    exchange: &mut Exchange,
+async fn admit<'s>(
+    exchange: &Rc<Exchange>,
     snapshot: &'s Snapshot,
     rest: &Rest,
 ) -> Result<Next<'s>, Failure> {
     if let Some(reason) = &snapshot.global.unavailable {
         return Err(Failure::Unavailable(reason.clone()));
     }
-    if let Some(answer) = phase(exchange, snapshot, Phase::Rewrite)? {
+    if let Some(answer) = phase(exchange, snapshot, Phase::Rewrite).await? {
         return Ok(Next::Answer(answer));
     }
     route(exchange, snapshot)?;
@@ -95,17 +97,19 @@ fn admit<'s>(
     if rest.body.size_hint().lower() > limit {
         return Err(RequestFault::BodyTooLarge { limit }.into());
     }
-    if let Some(answer) = phase(exchange, snapshot, Phase::Access)? {
+    if let Some(answer) = phase(exchange, snapshot, Phase::Access).await? {
         return Ok(Next::Answer(answer));
     }
     match exchange.route(snapshot).map(|route| &route.action) {
         Some(Action::Forward(forward)) => {
-            let prefix_len = exchange.matched.map_or(0, |matched| matched.prefix_len);
+            let matched = exchange.matched.get();
+            let prefix_len = matched.map_or(0, |matched| matched.prefix_len);
+            let context = exchange.context.borrow();
             let path = leads::path(
                 &forward.path,
-                (exchange.context.path(), prefix_len),
+                (context.path(), prefix_len),
                 snapshot.settings.merge_slashes,
-                |template| exchange.render(template, snapshot),
+                |template| exchange.render(&context, template, snapshot),
             )?;
             Ok(Next::Forward(forward, path))
         }
@@ -118,8 +122,8 @@ fn admit<'s>(
 }
 
 /// Runs `rewrite` of the global chain or `access` of the selected one.
-fn phase(
-    exchange: &mut Exchange,
+async fn phase(
+    exchange: &Rc<Exchange>,
     snapshot: &Snapshot,
     phase: Phase,
 ) -> Result<Option<Answer>, Failure> {
@@ -128,15 +132,15 @@ fn phase(
     } else {
         exchange.plan(snapshot)
     };
-    match exchange.run(&plan.chain, phase, snapshot) {
-        Outcome::Continue => Ok(None),
-        Outcome::Answer => Ok(exchange.context.answer.take()),
+    match exchange.walk(&plan.chain, phase, snapshot).await {
+        Outcome::Continue | Outcome::Pending(_) | Outcome::Buffer => Ok(None),
+        Outcome::Answer => Ok(exchange.context.borrow_mut().answer.take()),
         Outcome::Fail(fault) => Err(Failure::Plugin(fault)),
     }
 }
 
-fn route(exchange: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
-    let context = &mut exchange.context;
+fn route(exchange: &Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
+    let mut context = exchange.context.borrow_mut();
     let mut params = std::mem::take(&mut context.params);
     let request = table::Request {
         host: context.host.as_str(),
@@ -150,7 +154,7 @@ fn route(exchange: &mut Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
     context.params = params;
     match found {
         Lookup::Found(matched) => {
-            exchange.matched = Some(matched);
+            exchange.matched.set(Some(matched));
             Ok(())
         }
         Lookup::NotFound => Err(Failure::NoRoute),
@@ -168,7 +172,7 @@ fn body_limit(exchange: &Exchange, snapshot: &Snapshot) -> u64 {
 }
 
 async fn forward(
-    exchange: &mut Exchange,
+    exchange: &Exchange,
     snapshot: &Snapshot,
     (forward, path): (&Forward, &ForwardedPath),
     rest: Rest,
@@ -184,7 +188,7 @@ async fn forward(
         RequestBody::Empty
     } else {
         let watch = BodyWatch::new(Rc::clone(exchange.activity()), exchange.started);
-        exchange.body = Some(Rc::clone(&watch));
+        let _ = exchange.body.set(Rc::clone(&watch));
         RequestBody::stream(
             rest.body,
             limit,
@@ -204,7 +208,7 @@ async fn forward(
             })
         })?;
     let activity = Rc::clone(exchange.activity());
-    let watch = exchange.body.clone();
+    let watch = exchange.body.get().cloned();
     let order = Order {
         group,
         timeouts: forward.timeouts,

@@ -17,14 +17,14 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 /// # Errors
 /// The target is not one; a fault of this gateway, because every part of it was checked before.
 pub(super) fn request(
-    exchange: &mut Exchange,
+    exchange: &Exchange,
     path: &ForwardedPath,
     keep: Keep,
     framing: Framing,
     body: RequestBody,
 ) -> Result<Request<RequestBody>, http::Error> {
     let uri = target(exchange, path)?;
-    let context = &mut exchange.context;
+    let context = &mut *exchange.context.borrow_mut();
     let mut headers: HeaderMap = if keep.request {
         context.request_headers.clone()
     } else {
@@ -48,7 +48,7 @@ pub(super) fn request(
 
 /// The origin form of the target: path in normal form, and the query.
 fn target(exchange: &Exchange, path: &ForwardedPath) -> Result<Uri, http::Error> {
-    let context = &exchange.context;
+    let context = exchange.context.borrow();
     let whole = match (context.unchanged_target(), path) {
         // The usual case: what the client sent is already what goes out, shared and not copied.
         (Some(uri), ForwardedPath::From(0)) => uri.path_and_query().cloned(),

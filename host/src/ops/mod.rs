@@ -5,8 +5,10 @@
 //! sent itself. This room knows no plugin: `plugin::ffi` begins operations and hands over what they came to.
 
 pub mod kv;
+pub mod wake;
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, StatusCode};
 use swapgate_abi as abi;
@@ -67,3 +69,10 @@ pub type Operation = Pin<Box<dyn Future<Output = Done>>>;
 
 /// Makes an operation on the thread that will run it.
 pub type Begin = Box<dyn FnOnce() -> Operation + Send>;
+
+/// A name for an operation or a wake token; never 0, never used twice in a process, below 2^48 as long as a process lives.
+#[must_use]
+pub fn next_token() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

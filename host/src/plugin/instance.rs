@@ -284,35 +284,18 @@ impl fmt::Debug for ConfigHash {
 /// workers never slow one another down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct WorkerStats {
-    rewrite: HookStats,
-    access: HookStats,
-    header_filter: HookStats,
-    log: HookStats,
-    request_end: HookStats,
-}
+pub struct WorkerStats([HookStats; PHASES.len()]);
 
 impl WorkerStats {
     const fn new() -> Self {
-        Self {
-            rewrite: HookStats::new(),
-            access: HookStats::new(),
-            header_filter: HookStats::new(),
-            log: HookStats::new(),
-            request_end: HookStats::new(),
-        }
+        Self([const { HookStats::new() }; PHASES.len()])
     }
 
     /// The account of one hook.
     #[must_use]
     pub fn phase(&self, phase: Phase) -> &HookStats {
-        match phase {
-            Phase::Rewrite => &self.rewrite,
-            Phase::Access => &self.access,
-            Phase::HeaderFilter => &self.header_filter,
-            Phase::Log => &self.log,
-            Phase::RequestEnd => &self.request_end,
-        }
+        let [first, ..] = &self.0;
+        self.0.get(phase.index()).unwrap_or(first)
     }
 }
 

@@ -236,7 +236,7 @@ fn unknown_and_repeated_keys_are_told_where_they_stand() {
         3:22: drain[\"a b\"]: this key is not known: found \"a b\", expected one of shutdown; remove it");
     check_more(
         "limits: {<<: {headers: 5}}",
-        "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, headers, body_bytes, connections; merge keys are not supported, write the keys out",
+        "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, headers, body_bytes, connections, plugin_wait; merge keys are not supported, write the keys out",
     );
 }
 

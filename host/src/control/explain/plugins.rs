@@ -107,7 +107,11 @@ impl<'a> Attachments<'a> {
             let takes_part = merged.runs.iter().filter(|(_, got)| runs_in(got, phase));
             takes_part.map(|(line, _)| line.clone()).collect()
         };
-        let phases = PHASES.into_iter().filter(|_| known).map(|phase| PhaseRuns {
+        // Events come to whoever waits: no chain walks through them.
+        let walked = PHASES
+            .into_iter()
+            .filter(|phase| known && *phase != Phase::OnEvent);
+        let phases = walked.map(|phase| PhaseRuns {
             phase: phase.name().to_owned(),
             runs: match phase {
                 // Before routing nobody knows the route.

@@ -2,9 +2,10 @@
 
 use std::ffi::c_void;
 
-use swapgate_abi::{PhaseFn, RequestEndFn};
+use swapgate_abi as abi;
+use swapgate_abi::{BodyFn, EventFn, PhaseFn, RequestEndFn, TrailersFn};
 
-use super::control::{Hooks, RawInstance};
+use super::control::{Bodies, Hooks, RawInstance};
 use crate::context::Phase;
 
 /// Hooks and instance in one piece, so that no hook is ever called with another plugin's instance.
@@ -14,11 +15,8 @@ use crate::context::Phase;
 #[derive(Debug)]
 pub struct Bound {
     pub(super) instance: *mut c_void,
-    pub(super) rewrite: Option<PhaseFn>,
-    pub(super) access: Option<PhaseFn>,
-    pub(super) header_filter: Option<PhaseFn>,
-    pub(super) log: Option<PhaseFn>,
-    pub(super) request_end: Option<RequestEndFn>,
+    pub(super) hooks: Hooks,
+    bodies: Bodies,
     request_headers_early: bool,
 }
 
@@ -35,17 +33,14 @@ impl Bound {
     /// `hooks` must be those of the image whose `configure` yielded `instance`, and the image must stay
     /// mapped for as long as the result lives.
     pub(super) unsafe fn new(
-        hooks: Hooks,
+        (hooks, bodies): (Hooks, Bodies),
         instance: RawInstance,
         request_headers_early: bool,
     ) -> Self {
         Self {
             instance: instance.pointer(),
-            rewrite: hooks.rewrite,
-            access: hooks.access,
-            header_filter: hooks.header_filter,
-            log: hooks.log,
-            request_end: hooks.request_end,
+            hooks,
+            bodies,
             request_headers_early,
         }
     }
@@ -53,25 +48,94 @@ impl Bound {
     /// Whether the plugin has this hook.
     #[must_use]
     pub fn has(&self, phase: Phase) -> bool {
-        phase == Phase::RequestEnd && self.request_end.is_some() || self.hook(phase).is_some()
+        self.hooks.has(phase)
     }
 
-    /// The hook of a phase that has a result.
-    pub(super) fn hook(&self, phase: Phase) -> Option<PhaseFn> {
+    /// Whether the plugin has this hook and, if it is one for bodies, wants to see them.
+    #[must_use]
+    pub fn takes_part(&self, phase: Phase) -> bool {
+        let wanted = match phase {
+            Phase::RequestBody => self.bodies.request != abi::SG_BODY_NONE,
+            Phase::BodyFilter => self.bodies.response != abi::SG_BODY_NONE,
+            Phase::Trailers => {
+                [self.bodies.request, self.bodies.response] != [abi::SG_BODY_NONE; 2]
+            }
+            _ => true,
+        };
+        wanted && self.has(phase)
+    }
+
+    /// What it needs of the request's body: `SG_BODY_*`.
+    #[must_use]
+    pub fn request_body_need(&self) -> u32 {
+        self.bodies.request
+    }
+
+    /// What it needs of the answer's body: `SG_BODY_*`.
+    #[must_use]
+    pub fn response_body_need(&self) -> u32 {
+        self.bodies.response
+    }
+
+    /// How much of a body it keeps at most; 0: as much as the route admits.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> u64 {
+        self.bodies.buffer_bytes
+    }
+
+    /// Whether the hook of this phase may keep what it has and ask for more.
+    #[must_use]
+    pub fn may_buffer(&self, phase: Phase) -> bool {
         match phase {
-            Phase::Rewrite => self.rewrite,
-            Phase::Access => self.access,
-            Phase::HeaderFilter => self.header_filter,
-            Phase::Log => self.log,
-            Phase::RequestEnd => None,
+            Phase::RequestBody => self.bodies.request == abi::SG_BODY_BUFFER,
+            Phase::BodyFilter => self.bodies.response == abi::SG_BODY_BUFFER,
+            _ => false,
         }
+    }
+
+    /// The hook of a phase.
+    pub(super) fn hook(&self, phase: Phase) -> Option<Hook> {
+        match phase {
+            Phase::Rewrite => self.hooks.rewrite.map(Hook::Plain),
+            Phase::Access => self.hooks.access.map(Hook::Plain),
+            Phase::RequestBody => self.hooks.request_body.map(Hook::Body),
+            Phase::HeaderFilter => self.hooks.header_filter.map(Hook::Plain),
+            Phase::BodyFilter => self.hooks.body_filter.map(Hook::Body),
+            Phase::Trailers => self.hooks.trailers.map(Hook::Trailers),
+            Phase::Log => self.hooks.log.map(Hook::Plain),
+            // Neither has the form of a phase's hook.
+            Phase::RequestEnd | Phase::OnEvent => None,
+        }
+    }
+
+    /// The hook that is told what happened.
+    pub(super) fn on_event(&self) -> Option<EventFn> {
+        self.hooks.on_event
+    }
+
+    /// The last call for an exchange.
+    pub(super) fn request_end(&self) -> Option<RequestEndFn> {
+        self.hooks.request_end
     }
 
     /// Whether some hook may read the request's headers after they were forwarded.
     #[must_use]
     pub fn reads_request_later(&self) -> bool {
-        let later =
-            self.header_filter.is_some() || self.log.is_some() || self.request_end.is_some();
-        later && !self.request_headers_early
+        let later = [
+            Phase::RequestBody,
+            Phase::HeaderFilter,
+            Phase::BodyFilter,
+            Phase::Trailers,
+            Phase::Log,
+            Phase::RequestEnd,
+        ];
+        !self.request_headers_early && later.into_iter().any(|phase| self.takes_part(phase))
     }
+}
+
+/// A hook that has a phase, by its form.
+pub(super) enum Hook {
+    Plain(PhaseFn),
+    Body(BodyFn),
+    Trailers(TrailersFn),
 }

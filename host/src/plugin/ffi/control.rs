@@ -5,9 +5,9 @@ use std::ffi::c_void;
 use std::fmt;
 
 use swapgate_abi::{
-    ConfigureFn, DestroyFn, ExportStateFn, ImportStateFn, InstanceTok, LoadFn, MemoryFn, PhaseFn,
-    RequestEndFn, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_OK, SgErrorBuf, SgHost, SgStr,
-    StartFn, UnloadFn,
+    BodyFn, ConfigureFn, DestroyFn, EventFn, ExportStateFn, ImportStateFn, InstanceTok, LoadFn,
+    MemoryFn, PhaseFn, RequestEndFn, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_OK, SgErrorBuf,
+    SgHost, SgStr, StartFn, TrailersFn, UnloadFn,
 };
 
 use super::bound::Bound;
@@ -41,23 +41,50 @@ impl RawInstance {
 pub struct Hooks {
     pub(super) rewrite: Option<PhaseFn>,
     pub(super) access: Option<PhaseFn>,
+    pub(super) request_body: Option<BodyFn>,
     pub(super) header_filter: Option<PhaseFn>,
+    pub(super) body_filter: Option<BodyFn>,
+    pub(super) trailers: Option<TrailersFn>,
     pub(super) log: Option<PhaseFn>,
     pub(super) request_end: Option<RequestEndFn>,
+    pub(super) on_event: Option<EventFn>,
+}
+
+/// What a plugin needs of bodies.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bodies {
+    /// Of the request's: `SG_BODY_*`.
+    pub request: u32,
+    /// Of the answer's: `SG_BODY_*`.
+    pub response: u32,
+    /// How much it keeps at most; 0: as much as the route admits.
+    pub buffer_bytes: u64,
 }
 
 impl Hooks {
     /// The phases in which the plugin has a hook.
     #[must_use]
     pub fn phases(&self) -> Vec<Phase> {
-        let has = |phase: &Phase| match phase {
+        PHASES
+            .into_iter()
+            .filter(|phase| self.has(*phase))
+            .collect()
+    }
+
+    /// Whether the plugin has this hook.
+    #[must_use]
+    pub fn has(&self, phase: Phase) -> bool {
+        match phase {
             Phase::Rewrite => self.rewrite.is_some(),
             Phase::Access => self.access.is_some(),
+            Phase::RequestBody => self.request_body.is_some(),
             Phase::HeaderFilter => self.header_filter.is_some(),
+            Phase::BodyFilter => self.body_filter.is_some(),
+            Phase::Trailers => self.trailers.is_some(),
             Phase::Log => self.log.is_some(),
             Phase::RequestEnd => self.request_end.is_some(),
-        };
-        PHASES.into_iter().filter(has).collect()
+            Phase::OnEvent => self.on_event.is_some(),
+        }
     }
 }
 
@@ -72,6 +99,8 @@ pub struct Table {
     pub schema: Option<String>,
     /// The request hooks.
     pub hooks: Hooks,
+    /// What it needs of bodies.
+    pub bodies: Bodies,
     pub(super) load: Option<LoadFn>,
     pub(super) unload: Option<UnloadFn>,
     pub(super) configure: Option<ConfigureFn>,
@@ -183,7 +212,13 @@ impl Table {
     #[must_use]
     pub unsafe fn bind(&self, instance: RawInstance) -> Bound {
         // SAFETY: the hooks are this table's, and the rest is what the caller promises.
-        unsafe { Bound::new(self.hooks, instance, self.flags.request_headers_early) }
+        unsafe {
+            Bound::new(
+                (self.hooks, self.bodies),
+                instance,
+                self.flags.request_headers_early,
+            )
+        }
     }
 
     /// Ends an instance. The caller gives up every copy of it.

@@ -7,7 +7,7 @@ use swapgate_abi::{
     SG_PLUGIN_RESIDENT, SgEntryArgs, SgEntryOut, SgHost, SgPlugin, SgStr,
 };
 
-use super::control::{ErrorRoom, Flags, Hooks, Table};
+use super::control::{Bodies, ErrorRoom, Flags, Hooks, Table};
 use super::host::ImageIdentity;
 use crate::plugin::refusal::Reason;
 
@@ -82,9 +82,13 @@ impl Table {
         let hooks = Hooks {
             rewrite: plugin.rewrite,
             access: plugin.access,
+            request_body: plugin.request_body,
             header_filter: plugin.header_filter,
+            body_filter: plugin.body_filter,
+            trailers: plugin.trailers,
             log: plugin.log,
             request_end: plugin.request_end,
+            on_event: plugin.on_event,
         };
         let has_more = plugin.start.is_some() || plugin.destroy.is_some();
         if plugin.configure.is_none() && (has_more || !hooks.phases().is_empty()) {
@@ -101,6 +105,11 @@ impl Table {
             priority: plugin.priority,
             schema: Some(schema).filter(|schema| !schema.trim().is_empty()),
             hooks,
+            bodies: Bodies {
+                request: plugin.request_body_need,
+                response: plugin.response_body_need,
+                buffer_bytes: plugin.buffer_bytes,
+            },
             load: plugin.load,
             unload: plugin.unload,
             configure: plugin.configure,

@@ -6,7 +6,8 @@ use std::ptr;
 
 use swapgate_abi::ReleaseFn;
 
-use super::bound::Bound;
+use super::bound::{Bound, Hook};
+use super::event::{Happened, Place};
 use crate::context::{Frame, State};
 
 thread_local! {
@@ -14,15 +15,41 @@ thread_local! {
     static RUNNING: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
 }
 
-/// Calls the hook of the frame's phase; none if the plugin has no such hook.
-pub fn call(bound: &Bound, frame: &mut Frame<'_>) -> Option<i32> {
+/// Calls the hook of the frame's phase; none if the plugin has no such hook. `flags` are for those of bodies.
+pub fn call(bound: &Bound, frame: &mut Frame<'_>, flags: u32) -> Option<i32> {
     let hook = bound.hook(frame.phase)?;
     let token = frame.context.token;
+    let lane = frame.lane.number();
     let running = Running::enter(frame);
-    // SAFETY: hook and instance belong together and the image is mapped, which `Bound` promises for as long as it is
-    // borrowed; until the hook returns.
-    let result = unsafe { hook(bound.instance, token) };
+    let result = match hook {
+        // SAFETY: hook and instance belong together and the image is mapped, which `Bound` promises for as long as it
+        // is borrowed; until the hook returns.
+        Hook::Plain(hook) => unsafe { hook(bound.instance, token) },
+        // SAFETY: as above.
+        Hook::Body(hook) => unsafe { hook(bound.instance, token, flags) },
+        // SAFETY: as above.
+        Hook::Trailers(hook) => unsafe { hook(bound.instance, token, lane) },
+    };
     drop(running);
+    #[cfg(debug_assertions)]
+    frame.context.lent.expire_all();
+    Some(result)
+}
+
+/// Tells an event; none if the plugin takes none.
+pub fn tell(
+    bound: &Bound,
+    frame: &mut Frame<'_>,
+    happened: &Happened,
+    place: Place,
+) -> Option<i32> {
+    let hook = bound.on_event()?;
+    let token = frame.context.token;
+    let result = happened.tell(place, |event| {
+        let _running = Running::enter(frame);
+        // SAFETY: as in `call`; the event and what it points to live until `tell` returns, which is after the hook.
+        unsafe { hook(bound.instance, token, ptr::from_ref(event)) }
+    });
     #[cfg(debug_assertions)]
     frame.context.lent.expire_all();
     Some(result)
@@ -30,7 +57,7 @@ pub fn call(bound: &Bound, frame: &mut Frame<'_>) -> Option<i32> {
 
 /// Calls `request_end`, then releases the states the instance left.
 pub fn end(bound: &Bound, frame: &mut Frame<'_>) {
-    if let Some(hook) = bound.request_end {
+    if let Some(hook) = bound.request_end() {
         let token = frame.context.token;
         let _running = Running::enter(frame);
         // SAFETY: as in `call`.

@@ -9,15 +9,21 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use rustix::process::{Resource, Rlimit, Signal};
-use swapgate_abi::{SG_CONTINUE, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_RESPOND};
+use swapgate_abi::{
+    SG_BODY_END, SG_BODY_FIRST, SG_CONTINUE, SG_E_CANCELLED, SG_E_CONFLICT, SG_E_FAILED,
+    SG_E_PANIC, SG_PENDING, SG_RESPOND,
+};
 use tokio::sync::mpsc;
 
 use super::handover;
 use super::protocol::{At, Line, Report, Request};
 use super::schema;
-use crate::context::{Context, Ends, Frame, HostName, Phase, RequestId, ResponseHead, RouteNames};
+use crate::context::{
+    Context, Ends, Frame, HostName, Lane, Phase, RequestId, ResponseHead, RouteNames, Waits,
+};
 use crate::metrics::book::Book;
 use crate::plugin::ffi::control::RawInstance;
+use crate::plugin::ffi::event::{Happened, Place};
 use crate::plugin::ffi::host::ImageIdentity;
 use crate::plugin::ffi::request;
 use crate::plugin::image::{Digest, Image};
@@ -186,21 +192,37 @@ fn exchange(
     for phase in [
         Phase::Rewrite,
         Phase::Access,
+        Phase::RequestBody,
         Phase::HeaderFilter,
+        Phase::BodyFilter,
+        Phase::Trailers,
         Phase::Log,
     ] {
-        if !instance.bound().has(phase) {
+        if !instance.bound().takes_part(phase) {
             continue;
         }
         channel.at(phase.name(), Some(index));
-        if context.response.is_none() && matches!(phase, Phase::HeaderFilter | Phase::Log) {
+        if context.response.is_none() && phase.lane() == Lane::Response {
             context.response = Some(ResponseHead {
                 status: StatusCode::OK,
                 headers: HeaderMap::new(),
             });
         }
-        let code = request::call(instance.bound(), &mut frame(&mut context, &table, phase));
-        result = judge(phase, code.unwrap_or(SG_CONTINUE), &mut context, notes);
+        let flags = if phase.is_of_body() {
+            SG_BODY_END | SG_BODY_FIRST
+        } else {
+            0
+        };
+        let mut frame = frame(&mut context, &table, phase);
+        let code = request::call(instance.bound(), &mut frame, flags);
+        result = match code.unwrap_or(SG_CONTINUE) {
+            SG_PENDING if phase.may_wait() && instance.bound().has(Phase::OnEvent) => {
+                notes.push(format!("{phase} waits"));
+                channel.at("on_event", Some(index));
+                cancel(&instance, &mut frame, flags)
+            }
+            code => judge(phase, code, &mut context, notes),
+        };
         if result.is_err() {
             break;
         }
@@ -208,6 +230,27 @@ fn exchange(
     channel.at("request_end", Some(index));
     end(&instance, &mut context, &table);
     result
+}
+
+/// Tells a hook that waits that nobody does; what it waits for would never come here.
+fn cancel(instance: &Instance, frame: &mut Frame<'_>, flags: u32) -> Result<(), Reason> {
+    let place = Place {
+        lane: frame.lane.number(),
+        phase: frame.phase.number(),
+        flags: flags & SG_BODY_END,
+    };
+    let happened = Happened::Cancel(SG_E_CANCELLED);
+    match request::tell(instance.bound(), frame, &happened, place) {
+        Some(SG_E_PANIC) => Err(Reason::Panicked {
+            hook: Phase::OnEvent.name().to_owned(),
+            text: frame
+                .context
+                .error
+                .take()
+                .unwrap_or_else(|| "no text".to_owned()),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn end(instance: &Instance, context: &mut Context, table: &Table) {
@@ -224,7 +267,9 @@ fn frame<'a>(context: &'a mut Context, table: &'a Table, phase: Phase) -> Frame<
             service: Some("preflight"),
         }),
         phase,
+        lane: phase.lane(),
         owner: 1,
+        waits: Waits::Preflight,
     }
 }
 
@@ -256,7 +301,7 @@ fn judge(
     notes: &mut Vec<String>,
 ) -> Result<(), Reason> {
     let said = context.error.take().unwrap_or_else(|| "no text".to_owned());
-    let may_respond = matches!(phase, Phase::Rewrite | Phase::Access);
+    let may_respond = matches!(phase, Phase::Rewrite | Phase::Access | Phase::RequestBody);
     match code {
         SG_CONTINUE => Ok(()),
         SG_RESPOND if may_respond => {
