@@ -34,6 +34,9 @@ where
         return response;
     }
     let question = request.uri().path() == "/explain";
+    if matches!(request.uri().path(), "/plugins" | "/metrics") {
+        admin.images.measure().await;
+    }
     match (question, request.method()) {
         (true, &Method::POST) => explain(admin, request.into_body()).await,
         (true, _) => not_allowed("/explain is asked by POST", "POST"),

@@ -17,6 +17,7 @@ pub(super) fn text(admin: &Admin) -> Result<String, prometheus::Error> {
     admin.metrics.routes.show(&mut page);
     admin.metrics.traffic.show(&mut page);
     hooks(admin, &mut page);
+    usage(admin, &mut page);
     images(admin, &mut page);
     admin.metrics.events.show(&mut page);
     generations(admin, &mut page);
@@ -36,6 +37,7 @@ fn hooks(admin: &Admin, page: &mut Page) {
             plugin,
             version,
             hooks,
+            ..
         } in &accounts
         {
             for hook in hooks {
@@ -53,6 +55,32 @@ fn hooks(admin: &Admin, page: &mut Page) {
     show(&names::PLUGIN_SAMPLED_CALLS, &|hook| {
         whole(hook.sampled_calls)
     });
+}
+
+/// What every version of every plugin uses just now.
+fn usage(admin: &Admin, page: &mut Page) {
+    let accounts = admin.images.accounts();
+    let mut show = |name, number: &dyn Fn(&Account) -> Option<u64>| {
+        let mut family = Family::of(name);
+        for account in &accounts {
+            if let Some(number) = number(account) {
+                family.count(&[&account.plugin, &account.version], number);
+            }
+        }
+        page.add(family);
+    };
+    show(&names::PLUGIN_OPERATIONS, &|account| {
+        Some(account.usage.pending_operations)
+    });
+    show(&names::PLUGIN_BUFFERED, &|account| {
+        Some(account.usage.buffered_bytes)
+    });
+    show(&names::PLUGIN_MEMORY, &|account| account.memory_bytes);
+    let mut family = Family::of(&names::PLUGIN_KV);
+    for (plugin, kept) in admin.metrics.kv.get().iter().flat_map(|kv| kv.accounts()) {
+        family.count(&[&plugin], kept.bytes());
+    }
+    page.add(family);
 }
 
 #[allow(

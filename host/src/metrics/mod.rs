@@ -20,12 +20,13 @@ pub mod route;
 pub mod series;
 pub mod traffic;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use book::Book;
 
+use crate::ops::kv;
+
 /// Everything that is counted in this process.
-#[derive(Debug)]
 pub struct Metrics {
     /// How many workers count.
     pub workers: usize,
@@ -37,6 +38,14 @@ pub struct Metrics {
     pub events: event::Events,
     /// What plugins count.
     pub book: Arc<Book>,
+    /// What plugins keep; set once by whoever makes it.
+    pub kv: OnceLock<Arc<kv::Store>>,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
 }
 
 impl Metrics {
@@ -49,6 +58,7 @@ impl Metrics {
             traffic: traffic::Traffic::default(),
             events: event::Events::default(),
             book: Book::new(workers),
+            kv: OnceLock::new(),
         })
     }
 }

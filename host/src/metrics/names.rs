@@ -81,6 +81,15 @@ names! {
     PLUGIN_SAMPLED_CALLS "swapgate_plugin_sampled_calls_total" Counter "calls" ["plugin" "version" "phase"]
         "Calls of a hook whose time was taken."
 
+    PLUGIN_OPERATIONS "swapgate_plugin_pending_operations" Gauge "operations" ["plugin" "version"]
+        "Operations that a plugin began and that have not come to their end."
+    PLUGIN_BUFFERED "swapgate_plugin_buffered_bytes" Gauge "bytes" ["plugin" "version"]
+        "Bytes of bodies that a plugin has not passed on."
+    PLUGIN_MEMORY "swapgate_plugin_memory_bytes" Gauge "bytes" ["plugin" "version"]
+        "Memory of a plugin that counts its allocations."
+    PLUGIN_KV "swapgate_plugin_kv_bytes" Gauge "bytes" ["plugin"]
+        "What a plugin keeps in the gateway's key-value area."
+
     IMAGES "swapgate_images" Gauge "images" ["state"]
         "Known images of plugins, by where they stand in their life."
     RESIDENT "swapgate_resident_images" Gauge "images" ["plugin"]

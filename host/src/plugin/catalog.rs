@@ -8,6 +8,7 @@
 mod activate;
 mod configure;
 mod handover;
+mod memory;
 mod report;
 mod slot;
 mod view;
@@ -77,19 +78,20 @@ impl Catalog {
     pub fn new(settings: Settings) -> Result<Self, Refusal> {
         let stage = Arc::new(Stage::prepare(&settings.state_dir)?);
         let (queue, retired) = unbounded_channel();
+        let foreign = Foreign::new();
         Ok(Self {
             stage,
             verdicts: Verdicts::open(&settings.state_dir, &settings.exe),
             preflight: Preflight::new(&settings.exe, settings.loader.preflight_timeout),
             loader: settings.loader,
             workers: settings.workers,
-            foreign: Foreign::new(),
+            view: View::new(foreign.clone()),
+            foreign,
             slots: BTreeMap::new(),
             instances: HashMap::new(),
             queue,
             retired,
             ending: JoinSet::new(),
-            view: View::default(),
             metrics: Metrics::new(settings.workers),
         })
     }

@@ -14,6 +14,7 @@ use crate::plugin::ffi::Bound;
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::host::ImageIdentity;
 use crate::plugin::image::{Digest, Image, Retired};
+use crate::plugin::usage::{Usage, UsageTotals};
 
 /// A plugin with one configuration. Shared by all workers; its last holder hands it back to the catalog.
 pub struct Instance {
@@ -110,6 +111,12 @@ impl Instance {
             .filter(|phase| self.bound.has(*phase))
             .map(|phase| HookTotals::sum(phase, &self.stats))
             .collect()
+    }
+
+    /// What it uses just now, on all workers. Background operations count with the worker after the last.
+    #[must_use]
+    pub fn usage(&self) -> UsageTotals {
+        UsageTotals::sum(self.stats.iter().map(WorkerStats::usage))
     }
 
     /// Names it at the contract from `start` on.
@@ -222,6 +229,11 @@ impl InstanceAccount {
             .collect()
     }
 
+    /// What it uses, on all workers.
+    pub(super) fn usage(&self) -> UsageTotals {
+        UsageTotals::sum(self.stats.iter().map(WorkerStats::usage))
+    }
+
     /// Whether the two are of one instance.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.stats, &other.stats)
@@ -284,18 +296,30 @@ impl fmt::Debug for ConfigHash {
 /// workers never slow one another down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct WorkerStats([HookStats; PHASES.len()]);
+pub struct WorkerStats {
+    hooks: [HookStats; PHASES.len()],
+    usage: Usage,
+}
 
 impl WorkerStats {
     const fn new() -> Self {
-        Self([const { HookStats::new() }; PHASES.len()])
+        Self {
+            hooks: [const { HookStats::new() }; PHASES.len()],
+            usage: Usage::new(),
+        }
+    }
+
+    /// What it uses on this worker.
+    #[must_use]
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// The account of one hook.
     #[must_use]
     pub fn phase(&self, phase: Phase) -> &HookStats {
-        let [first, ..] = &self.0;
-        self.0.get(phase.index()).unwrap_or(first)
+        let [first, ..] = &self.hooks;
+        self.hooks.get(phase.index()).unwrap_or(first)
     }
 }
 

@@ -40,6 +40,7 @@ pub mod settle;
 pub mod stage;
 #[cfg(test)]
 mod testing;
+pub mod usage;
 
 pub use catalog::Catalog;
 pub use ffi::host::ImageIdentity;

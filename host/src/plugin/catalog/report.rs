@@ -6,9 +6,11 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::slot::{Slot, State};
+use crate::plugin::ffi::handover::Memory;
 use crate::plugin::image::{Digest, Door, ImageKey};
 use crate::plugin::inspect::Unload;
 use crate::plugin::instance::{HookTotals, Inherited, Instance};
+use crate::plugin::usage::UsageTotals;
 
 /// One image, as `/plugins` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +41,12 @@ pub struct ImageReport {
     pub mapped: bool,
     /// Its instances that are alive.
     pub instances: Vec<InstanceReport>,
+    /// What its instances use just now.
+    #[serde(flatten)]
+    pub usage: UsageTotals,
+    /// How much memory it uses, as it counts itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Memory>,
     /// The accounts of its hooks, instances that are gone included.
     pub hooks: Vec<HookTotals>,
 }
@@ -53,6 +61,9 @@ pub struct InstanceReport {
     /// What became of the state of the instance whose place it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Inherited>,
+    /// What it uses just now.
+    #[serde(flatten)]
+    pub usage: UsageTotals,
     /// The accounts of its hooks.
     pub hooks: Vec<HookTotals>,
 }
@@ -65,6 +76,7 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
             config: instance.config().shown(),
             priority: instance.priority(),
             state: instance.inherited().cloned(),
+            usage: instance.usage(),
             hooks: instance.totals(),
         })
         .collect();
@@ -98,6 +110,8 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
         ),
         mapped,
         instances,
+        usage: shown.usage(),
+        memory: shown.memory,
         hooks,
     }
 }

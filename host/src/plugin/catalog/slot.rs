@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::ready::UnloadPolicy;
 use crate::metrics::book::Book;
+use crate::plugin::ffi::handover::Memory;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::{Foreign, NoResult};
 use crate::plugin::image::{Image, ImageKey};
@@ -15,6 +16,7 @@ use crate::plugin::instance::{HookTotals, Instance, InstanceAccount, RetiredInst
 use crate::plugin::library::{Loaded, Mapped, Mode};
 use crate::plugin::mapped::is_mapped;
 use crate::plugin::refusal::{Reason, Refusal, Step};
+use crate::plugin::usage::UsageTotals;
 
 /// Where an image stands in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,9 +85,20 @@ pub(super) struct Shown {
     pub(super) past: Vec<HookTotals>,
     /// The accounts of instances that are not gone: alive, or on their way to `destroy`.
     pub(super) present: Vec<InstanceAccount>,
+    /// How much memory it uses, as it last said; none if it does not count.
+    pub(super) memory: Option<Memory>,
 }
 
 impl Shown {
+    /// What its instances use just now.
+    pub(super) fn usage(&self) -> UsageTotals {
+        let mut sum = UsageTotals::default();
+        for account in &self.present {
+            sum.add(account.usage());
+        }
+        sum
+    }
+
     /// What its hooks did, instances that are gone included. Never less than it was before.
     pub(super) fn totals(&self) -> Vec<HookTotals> {
         let mut sums = self.past.clone();
@@ -118,6 +131,7 @@ impl Slot {
                 stuck: None,
                 past: Vec::new(),
                 present: Vec::new(),
+                memory: None,
             }),
             life: tokio::sync::Mutex::default(),
             mapped: AtomicBool::new(false),
@@ -385,6 +399,7 @@ impl Slot {
                 Err(_) => pins.push(Pin::Stuck("unload".to_owned())),
             }
             mapped.metrics().end_life();
+            self.shown().memory = None;
         }
         if pins.is_empty() {
             self.unmap(life, foreign, deadline).await;

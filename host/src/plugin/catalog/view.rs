@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::report::{self, ImageReport};
 use super::slot::Slot;
-use crate::plugin::image::ImageKey;
+use crate::plugin::foreign::Foreign;
+use crate::plugin::image::{Image, ImageKey};
 use crate::plugin::instance::{ConfigHash, HookTotals, Instance};
+use crate::plugin::usage::UsageTotals;
 
 /// What the admin API reads, at any time, also while the catalog waits for a plugin.
-#[derive(Clone, Default)]
-pub struct View(Arc<Mutex<Seen>>);
+#[derive(Clone)]
+pub struct View {
+    seen: Arc<Mutex<Seen>>,
+    foreign: Foreign,
+}
 
 #[derive(Default)]
 struct Seen {
@@ -29,12 +34,45 @@ pub struct Account {
     pub version: String,
     /// Hook by hook.
     pub hooks: Vec<HookTotals>,
+    /// What its instances use just now.
+    pub usage: UsageTotals,
+    /// The bytes its images use, as they count them; none if they do not.
+    pub memory_bytes: Option<u64>,
 }
 
 /// Of how many versions that are gone the accounts are kept. An older one starts from nothing if it ever comes back.
 const PAST: usize = 64;
 
 impl View {
+    /// Nothing is known yet.
+    pub(super) fn new(foreign: Foreign) -> Self {
+        Self {
+            seen: Arc::default(),
+            foreign,
+        }
+    }
+
+    /// The thread for foreign calls.
+    pub(super) fn foreign(&self) -> &Foreign {
+        &self.foreign
+    }
+
+    /// The images that have an instance, each once.
+    pub(super) fn serving(&self) -> Vec<(Arc<Slot>, Arc<Image>)> {
+        let seen = self.lock();
+        let mut serving: Vec<(Arc<Slot>, Arc<Image>)> = Vec::new();
+        for (key, instance) in &seen.instances {
+            let known = serving.iter().any(|(slot, _)| slot.key == *key);
+            let image = instance.upgrade().filter(|_| !known);
+            let image = image.and_then(|instance| instance.image().map(Arc::clone));
+            let slot = seen.slots.iter().find(|slot| slot.key == *key);
+            if let (Some(image), Some(slot)) = (image, slot) {
+                serving.push((Arc::clone(slot), image));
+            }
+        }
+        serving
+    }
+
     /// Everything there is to know about images.
     #[must_use]
     pub fn report(&self) -> Vec<ImageReport> {
@@ -73,6 +111,11 @@ impl View {
         if gone.hooks.is_empty() {
             return;
         }
+        let gone = Account {
+            usage: UsageTotals::default(),
+            memory_bytes: None,
+            ..gone
+        };
         add(&mut seen.past, gone);
         let excess = seen.past.len().saturating_sub(PAST);
         seen.past.drain(..excess);
@@ -93,7 +136,7 @@ impl View {
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,6 +147,8 @@ fn account(slot: &Slot) -> Account {
         plugin: identity.id,
         version: identity.version,
         hooks: shown.totals(),
+        usage: shown.usage(),
+        memory_bytes: shown.memory.map(|memory| memory.bytes),
     }
 }
 
@@ -112,7 +157,14 @@ fn add(accounts: &mut Vec<Account>, more: Account) {
     let same =
         |known: &&mut Account| (&known.plugin, &known.version) == (&more.plugin, &more.version);
     match accounts.iter_mut().find(same) {
-        Some(known) => HookTotals::add_all(&mut known.hooks, &more.hooks),
+        Some(known) => {
+            HookTotals::add_all(&mut known.hooks, &more.hooks);
+            known.usage.add(more.usage);
+            known.memory_bytes = match (known.memory_bytes, more.memory_bytes) {
+                (Some(known), Some(more)) => Some(known.saturating_add(more)),
+                (known, more) => known.or(more),
+            };
+        }
         None => accounts.push(more),
     }
 }

@@ -95,6 +95,12 @@ impl Table {
         room.judge(code)
     }
 
+    /// Whether the image counts its memory.
+    #[must_use]
+    pub fn counts_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
     /// How much memory the image uses as it counts itself; none if it does not count.
     #[must_use]
     pub fn memory(&self) -> Option<Memory> {
