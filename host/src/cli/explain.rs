@@ -1,6 +1,5 @@
 //! `swapgate explain METHOD URL`: what becomes of a request, and why.
 
-mod ask;
 mod text;
 
 use std::net::SocketAddr;
@@ -12,6 +11,7 @@ use swapgate::config::{self, Source, System};
 use swapgate::control::check::Unfit;
 use swapgate::control::explain::{Document, Question, View};
 
+use super::ask::{Ask, ask};
 use super::{BAD_CONFIGURATION, FAILED, check, print};
 
 /// It asks the gateway that runs here, unless a file is named with `--config`.
@@ -108,8 +108,11 @@ fn question(args: &Args) -> Result<Question, Unexplained> {
 
 fn explain(args: &Args, question: &Question) -> Result<Document, Unexplained> {
     let Some(file) = &args.config else {
-        return ask::ask(args.admin, args.token.as_deref(), question)
-            .map_err(|error| Unexplained::failed(&error));
+        let question = serde_json::to_vec(question).map_err(|error| Unexplained::failed(&error))?;
+        let asked = Ask::Post("/explain", &question);
+        let answer = ask(args.admin, args.token.as_deref(), asked)
+            .map_err(|error| Unexplained::failed(&error))?;
+        return serde_json::from_slice(&answer).map_err(|error| Unexplained::failed(&error));
     };
     let source = Source::read(file).map_err(|error| Unexplained::configuration(&[error]))?;
     let config =

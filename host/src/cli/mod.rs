@@ -8,6 +8,7 @@
 //! | 1 | what was asked about is not fit, such as a plugin file that is refused; or the command itself failed |
 //! | 2 | the configuration is wrong, with every error on stderr; or the arguments are (clap's own code) |
 
+mod ask;
 mod check;
 mod explain;
 mod new;
@@ -16,6 +17,7 @@ mod preflight;
 mod run;
 mod schema;
 mod scratch;
+mod top;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,8 @@ enum Command {
     Check(check::Args),
     /// Say which route takes a request and why, what runs, and where it goes.
     Explain(explain::Args),
+    /// Show what each plugin of a running gateway costs, refreshed until it is interrupted.
+    Top(top::Args),
     /// Look after plugin files.
     Plugin(plugin::Args),
     /// Try a plugin in a child process; the gateway calls this itself.
@@ -62,6 +66,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
+            Command::Top(args) => top::run(&args),
             Command::Plugin(args) => plugin::run(&args),
             Command::Preflight => preflight::run(),
             Command::Schema => schema::run(),

@@ -10,7 +10,6 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use swapgate::control::explain::{Document, Question};
 use tokio::net::TcpStream;
 
 /// How long everything may take.
@@ -20,10 +19,10 @@ const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(crate) enum NoAnswer {
     /// Nobody there.
     #[error(
-        "cannot connect to the admin listener {0}: {1}; start the gateway, name its admin address with --admin, or ask about a file with --config"
+        "cannot connect to the admin listener {0}: {1}; start the gateway, or name its admin address with --admin"
     )]
     Connect(SocketAddr, std::io::Error),
     /// It broke off, or it is not a gateway.
@@ -42,24 +41,63 @@ pub(super) enum NoAnswer {
     Refused(String),
 }
 
-/// Asks.
-pub(super) fn ask(
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ask<'a> {
+    /// GET this path.
+    Get(&'a str),
+    /// POST this document to this path.
+    Post(&'a str, &'a [u8]),
+}
+
+/// Where the admin listener of a gateway is, and what it asks for.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Admin {
+    /// The admin listener of the gateway that is asked.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8001")]
+    pub(crate) admin: SocketAddr,
+    /// The token it asks for, where it does.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "SWAPGATE_ADMIN_TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+}
+
+impl Admin {
+    /// Asks, and gives back what a 200 brought.
+    pub(crate) fn ask(&self, what: Ask<'_>) -> Result<Bytes, NoAnswer> {
+        ask(self.admin, self.token.as_deref(), what)
+    }
+
+    /// Asks for a JSON document.
+    pub(crate) fn document(&self, path: &str) -> Result<Value, NoAnswer> {
+        let bytes = self.ask(Ask::Get(path))?;
+        let broken = |error: serde_json::Error| NoAnswer::Broken(self.admin, error.to_string());
+        serde_json::from_slice(&bytes).map_err(broken)
+    }
+}
+
+/// Asks, and gives back what a 200 brought.
+pub(crate) fn ask(
     admin: SocketAddr,
     token: Option<&str>,
-    question: &Question,
-) -> Result<Document, NoAnswer> {
+    what: Ask<'_>,
+) -> Result<Bytes, NoAnswer> {
     let broken = |error: &dyn std::fmt::Display| NoAnswer::Broken(admin, error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| broken(&error))?;
-    let asked = async { tokio::time::timeout(TIME, exchange(admin, token, question)).await };
+    let asked = async { tokio::time::timeout(TIME, exchange(admin, token, what)).await };
     let (status, bytes) = match runtime.block_on(asked) {
         Ok(answered) => answered?,
         Err(_) => return Err(NoAnswer::Slow(admin)),
     };
     match status {
-        StatusCode::OK => serde_json::from_slice(&bytes).map_err(|error| broken(&error)),
+        StatusCode::OK => Ok(bytes),
         StatusCode::UNAUTHORIZED => Err(NoAnswer::Token(admin)),
         _ => {
             let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
@@ -75,7 +113,7 @@ pub(super) fn ask(
 async fn exchange(
     admin: SocketAddr,
     token: Option<&str>,
-    question: &Question,
+    what: Ask<'_>,
 ) -> Result<(StatusCode, Bytes), NoAnswer> {
     let broken = |error: &dyn std::fmt::Display| NoAnswer::Broken(admin, error.to_string());
     let stream = TcpStream::connect(admin)
@@ -84,15 +122,19 @@ async fn exchange(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(&error))?;
-    let body = serde_json::to_vec(question).map_err(|error| broken(&error))?;
-    let mut request = Request::post("/explain")
-        .header(HOST, admin.to_string())
-        .header(CONTENT_TYPE, "application/json");
+    let (mut request, body) = match what {
+        Ask::Get(path) => (Request::get(path), Bytes::new()),
+        Ask::Post(path, body) => {
+            let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+            (request, Bytes::copy_from_slice(body))
+        }
+    };
+    request = request.header(HOST, admin.to_string());
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request
-        .body(Full::new(Bytes::from(body)))
+        .body(Full::new(body))
         .map_err(|error| broken(&error))?;
     let answered = async {
         let response = sender

@@ -1,4 +1,11 @@
-//! `swapgate plugin check FILE`: would the gateway take this file? `swapgate plugin new` is in [`new`].
+//! `swapgate plugin ...`: what authors and operators do with plugin files.
+//!
+//! - here: `check`, would the gateway take this file?
+//! - [`new`](super::new): the project of a new plugin;
+//! - [`docs`]: a page about a plugin, of what its [`schema`] says.
+
+mod docs;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,6 +46,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Print a page in Markdown about a plugin, from its descriptor and its schema.
+    Docs(docs::Args),
     /// Make the project of a new plugin: source, test, a configuration to try it with, and the SDK of this gateway.
     New(new::Args),
 }
@@ -51,6 +60,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             installed,
             format,
         } => tell(file, *installed, *format),
+        Command::Docs(args) => docs::run(args),
         Command::New(args) => new::run(args),
     })
 }
@@ -70,6 +80,12 @@ fn tell(file: &Path, installed: bool, format: Format) -> u8 {
         }))
         .max(FAILED),
     }
+}
+
+/// What is known about a file on its way from a build.
+fn checked(file: &Path) -> Result<Checked, Refusal> {
+    let scratch = Scratch::new(file)?;
+    check(file, false, &scratch)
 }
 
 /// What is known about a file that is fit.
