@@ -1,0 +1,7 @@
+module lookup-go
+
+go 1.19
+
+require swapgate-go v0.0.0
+
+replace swapgate-go => ../../../go

@@ -1,0 +1,3 @@
+module swapgate-go
+
+go 1.19
