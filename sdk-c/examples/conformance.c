@@ -37,6 +37,7 @@ static const char schema[] =
 #define LONG_NAME 129
 #define LONG_CONSUMER 257
 #define LONG_METRIC 101
+#define NO_MAP 99u /* a header map that does not exist */
 
 static char many_v[LONG_VARIABLE], many_n[LONG_NAME], many_c[LONG_CONSUMER];
 
@@ -199,12 +200,12 @@ static void read_headers(struct trace *t) {
     get(t, "header_get.request", SG_HEADERS_REQUEST, "X-Probe");
     get(t, "header_get.none", SG_HEADERS_REQUEST, "x-none");
     get(t, "header_get.response", SG_HEADERS_RESPONSE, "x-probe");
-    get(t, "header_get.no_map", 3, "x-probe");
+    get(t, "header_get.no_map", NO_MAP, "x-probe");
     nth(t, "header_nth.1", SG_HEADERS_REQUEST, "x-probe", 1);
     nth(t, "header_nth.99", SG_HEADERS_REQUEST, "x-probe", 99);
     list(t, "headers_list.request", SG_HEADERS_REQUEST);
     list(t, "headers_list.response", SG_HEADERS_RESPONSE);
-    list(t, "headers_list.no_map", 3);
+    list(t, "headers_list.no_map", NO_MAP);
 }
 
 static int32_t set(struct trace *t, uint32_t map, const char *name, const char *to) {
@@ -237,7 +238,7 @@ static void change_headers(struct trace *t) {
     };
     uint32_t map = t->phase == 'R' || t->phase == 'A' ? SG_HEADERS_REQUEST : SG_HEADERS_RESPONSE;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) code(t, bad[i].step, set(t, map, bad[i].name, bad[i].value));
-    code(t, "header_set.no_map", set(t, 3, "x-probe", "1"));
+    code(t, "header_set.no_map", set(t, NO_MAP, "x-probe", "1"));
     code(t, "header_remove.none", t->host->header_remove(t->host, t->exchange, map, text("x-never-there")));
     code(t, "header_remove.te", t->host->header_remove(t->host, t->exchange, map, text("te")));
 }

@@ -1,3 +1,3 @@
-module swapgate-go
+module sdk.example/swapgate
 
 go 1.19

@@ -8,7 +8,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The gateway's binary.
 ///
@@ -55,6 +55,30 @@ pub fn c_plugin(source: &Path, into: &Path, extra: &[&str]) {
         .status()
         .expect("a C compiler is installed");
     assert!(status.success(), "cc refused {}", source.display());
+}
+
+/// The file of an example of the SDK for C, C++ and Go, by the name of its library: `auth_cpp`.
+///
+/// Make builds it where `cargo xtask test` does, so that nothing is built twice.
+///
+/// # Panics
+/// When a compiler is missing or refuses it.
+#[must_use]
+#[track_caller]
+pub fn sdk_example(library: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = target_dir().join("sdk-c");
+    let file = folder.join(format!("lib{library}.so"));
+    let status = Command::new("make")
+        .args(["-s", "-C"])
+        .arg(root().join("sdk-c"))
+        .arg(format!("BUILD={}", folder.display()))
+        .arg(&file)
+        .status()
+        .expect("make is installed");
+    assert!(status.success(), "no plugin file {}", file.display());
+    file
 }
 
 /// The top of the repository.

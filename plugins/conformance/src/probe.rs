@@ -7,6 +7,8 @@ use crate::trace::Trace;
 
 const REQUEST: u32 = 1;
 const RESPONSE: u32 = 2;
+/// A header map that does not exist.
+const NO_MAP: u32 = 99;
 
 const METHOD: u32 = 1;
 const SCHEME: u32 = 2;
@@ -79,7 +81,7 @@ fn read_headers(trace: &mut Trace, raw: &Raw<'_>) {
     trace.value("header_get.request", raw.header_get(REQUEST, "X-Probe"));
     trace.value("header_get.none", raw.header_get(REQUEST, "x-none"));
     trace.value("header_get.response", raw.header_get(RESPONSE, "x-probe"));
-    trace.code("header_get.no_map", raw.header_get(3, "x-probe"));
+    trace.code("header_get.no_map", raw.header_get(NO_MAP, "x-probe"));
     trace.value("header_nth.1", raw.header_nth(REQUEST, "x-probe", 1));
     trace.code("header_nth.99", raw.header_nth(REQUEST, "x-probe", 99));
     for (step, map) in [("request", REQUEST), ("response", RESPONSE)] {
@@ -94,7 +96,7 @@ fn read_headers(trace: &mut Trace, raw: &Raw<'_>) {
             Err(error) => trace.word(&format!("headers_list.{step}"), error.code()),
         }
     }
-    trace.code("headers_list.no_map", raw.headers_list(3));
+    trace.code("headers_list.no_map", raw.headers_list(NO_MAP));
 }
 
 fn change_headers(trace: &mut Trace, raw: &mut Raw<'_>) {
@@ -140,7 +142,7 @@ fn change_headers(trace: &mut Trace, raw: &mut Raw<'_>) {
             raw.header_set(map, name, value),
         );
     }
-    trace.code("header_set.no_map", raw.header_set(3, "x-probe", b"1"));
+    trace.code("header_set.no_map", raw.header_set(NO_MAP, "x-probe", b"1"));
     trace.code(
         "header_remove.none",
         raw.header_remove(map, "x-never-there"),

@@ -1,5 +1,5 @@
 //! The same plugin, called by the same gateway in memory in every way there is, must have the same trace: linked in, from
-//! its built file through both doors, and its twin in C.
+//! its built file through both doors, and its twins in C, C++ and Go.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use libloading::Library;
 use swapgate_abi::{DOOR_REV, ENTRY_SYMBOL, EntryFn, PluginRootRef};
 use swapgate_plugin::testing::{Exchange, Host};
 
-/// Builds the twin in C as its Makefile does.
-fn build_twin(folder: &Path) -> Library {
+/// Builds a twin as its Makefile does.
+fn build_twin(folder: &Path, language: &str) -> Library {
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sdk-c");
-    let file = folder.join("libconformance_c.so");
+    let file = folder.join(format!("libconformance_{language}.so"));
     let status = Command::new("make")
         .arg("-s")
         .arg("-C")
@@ -21,9 +21,9 @@ fn build_twin(folder: &Path) -> Library {
         .arg(format!("BUILD={}", folder.display()))
         .arg(&file)
         .status()
-        .expect("make and a C compiler are needed to build the twin");
+        .expect("make and a compiler are needed to build the twin");
     assert!(status.success());
-    // SAFETY: the library is ours and has no constructors.
+    // SAFETY: the library is ours, and has no constructors but that of the runtime of Go, which only starts threads.
     unsafe { Library::new(&file) }.unwrap()
 }
 
@@ -76,8 +76,23 @@ fn check_same(ours: &Host, other: &Host) {
 
 #[test]
 fn the_twin_in_c_has_the_same_trace() {
+    check_twin("c");
+}
+
+#[test]
+fn the_twin_in_cpp_has_the_same_trace() {
+    check_twin("cpp");
+}
+
+#[test]
+fn the_twin_in_go_has_the_same_trace() {
+    check_twin("go");
+}
+
+#[track_caller]
+fn check_twin(language: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let library = build_twin(folder.path());
+    let library = build_twin(folder.path(), language);
     // SAFETY: that is the type of this symbol in the contract.
     let entry = unsafe { library.get::<EntryFn>(ENTRY_SYMBOL) }.unwrap();
     // SAFETY: the twin keeps the contract, and `library` is dropped after the host.

@@ -1,8 +1,8 @@
-//! The same calls give the same answers: the Rust plugin through both doors, and its twin in C through the C door.
+//! The same calls give the same answers: the Rust plugin through both doors, and its twins in C, C++ and Go through the C
+//! door.
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 use swapgate_tests::{Gateway, Upstream, artifacts, wait_until};
@@ -69,20 +69,6 @@ fn said(gateway: &Gateway) -> Vec<String> {
         .collect()
 }
 
-fn c_twin() -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("the system has a temporary folder");
-    let file = folder.path().join("libconformance_c.so");
-    let made = Command::new("make")
-        .arg("-s")
-        .arg("-C")
-        .arg(artifacts::root().join("sdk-c"))
-        .arg(format!("BUILD={}", folder.path().display()))
-        .arg(&file)
-        .status();
-    assert!(made.expect("make is installed").success());
-    read(&file)
-}
-
 fn read(file: &Path) -> Vec<u8> {
     fs::read(file).expect("the file is there")
 }
@@ -103,13 +89,28 @@ fn without_rust_door(file: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn equal_traces_through_both_doors_and_from_both_languages() {
+fn equal_traces_through_both_doors_and_from_every_language() {
     let rust = stripped("conformance").bytes().to_vec();
-    let (through_c, twin) = (without_rust_door(&rust), c_twin());
+    let through_c = without_rust_door(&rust);
+    let others = [
+        ("conformance", through_c),
+        (
+            "conformance-c",
+            read(&artifacts::sdk_example("conformance_c")),
+        ),
+        (
+            "conformance-cpp",
+            read(&artifacts::sdk_example("conformance_cpp")),
+        ),
+        (
+            "conformance-go",
+            read(&artifacts::sdk_example("conformance_go")),
+        ),
+    ];
     for config in CONFIGS {
         let expected = trace(&rust, "conformance", "rust", config);
         assert!(expected.len() > 250, "{}: {expected:?}", expected.len());
-        for (file, id) in [(&through_c, "conformance"), (&twin, "conformance-c")] {
+        for (id, file) in &others {
             let found = trace(file, id, "c", config);
             let differs: Vec<_> = expected
                 .iter()

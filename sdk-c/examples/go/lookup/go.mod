@@ -2,6 +2,6 @@ module lookup-go
 
 go 1.19
 
-require swapgate-go v0.0.0
+require sdk.example/swapgate v0.0.0
 
-replace swapgate-go => ../../../go
+replace sdk.example/swapgate => ../../../go

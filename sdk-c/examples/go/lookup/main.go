@@ -2,7 +2,7 @@
 // what it found in the header x-tier. No thread of the gateway waits meanwhile.
 package main
 
-// #cgo CFLAGS: -I${SRCDIR}/../../../go/swapgate -I${SRCDIR}/../../../include -fvisibility=hidden
+// #cgo CFLAGS: -I${SRCDIR}/../../../go -I${SRCDIR}/../../../include -fvisibility=hidden
 import "C"
 
 import (
@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"time"
 
-	"swapgate-go/swapgate"
+	"sdk.example/swapgate"
 )
 
 const schema = `{"type": "object", "additionalProperties": false, "properties": {

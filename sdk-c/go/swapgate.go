@@ -13,7 +13,7 @@
 // Texts that come from the gateway are copies, and stay good.
 package swapgate
 
-// #cgo CFLAGS: -I${SRCDIR} -I${SRCDIR}/../../include -std=c11 -Wall -fvisibility=hidden
+// #cgo CFLAGS: -I${SRCDIR} -I${SRCDIR}/../include -std=c11 -Wall -fvisibility=hidden
 // #include "shims.h"
 import "C"
 

@@ -183,3 +183,6 @@ func (x *Exchange) SetError(why string) error { return check(C.sgo_set_error(hos
 func (x *Exchange) SetUpstream(kind uint32, value string) error {
 	return check(C.sgo_upstream_set(host, x.tok(), C.uint32_t(kind), value))
 }
+
+// ExchangeOf is the exchange of a token: for tests of the gateway, which answers Stale to one that is not the running one.
+func ExchangeOf(token uint64) *Exchange { return &Exchange{Scope{token: token}} }

@@ -1,0 +1,7 @@
+module conformance-go
+
+go 1.19
+
+require sdk.example/swapgate v0.0.0
+
+replace sdk.example/swapgate => ../../../go
