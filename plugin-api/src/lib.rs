@@ -94,7 +94,9 @@
 pub mod flags;
 pub mod guest;
 pub mod header;
+pub mod kv;
 pub mod metric;
+pub mod ops;
 pub mod status;
 pub mod testing;
 pub mod version;
@@ -105,11 +107,24 @@ pub mod version;
 pub mod view;
 
 pub use guest::error::{ConfigError, Error};
-pub use guest::handle::{AccessCall, EndCall, HeaderFilterCall, LogCall, RewriteCall};
-pub use guest::hooks::{Access, HeaderFilter, Log, Plugin, RequestEnd, Rewrite};
+pub use guest::export::alloc;
+pub use guest::handle::waiting::{
+    AsyncAccessCall, AsyncBodyFilterCall, AsyncHeaderFilterCall, AsyncRequestBodyCall,
+    AsyncRewriteCall,
+};
+pub use guest::handle::{
+    AccessCall, BodyFilterCall, EndCall, HeaderFilterCall, LogCall, RequestBodyCall, RewriteCall,
+    TrailersCall, Upstream,
+};
+pub use guest::hooks::{
+    Access, AsyncAccess, AsyncBodyFilter, AsyncHeaderFilter, AsyncRequestBody, AsyncRewrite, Begin,
+    BodyFilter, HeaderFilter, Lane, Log, Need, Plugin, RequestBody, RequestEnd, Rewrite, Tick,
+    Trailers,
+};
 pub use guest::metric::{Counter, DeclareError, Gauge, Histogram};
-pub use guest::response::{Flow, Response};
+pub use guest::response::{BodyFlow, Flow, Response};
 pub use guest::state::{ImportError, State};
+pub use guest::task::background::Background;
 pub use status::HostError;
 pub use view::Value;
 // What plugins meet in this crate's own interface, so that versions always fit.

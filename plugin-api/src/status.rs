@@ -30,6 +30,12 @@ pub enum HostError {
     Version,
     /// Framing and hop-by-hop headers belong to the gateway.
     Forbidden,
+    /// What was asked for is not wanted any more.
+    Cancelled,
+    /// It took too long.
+    Timeout,
+    /// Somebody else was first.
+    Conflict,
     /// A code this build does not know.
     Unknown(i32),
 }
@@ -63,6 +69,9 @@ impl HostError {
             code::SG_E_UNAVAILABLE => Self::Unavailable,
             code::SG_E_VERSION => Self::Version,
             code::SG_E_FORBIDDEN => Self::Forbidden,
+            code::SG_E_CANCELLED => Self::Cancelled,
+            code::SG_E_TIMEOUT => Self::Timeout,
+            code::SG_E_CONFLICT => Self::Conflict,
             unknown => Self::Unknown(unknown),
         }
     }
@@ -82,6 +91,9 @@ impl HostError {
             Self::Unavailable => code::SG_E_UNAVAILABLE,
             Self::Version => code::SG_E_VERSION,
             Self::Forbidden => code::SG_E_FORBIDDEN,
+            Self::Cancelled => code::SG_E_CANCELLED,
+            Self::Timeout => code::SG_E_TIMEOUT,
+            Self::Conflict => code::SG_E_CONFLICT,
             Self::Unknown(code) => code,
         }
     }
@@ -103,6 +115,9 @@ impl fmt::Display for HostError {
             Self::Forbidden => {
                 "framing and hop-by-hop headers belong to the gateway (SG_E_FORBIDDEN)"
             }
+            Self::Cancelled => "this is not wanted any more (SG_E_CANCELLED)",
+            Self::Timeout => "it took too long (SG_E_TIMEOUT)",
+            Self::Conflict => "somebody else was first (SG_E_CONFLICT)",
             Self::Unknown(code) => return write!(f, "unknown result code {code}"),
         })
     }
@@ -115,8 +130,12 @@ impl std::error::Error for HostError {}
 pub enum HookResult {
     /// Go on with the next plugin.
     Continue,
+    /// Wait for an event.
+    Pending,
     /// The answer given to `respond` is the answer.
     Respond,
+    /// Keep the window of the body and call again when there is more.
+    Buffer,
     /// The hook failed and says so.
     Failed(HostError),
     /// A value this build does not know: the exchange is refused whatever `on_error` says.
@@ -129,7 +148,9 @@ impl HookResult {
     pub fn from_code(code: i32) -> Self {
         match code {
             code::SG_CONTINUE => Self::Continue,
+            code::SG_PENDING => Self::Pending,
             code::SG_RESPOND => Self::Respond,
+            code::SG_BUFFER => Self::Buffer,
             code if code > 0 => Self::Unknown(code),
             code => match HostError::from_code(code) {
                 HostError::Unknown(code) => Self::Unknown(code),
@@ -157,12 +178,13 @@ mod tests {
     }
 
     #[test]
-    fn reserved_and_unknown_results_stay_unknown() {
+    fn unknown_results_stay_unknown() {
         let table = [
             (0, HookResult::Continue),
             (2, HookResult::Respond),
-            (1, HookResult::Unknown(1)),
-            (3, HookResult::Unknown(3)),
+            (1, HookResult::Pending),
+            (3, HookResult::Buffer),
+            (4, HookResult::Unknown(4)),
             (77, HookResult::Unknown(77)),
             (-2, HookResult::Failed(HostError::Panic)),
             (-77, HookResult::Unknown(-77)),

@@ -123,6 +123,39 @@ impl fmt::Debug for Headers<'_> {
     }
 }
 
+/// The pieces of a body, in their order. Where one ends means nothing.
+pub struct Pieces<'a> {
+    entries: Vec<SgStr>,
+    life: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Pieces<'a> {
+    /// Wraps what `body_pieces` filled in.
+    ///
+    /// # Safety
+    ///
+    /// Every entry must be readable and unchanged for `'a`.
+    pub(crate) unsafe fn from_raw(entries: Vec<SgStr>) -> Self {
+        Self {
+            entries,
+            life: PhantomData,
+        }
+    }
+
+    /// The pieces.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + '_ {
+        // SAFETY: from_raw() was promised that every entry is readable for 'a.
+        self.entries.iter().map(|entry| unsafe { bytes(*entry) })
+    }
+}
+
+impl fmt::Debug for Pieces<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lengths = self.entries.iter().map(|entry| entry.len);
+        f.debug_list().entries(lengths).finish()
+    }
+}
+
 /// Reads a view that came over the line.
 ///
 /// # Safety

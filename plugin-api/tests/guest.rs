@@ -143,8 +143,8 @@ fn state_is_typed_replaced_and_dropped() {
     for _ in 0..3 {
         let outcome = instance.run(Exchange::new());
         assert_eq!(outcome.failures(), []);
-        // The second state, changed. Both are there until the exchange is over, but none of an exchange before.
-        assert_eq!(outcome.response_header("x-visit").unwrap(), "42 of 2");
+        // The second state, changed. The first one is gone, and so is that of an exchange before.
+        assert_eq!(outcome.response_header("x-visit").unwrap(), "42 of 1");
     }
 }
 

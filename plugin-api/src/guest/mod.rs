@@ -5,6 +5,7 @@
 //! - [`call`]: the gateway's table, function by function;
 //! - [`metric`]: counters, gauges and histograms of a plugin;
 //! - [`mod@error`], [`response`]: what a hook gives back;
+//! - `task`: async hooks over operations of the gateway;
 //! - `forward`: log records and panics of this image go to the gateway's log;
 //! - [`export`]: both doors, the table of hooks and the panic barrier.
 
@@ -22,3 +23,8 @@ pub(crate) mod hooks;
 pub mod metric;
 pub mod response;
 pub mod state;
+#[allow(
+    unsafe_code,
+    reason = "lends the running exchange to tasks, and makes wakers"
+)]
+pub(crate) mod task;

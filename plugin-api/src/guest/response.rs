@@ -11,6 +11,18 @@ pub enum Flow {
     Respond(Responded),
 }
 
+/// What a hook of a body wants to happen next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyFlow {
+    /// Pass the window on, but for what is held.
+    Continue,
+    /// Keep the window and call again when there is more. For plugins that declared [`Need::Buffer`](crate::Need), and
+    /// not at the end of the body.
+    Buffer,
+    /// The answer is made. Only `respond` hands out what it takes to say so.
+    Respond(Responded),
+}
+
 /// Proof that `respond` was called in this exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Responded(pub(super) ());

@@ -16,7 +16,7 @@ use super::metrics::Series;
 use super::table::{self, Left, Shared, Slot};
 use super::{Host, LogLine};
 use crate::guest::call::Running;
-use crate::guest::export::{self, Definition};
+use crate::guest::export::{self, Definition, Exported};
 use crate::guest::response::Response;
 use crate::status::{HookResult, HostError};
 use crate::version::Range;
@@ -44,7 +44,7 @@ impl fmt::Debug for Image {
 pub(super) struct Made(*mut c_void);
 
 impl Image {
-    pub(super) fn enter(definition: &'static Definition) -> Result<Self, String> {
+    pub(super) fn enter<P: Exported>(definition: &'static Definition<P>) -> Result<Self, String> {
         // SAFETY: enter_by() passes whole structures and a table that lives as long as the image.
         Self::enter_by(|args, out| unsafe { export::entry(definition, args, out) })
     }
@@ -320,7 +320,7 @@ impl Walk<'_> {
                 slot.and_then(|slot| slot.live.answer.take())
                     .or_else(|| Some(gateway(500)))
             }
-            HookResult::Failed(_) | HookResult::Unknown(_) => Some(gateway(500)),
+            _ => Some(gateway(500)),
         }
     }
 
@@ -366,6 +366,7 @@ impl Walk<'_> {
             HookResult::Continue | HookResult::Respond => return result,
             HookResult::Failed(error) => error,
             HookResult::Unknown(code) => HostError::Unknown(code),
+            HookResult::Pending | HookResult::Buffer => HostError::Unavailable,
         };
         self.panicked |= error == HostError::Panic;
         let text = text.unwrap_or_default();

@@ -1,19 +1,23 @@
 //! The calls outside of exchanges, and the instance they make.
 
 use std::ffi::c_void;
+use std::sync::OnceLock;
 
-use swapgate_abi::{InstanceTok, SgErrorBuf, SgHost, SgStr, code};
+use swapgate_abi::{SgErrorBuf, SgHost, SgStr, code};
 
 use crate::guest::call::{self, Running};
 use crate::guest::error::{ConfigError, Error};
 use crate::guest::forward;
 use crate::guest::hooks::Plugin;
+use crate::guest::task::background::Driver;
 use crate::view;
 
 /// An instance and the table it talks to.
 pub(super) struct Instance<T> {
     pub(super) plugin: T,
     pub(super) host: *const SgHost,
+    /// Set by start, where it goes on in the background.
+    pub(super) background: OnceLock<Driver>,
 }
 
 pub(super) fn write_error(error: Option<&mut SgErrorBuf>, text: &str) {
@@ -91,7 +95,11 @@ pub(super) unsafe extern "C" fn configure<T: Plugin>(
         let refused = |error: ConfigError| (code::SG_E_INVALID, error.to_string());
         let config = ConfigError::parse::<T::Config>(json).map_err(refused)?;
         let plugin = T::configure(config).map_err(refused)?;
-        let made = Box::into_raw(Box::new(Instance { plugin, host }));
+        let made = Box::into_raw(Box::new(Instance {
+            plugin,
+            host,
+            background: OnceLock::new(),
+        }));
         // SAFETY: the gateway gives room for one pointer.
         unsafe { instance.write(made.cast()) };
         Ok(())
@@ -110,23 +118,15 @@ pub(super) unsafe fn instance_of<'a, T>(instance: *mut c_void) -> &'a Instance<T
     unsafe { &*instance.cast::<Instance<T>>() }
 }
 
-pub(super) unsafe extern "C" fn start<T: Plugin>(
-    instance: *mut c_void,
-    _token: InstanceTok,
-    error: *mut SgErrorBuf,
-) -> i32 {
-    // SAFETY: the gateway passes an instance that configure() made, before destroy().
-    let instance = unsafe { instance_of::<T>(instance) };
-    let run = || instance.plugin.start().map_err(|error| failed(&error));
-    // SAFETY: the table of the instance is valid until unload; `error` is the gateway's for this call.
-    unsafe { control(instance.host, error, run) }
-}
-
 pub(super) unsafe extern "C" fn destroy<T: Plugin>(instance: *mut c_void) {
     // SAFETY: the gateway passes an instance that configure() made, exactly once and after its last use.
     let instance = unsafe { Box::from_raw(instance.cast::<Instance<T>>()) };
     let host = instance.host;
     let run = || {
+        // Tasks first: they may use what the instance keeps.
+        if let Some(background) = instance.background.get() {
+            background.end();
+        }
         drop(instance);
         Ok(())
     };

@@ -1,29 +1,31 @@
 //! The door: negotiation, and the table of hooks.
 
+use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use abi_stable::prefix_type::PrefixTypeTrait;
 use log::LevelFilter;
 use swapgate_abi::{
-    DOOR_REV, EntryFn, PluginRoot, PluginRootRef, SgDescriptor, SgEntryArgs, SgEntryOut, SgPlugin,
-    SgStr, code,
+    DOOR_REV, EntryFn, InstanceTok, PluginRoot, PluginRootRef, SgDescriptor, SgEntryArgs,
+    SgEntryOut, SgErrorBuf, SgPlugin, SgStr, code,
 };
 
-use super::Phases;
+use super::Exported;
+use super::background::BeginFn;
 use super::control::{self, write_error};
 use super::descriptor::{size_of_u32, text_in};
+use super::probe::Hooks;
+use super::{alloc, background};
 use crate::guest::call::{self, Running};
 use crate::guest::forward;
 use crate::guest::hooks::Plugin;
 use crate::version::{self, Range};
 
 /// Everything [`entry`] needs to know about a plugin.
-pub struct Definition {
+pub struct Definition<T> {
     descriptor: &'static SgDescriptor,
-    phases: Phases,
-    make: fn(&SgDescriptor, Phases, &'static str) -> SgPlugin,
-    schema: fn() -> String,
+    hooks: Hooks<T>,
     table: OnceLock<Table>,
 }
 
@@ -32,20 +34,24 @@ struct Table {
     plugin: SgPlugin,
 }
 
+impl<T> std::fmt::Debug for Definition<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Definition").finish_non_exhaustive()
+    }
+}
+
 // SAFETY: the pointers in the table lead to statics and leaked text that nobody changes.
 unsafe impl Send for Table {}
 // SAFETY: as above.
 unsafe impl Sync for Table {}
 
-impl Definition {
+impl<T: Exported> Definition<T> {
     /// The definition of `T`.
     #[must_use]
-    pub const fn new<T: Plugin>(descriptor: &'static SgDescriptor, phases: Phases) -> Self {
+    pub const fn new(descriptor: &'static SgDescriptor, hooks: Hooks<T>) -> Self {
         Self {
             descriptor,
-            phases,
-            make: table_of::<T>,
-            schema: schema_of::<T>,
+            hooks,
             table: OnceLock::new(),
         }
     }
@@ -53,13 +59,26 @@ impl Definition {
     fn table(&self) -> &SgPlugin {
         let table = self.table.get_or_init(|| {
             // Once per image, and the gateway may read it until the image is gone.
-            let schema: &'static str = String::leak((self.schema)());
+            let schema: &'static str = String::leak(schema_of::<T>());
             Table {
-                plugin: (self.make)(self.descriptor, self.phases, schema),
+                plugin: table_of(self.descriptor, &self.hooks, schema),
             }
         });
         &table.plugin
     }
+
+    fn begin(&self) -> &[Option<BeginFn<T>>] {
+        &self.hooks.begin
+    }
+}
+
+unsafe extern "C" fn start<T: Exported>(
+    instance: *mut c_void,
+    token: InstanceTok,
+    error: *mut SgErrorBuf,
+) -> i32 {
+    // SAFETY: the gateway keeps the contract of this hook.
+    unsafe { background::start(instance, token, error, T::definition().begin()) }
 }
 
 /// The root module of the second door.
@@ -85,8 +104,8 @@ pub(crate) fn linked_in() {
 ///
 /// `args` and `out` as the contract says: readable for their `struct_size`, the table in `args` complete and valid until
 /// `unload` returns.
-pub unsafe fn entry(
-    definition: &'static Definition,
+pub unsafe fn entry<T: Exported>(
+    definition: &'static Definition<T>,
     args: *const SgEntryArgs,
     out: *mut SgEntryOut,
 ) -> i32 {
@@ -139,9 +158,9 @@ fn schema_of<T: Plugin>() -> String {
     schemars::schema_for!(T::Config).as_value().to_string()
 }
 
-fn table_of<T: Plugin>(
+fn table_of<T: Exported>(
     descriptor: &SgDescriptor,
-    phases: Phases,
+    hooks: &Hooks<T>,
     schema: &'static str,
 ) -> SgPlugin {
     SgPlugin {
@@ -152,30 +171,34 @@ fn table_of<T: Plugin>(
         features_required: 0,
         features_optional: 0,
         priority: T::PRIORITY,
-        request_body_need: code::SG_BODY_NONE,
-        response_body_need: code::SG_BODY_NONE,
+        request_body_need: hooks.request_body_need,
+        response_body_need: hooks.response_body_need,
         reserved: 0,
         config_schema: SgStr::new(schema.as_bytes()),
-        buffer_bytes: 0,
+        buffer_bytes: hooks.buffer_bytes,
         load: Some(control::load::<T>),
         unload: Some(control::unload::<T>),
         configure: Some(control::configure::<T>),
-        start: Some(control::start::<T>),
+        start: Some(start::<T>),
         destroy: Some(control::destroy::<T>),
-        rewrite: phases.rewrite,
-        access: phases.access,
-        header_filter: phases.header_filter,
-        log: phases.log,
-        request_end: phases.request_end,
-        request_body: None,
-        body_filter: None,
-        trailers: None,
-        on_event: None,
-        on_tick: None,
-        on_op_done: None,
-        export_state: phases.export_state,
-        import_state: phases.import_state,
-        memory: None,
+        rewrite: hooks.rewrite,
+        access: hooks.access,
+        header_filter: hooks.header_filter,
+        log: hooks.log,
+        request_end: hooks.request_end,
+        request_body: hooks.request_body,
+        body_filter: hooks.body_filter,
+        trailers: hooks.trailers,
+        on_event: hooks.on_event,
+        on_tick: hooks.on_tick,
+        on_op_done: hooks.on_op_done,
+        export_state: hooks.export_state,
+        import_state: hooks.import_state,
+        memory: if alloc::counts() {
+            Some(alloc::memory)
+        } else {
+            None
+        },
     }
 }
 
@@ -184,7 +207,7 @@ fn table_of<T: Plugin>(
 /// # Safety
 ///
 /// `pointer` is null or points to at least the size, and to as much as that size says, for `'a`.
-unsafe fn sized<'a, T>(pointer: *const T, size: fn(&T) -> u32) -> Option<&'a T> {
+pub(super) unsafe fn sized<'a, T>(pointer: *const T, size: fn(&T) -> u32) -> Option<&'a T> {
     if pointer.is_null() {
         return None;
     }
@@ -222,8 +245,9 @@ mod tests {
 
     use swapgate_abi::{ABI_MINOR, SgDescriptor, SgEntryArgs, SgEntryOut, SgErrorBuf, code};
 
-    use super::{Definition, Phases, entry, linked_in, size_of_u32};
+    use super::{Definition, Hooks, entry, linked_in, size_of_u32};
     use crate::guest::error::ConfigError;
+    use crate::guest::export::Exported;
     use crate::guest::export::descriptor;
     use crate::guest::hooks::Plugin;
 
@@ -239,18 +263,13 @@ mod tests {
 
     static DESCRIPTOR: SgDescriptor = descriptor("nothing", "1.0.0", false);
 
-    static DEFINITION: Definition = Definition::new::<Nothing>(
-        &DESCRIPTOR,
-        Phases {
-            rewrite: None,
-            access: None,
-            header_filter: None,
-            log: None,
-            request_end: None,
-            export_state: None,
-            import_state: None,
-        },
-    );
+    static DEFINITION: Definition<Nothing> = Definition::new(&DESCRIPTOR, Hooks::NONE);
+
+    impl Exported for Nothing {
+        fn definition() -> &'static Definition<Self> {
+            &DEFINITION
+        }
+    }
 
     /// Enters with a changed size and version and room for an error; answers code and text.
     fn enter(struct_size: u32, minor: u32, room: usize) -> (i32, String) {

@@ -1,37 +1,45 @@
 //! Both doors, the table of hooks and the panic barrier.
 //!
-//! - here: the export macro and how it finds out which hooks there are;
+//! - here: the export macro;
+//! - `probe`: how it finds out which hooks there are;
 //! - `descriptor`: what can be read from the file;
 //! - `entry`: the door, the negotiation, the table;
 //! - `control`: the calls outside of exchanges, and the instance they make;
+//! - `phase`, `body`: the hooks of exchanges;
+//! - `waiting`: those of them that wait, and the events that let them go on;
+//! - `background`: what happens outside of exchanges;
 //! - `handover`: the calls by which an instance hands its state over;
-//! - `phase`: the hooks of exchanges;
-//! - `state`: what an instance leaves in an exchange.
+//! - `state`: what an instance keeps in an exchange;
+//! - [`alloc`]: a counter round the system's allocator.
 //!
 //! Everything public here is for [`export!`](crate::export) and changes as that macro does.
-
-use std::marker::PhantomData;
 
 pub use abi_stable::library::{
     __call_root_module_loader as load_root, CheckTypeLayout, LibHeader, RootModuleResult,
 };
-use swapgate_abi::{ExportStateFn, ImportStateFn, PhaseFn, RequestEndFn};
 pub use swapgate_abi::{PluginRootRef, SgDescriptor, SgEntryArgs, SgEntryOut};
 
-use super::hooks::{Access, HeaderFilter, Log, Plugin, RequestEnd, Rewrite};
-use super::state::State;
+use super::hooks::Plugin;
 
+pub mod alloc;
+mod background;
+mod body;
 mod control;
 mod descriptor;
 mod entry;
 mod handover;
 mod phase;
+mod probe;
 mod state;
+mod waiting;
 
+pub use background::{BeginFn, Starting};
+pub(super) use body::append_owned;
 pub use descriptor::descriptor;
 pub(crate) use descriptor::size_of_u32;
 pub(crate) use entry::linked_in;
 pub use entry::{Definition, entry, root};
+pub use probe::{Absent, Hooks, Probe};
 pub(super) use state::{set_state, state_mut, state_ref};
 
 /// Exports a type that implements [`Plugin`] as a Swapgate plugin, through both doors.
@@ -60,24 +68,43 @@ macro_rules! export {
             static sg_plugin_abi: sdk::SgDescriptor =
                 sdk::descriptor($id, $version, ::core::cfg!(panic = "abort"));
 
-            static DEFINITION: sdk::Definition = {
+            static DEFINITION: sdk::Definition<$plugin> = {
                 use sdk::Absent as _;
-                sdk::Definition::new::<$plugin>(
+                type Probe = sdk::Probe<$plugin>;
+                sdk::Definition::new(
                     &sg_plugin_abi,
-                    sdk::Phases {
-                        rewrite: sdk::Probe::<$plugin>::REWRITE,
-                        access: sdk::Probe::<$plugin>::ACCESS,
-                        header_filter: sdk::Probe::<$plugin>::HEADER_FILTER,
-                        log: sdk::Probe::<$plugin>::LOG,
-                        request_end: sdk::Probe::<$plugin>::REQUEST_END,
-                        export_state: sdk::Probe::<$plugin>::EXPORT_STATE,
-                        import_state: sdk::Probe::<$plugin>::IMPORT_STATE,
-                    },
+                    sdk::Hooks::phases(
+                        [Probe::REWRITE, Probe::ASYNC_REWRITE],
+                        [Probe::ACCESS, Probe::ASYNC_ACCESS],
+                        [Probe::HEADER_FILTER, Probe::ASYNC_HEADER_FILTER],
+                        [Probe::REQUEST_BODY, Probe::ASYNC_REQUEST_BODY],
+                        [Probe::BODY_FILTER, Probe::ASYNC_BODY_FILTER],
+                    )
+                    .ends(Probe::LOG, [Probe::REQUEST_END, Probe::REQUEST_END_OF_ALL])
+                    .bodies(
+                        Probe::TRAILERS,
+                        [
+                            Probe::REQUEST_NEED,
+                            Probe::ASYNC_REQUEST_NEED,
+                            Probe::REQUEST_TRAILERS_NEED,
+                        ],
+                        [
+                            Probe::RESPONSE_NEED,
+                            Probe::ASYNC_RESPONSE_NEED,
+                            Probe::RESPONSE_TRAILERS_NEED,
+                        ],
+                    )
+                    .background(
+                        [Probe::BEGIN, Probe::TICKS],
+                        Probe::ON_TICK,
+                        Probe::ON_OP_DONE,
+                    )
+                    .states(Probe::EXPORT_STATE, Probe::IMPORT_STATE),
                 )
             };
 
             impl sdk::Exported for $plugin {
-                fn definition() -> &'static sdk::Definition {
+                fn definition() -> &'static sdk::Definition<Self> {
                     &DEFINITION
                 }
             }
@@ -117,83 +144,7 @@ macro_rules! export {
 /// What [`export!`](crate::export) implements, so that [`testing`](crate::testing) finds the same table.
 pub trait Exported: Plugin {
     /// The definition behind the doors.
-    fn definition() -> &'static Definition;
-}
-
-/// Finds out at compile time which hooks `T` implements: an inherent constant whose bound holds wins over the constant
-/// of [`Absent`], which every probe has.
-#[derive(Debug)]
-pub struct Probe<T>(PhantomData<T>);
-
-/// No hook, for every phase.
-pub trait Absent {
-    /// Absent.
-    const REWRITE: Option<PhaseFn> = None;
-    /// Absent.
-    const ACCESS: Option<PhaseFn> = None;
-    /// Absent.
-    const HEADER_FILTER: Option<PhaseFn> = None;
-    /// Absent.
-    const LOG: Option<PhaseFn> = None;
-    /// Absent.
-    const REQUEST_END: Option<RequestEndFn> = None;
-    /// Absent.
-    const EXPORT_STATE: Option<ExportStateFn> = None;
-    /// Absent.
-    const IMPORT_STATE: Option<ImportStateFn> = None;
-}
-
-impl<T> Absent for Probe<T> {}
-
-impl<T: Rewrite> Probe<T> {
-    /// Present.
-    pub const REWRITE: Option<PhaseFn> = Some(phase::rewrite::<T>);
-}
-
-impl<T: Access> Probe<T> {
-    /// Present.
-    pub const ACCESS: Option<PhaseFn> = Some(phase::access::<T>);
-}
-
-impl<T: HeaderFilter> Probe<T> {
-    /// Present.
-    pub const HEADER_FILTER: Option<PhaseFn> = Some(phase::header_filter::<T>);
-}
-
-impl<T: Log> Probe<T> {
-    /// Present.
-    pub const LOG: Option<PhaseFn> = Some(phase::log::<T>);
-}
-
-impl<T: RequestEnd> Probe<T> {
-    /// Present.
-    pub const REQUEST_END: Option<RequestEndFn> = Some(phase::request_end::<T>);
-}
-
-impl<T: State> Probe<T> {
-    /// Present.
-    pub const EXPORT_STATE: Option<ExportStateFn> = Some(handover::export_state::<T>);
-    /// Present.
-    pub const IMPORT_STATE: Option<ImportStateFn> = Some(handover::import_state::<T>);
-}
-
-/// The hooks that exist.
-#[derive(Debug, Clone, Copy)]
-pub struct Phases {
-    /// Before routing.
-    pub rewrite: Option<PhaseFn>,
-    /// After routing.
-    pub access: Option<PhaseFn>,
-    /// The head of the answer.
-    pub header_filter: Option<PhaseFn>,
-    /// The end.
-    pub log: Option<PhaseFn>,
-    /// The very end.
-    pub request_end: Option<RequestEndFn>,
-    /// Another instance is about to take its place.
-    pub export_state: Option<ExportStateFn>,
-    /// It takes the place of another one.
-    pub import_state: Option<ImportStateFn>,
+    fn definition() -> &'static Definition<Self>;
 }
 
 #[cfg(test)]

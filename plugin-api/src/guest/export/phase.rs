@@ -10,14 +10,14 @@ use crate::guest::error::Error;
 use crate::guest::forward;
 use crate::guest::handle::{AccessCall, EndCall, HeaderFilterCall, LogCall, RewriteCall};
 use crate::guest::hooks::{Access, HeaderFilter, Log, Plugin, RequestEnd, Rewrite};
-use crate::guest::response::Flow;
+use crate::guest::response::{BodyFlow, Flow};
 
 /// Runs a hook behind the barrier and says why it failed.
 ///
 /// # Safety
 ///
 /// As `instance_of`, for the time of the call.
-unsafe fn hook<T: Plugin>(
+pub(super) unsafe fn hook<T: Plugin>(
     instance: *mut c_void,
     token: ExchangeTok,
     run: impl FnOnce(&T, Raw<'_>) -> Result<i32, Error>,
@@ -41,10 +41,18 @@ unsafe fn hook<T: Plugin>(
     }
 }
 
-fn action(flow: &Flow) -> i32 {
+pub(super) fn action(flow: &Flow) -> i32 {
     match flow {
         Flow::Continue => code::SG_CONTINUE,
         Flow::Respond(_) => code::SG_RESPOND,
+    }
+}
+
+pub(super) fn body_action(flow: &BodyFlow) -> i32 {
+    match flow {
+        BodyFlow::Continue => code::SG_CONTINUE,
+        BodyFlow::Buffer => code::SG_BUFFER,
+        BodyFlow::Respond(_) => code::SG_RESPOND,
     }
 }
 
@@ -53,7 +61,7 @@ pub(super) unsafe extern "C" fn rewrite<T: Rewrite>(
     exchange: ExchangeTok,
 ) -> i32 {
     let run = |plugin: &T, raw: Raw<'_>| {
-        let flow = plugin.rewrite(&mut RewriteCall::new(raw))?;
+        let flow = plugin.rewrite(&mut RewriteCall::new(raw, 0))?;
         Ok(action(&flow))
     };
     // SAFETY: the gateway passes an instance that configure() made, before destroy().
@@ -65,7 +73,7 @@ pub(super) unsafe extern "C" fn access<T: Access>(
     exchange: ExchangeTok,
 ) -> i32 {
     let run = |plugin: &T, raw: Raw<'_>| {
-        let flow = plugin.access(&mut AccessCall::new(raw))?;
+        let flow = plugin.access(&mut AccessCall::new(raw, 0))?;
         Ok(action(&flow))
     };
     // SAFETY: the gateway passes an instance that configure() made, before destroy().
@@ -77,7 +85,7 @@ pub(super) unsafe extern "C" fn header_filter<T: HeaderFilter>(
     exchange: ExchangeTok,
 ) -> i32 {
     let run = |plugin: &T, raw: Raw<'_>| {
-        plugin.header_filter(&mut HeaderFilterCall::new(raw))?;
+        plugin.header_filter(&mut HeaderFilterCall::new(raw, 0))?;
         Ok(code::SG_CONTINUE)
     };
     // SAFETY: the gateway passes an instance that configure() made, before destroy().
@@ -86,7 +94,7 @@ pub(super) unsafe extern "C" fn header_filter<T: HeaderFilter>(
 
 pub(super) unsafe extern "C" fn log<T: Log>(instance: *mut c_void, exchange: ExchangeTok) -> i32 {
     let run = |plugin: &T, raw: Raw<'_>| {
-        plugin.log(&mut LogCall::new(raw))?;
+        plugin.log(&mut LogCall::new(raw, 0))?;
         Ok(code::SG_CONTINUE)
     };
     // SAFETY: the gateway passes an instance that configure() made, before destroy().
@@ -98,7 +106,7 @@ pub(super) unsafe extern "C" fn request_end<T: RequestEnd>(
     exchange: ExchangeTok,
 ) {
     let run = |plugin: &T, raw: Raw<'_>| {
-        plugin.request_end(&mut EndCall::new(raw));
+        plugin.request_end(&mut EndCall::new(raw, 0));
         Ok(code::SG_CONTINUE)
     };
     // SAFETY: the gateway passes an instance that configure() made, before destroy().

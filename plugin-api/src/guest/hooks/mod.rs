@@ -1,4 +1,19 @@
 //! The trait of a plugin, and one small trait per phase.
+//!
+//! - here: the plugin itself and its plain hooks;
+//! - `waiting`: hooks that wait;
+//! - `body`: hooks that see bodies and trailers;
+//! - `life`: work outside of exchanges, and what the next version is told.
+
+mod body;
+mod life;
+mod waiting;
+
+pub use body::{BodyFilter, Lane, Need, RequestBody, Trailers};
+pub use life::{Begin, Tick};
+pub use waiting::{
+    AsyncAccess, AsyncBodyFilter, AsyncHeaderFilter, AsyncRequestBody, AsyncRewrite,
+};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -49,7 +64,7 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The instance is about to serve. Called in the serving process only.
+    /// The instance is about to serve. Called in the serving process only. [`Begin`] is for what goes on from here.
     ///
     /// # Errors
     ///
