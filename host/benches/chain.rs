@@ -140,6 +140,13 @@ impl Bed {
             exe: PathBuf::from("not needed: nothing is preflighted here"),
             loader,
             workers: 1,
+            services: swapgate::ops::services::Services::with(
+                swapgate::ops::kv::LEAST_MEMORY,
+                swapgate::ops::blocking::Bounds {
+                    threads: 1,
+                    queue: 1,
+                },
+            ),
         });
         Self {
             runtime: tokio::runtime::Builder::new_current_thread()

@@ -20,6 +20,7 @@ use crate::control::folder::Folder;
 use crate::control::status::Board;
 use crate::control::watch::{Signals, Watch};
 use crate::listener::bind::bind_one;
+use crate::ops::services::Services;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
 
@@ -90,6 +91,7 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
         exe: options.exe.clone(),
         loader: config.loader.clone(),
         workers: config.workers,
+        services: Services::new(&config),
     })
     .map_err(Error::State)?;
     let board = Board::new(config.workers);

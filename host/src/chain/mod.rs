@@ -97,7 +97,8 @@ impl Chain {
             Phase::Trailers => &self.trailers,
             Phase::Log => &self.log,
             Phase::RequestEnd => &self.all,
-            Phase::OnEvent => &[],
+            // Nobody walks through them.
+            Phase::OnEvent | Phase::OnTick | Phase::OnOpDone => &[],
         }
     }
 

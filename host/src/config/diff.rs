@@ -154,6 +154,9 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
     changed(old.readiness != new.readiness, "readiness");
     changed(old.drain != new.drain, "drain");
     changed(old.metrics != new.metrics, "metrics");
+    changed(old.kv != new.kv, "kv");
+    changed(old.callouts != new.callouts, "callouts");
+    changed(old.blocking != new.blocking, "blocking");
 }
 
 /// Says which entities of one kind were added, removed and changed.

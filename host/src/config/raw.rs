@@ -79,6 +79,15 @@ pub(super) struct RawConfig {
     /// What is counted.
     #[serde(default)]
     pub(super) metrics: RawMetrics,
+    /// Values that plugins keep for all workers and across swaps.
+    #[serde(default)]
+    pub(super) kv: RawKv,
+    /// Whom plugins may call besides services.
+    #[serde(default)]
+    pub(super) callouts: RawCallouts,
+    /// Threads for functions of plugins that take long.
+    #[serde(default)]
+    pub(super) blocking: RawBlocking,
     /// Groups of targets.
     #[serde(default)]
     pub(super) upstreams: Vec<RawUpstream>,
@@ -177,6 +186,37 @@ pub(super) struct RawMetrics {
     /// How many routes have series of their own; the others share those of the route "(other)".
     #[schemars(range(min = 0, max = 100_000))]
     pub(super) max_routes: u64,
+}
+
+/// Values that plugins keep for all workers and across swaps.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Kv")]
+pub(super) struct RawKv {
+    /// Bytes they may use in all, 32MiB or more; what was not used for longest goes first.
+    pub(super) memory: RawSize,
+}
+
+/// Whom plugins may call besides services.
+#[derive(Deserialize, Serialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Callouts")]
+pub(super) struct RawCallouts {
+    /// Hosts and ports, such as `http://127.0.0.1:9000` or `http://*.internal:80`.
+    pub(super) allow: Vec<String>,
+}
+
+/// Threads for functions of plugins that take long.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Blocking")]
+pub(super) struct RawBlocking {
+    /// How many threads there may be; they start when they are needed.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(super) threads: u64,
+    /// How many functions may wait for a thread.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) queue: u64,
 }
 
 /// How connections end.
@@ -394,6 +434,23 @@ impl Default for RawDrain {
 impl Default for RawMetrics {
     fn default() -> Self {
         Self { max_routes: 1000 }
+    }
+}
+
+impl Default for RawKv {
+    fn default() -> Self {
+        Self {
+            memory: RawSize::Text("64MiB".to_owned()),
+        }
+    }
+}
+
+impl Default for RawBlocking {
+    fn default() -> Self {
+        Self {
+            threads: 4,
+            queue: 1024,
+        }
     }
 }
 

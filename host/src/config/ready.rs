@@ -12,6 +12,7 @@ use semver::VersionReq;
 pub use route::{Action, Forward, ForwardPath, Redirect, Respond, Route};
 
 use super::plugin::Origin;
+use crate::ops::allow::AllowList;
 
 mod route;
 
@@ -46,6 +47,12 @@ pub struct Config {
     pub drain: Drain,
     /// What is counted.
     pub metrics: Metrics,
+    /// Values that plugins keep.
+    pub kv: Kv,
+    /// Whom plugins may call.
+    pub callouts: Callouts,
+    /// Threads for what takes long.
+    pub blocking: Blocking,
     /// Groups of targets.
     pub upstreams: Vec<Upstream>,
     /// What routes lead to.
@@ -188,6 +195,29 @@ pub enum Readiness {
 pub struct Metrics {
     /// How many routes have series of their own.
     pub max_routes: usize,
+}
+
+/// Values that plugins keep for all workers and across swaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kv {
+    /// Bytes they may use in all.
+    pub memory: u64,
+}
+
+/// Whom plugins may call besides services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callouts {
+    /// Hosts and ports.
+    pub allow: AllowList,
+}
+
+/// Threads for functions of plugins that take long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocking {
+    /// How many there may be.
+    pub threads: usize,
+    /// How many functions may wait for one.
+    pub queue: usize,
 }
 
 /// How connections end.

@@ -10,16 +10,18 @@ use super::entities;
 use super::error::{ConfigError, NOT_FITTING, listed, nearest, quoted};
 use super::node::{Node, child};
 use super::raw::{
-    RawAdmin, RawClientTimeouts, RawConfig, RawDrain, RawDuration, RawLimits, RawListener,
+    RawAdmin, RawClientTimeouts, RawConfig, RawDrain, RawDuration, RawKv, RawLimits, RawListener,
     RawLoader, RawPermissions, RawReadiness, RawSize, RawUnload,
 };
 use super::ready::{
-    Admin, ClientTimeouts, Config, Drain, Limits, Listener, Loader, Metrics, Permissions, Place,
-    Places, Readiness, Secret, UnloadPolicy,
+    Admin, Blocking, Callouts, ClientTimeouts, Config, Drain, Kv, Limits, Listener, Loader,
+    Metrics, Permissions, Place, Places, Readiness, Secret, UnloadPolicy,
 };
 use super::route;
 use super::structure::Broken;
 use super::value::{self, Flaw};
+use crate::ops::allow::AllowList;
+use crate::ops::kv::LEAST_MEMORY;
 
 /// What validation knows and what it has found so far.
 pub(super) struct Checker<'a> {
@@ -67,6 +69,18 @@ pub(super) fn config(
         drain: drain(check, &raw.drain),
         metrics: Metrics {
             max_routes: within_schema(raw.metrics.max_routes),
+        },
+        kv: kv(check, &raw.kv),
+        callouts: Callouts {
+            allow: AllowList::new(check.each(
+                "/callouts/allow",
+                &raw.callouts.allow,
+                value::allowed,
+            )),
+        },
+        blocking: Blocking {
+            threads: within_schema(raw.blocking.threads),
+            queue: within_schema(raw.blocking.queue),
         },
         upstreams,
         services,
@@ -280,6 +294,18 @@ fn client_timeouts(check: &mut Checker<'_>, raw: &RawClientTimeouts) -> ClientTi
         header: check.duration("/client_timeouts/header", &raw.header),
         body: check.duration("/client_timeouts/body", &raw.body),
         idle: check.duration("/client_timeouts/idle", &raw.idle),
+    }
+}
+
+fn kv(check: &mut Checker<'_>, raw: &RawKv) -> Kv {
+    let enough = |bytes: &u64| *bytes >= LEAST_MEMORY;
+    let flaw = || Flaw::new("a size of 32MiB or more");
+    let memory = check
+        .size("/kv/memory", &raw.memory)
+        .map(|bytes| Some(bytes).filter(enough).ok_or_else(flaw))
+        .and_then(|result| check.value("/kv/memory", result));
+    Kv {
+        memory: memory.unwrap_or(LEAST_MEMORY),
     }
 }
 

@@ -9,6 +9,7 @@ use http::Method;
 use ipnet::IpNet;
 
 use super::error::nearest;
+use crate::ops::allow::Allowed;
 
 /// What a duration looks like.
 pub(super) const DURATION: &str = "a time with a unit such as 250ms, 5s or 1m";
@@ -125,6 +126,13 @@ pub(super) fn network(text: &str) -> Result<IpNet, Flaw> {
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     net.map(|net| net.trunc())
         .map_err(|_| Flaw::new("an IP address or a network such as 10.0.0.0/8 or fd00::/8"))
+}
+
+/// A host and a port that plugins may call.
+pub(super) fn allowed(text: &str) -> Result<Allowed, Flaw> {
+    const EXPECTED: &str =
+        "a host and a port such as http://127.0.0.1:9000 or http://*.internal:80";
+    Allowed::parse(text).map_err(|why| Flaw::new(EXPECTED).advice(why.to_string()))
 }
 
 /// A method; the standard ones must be in capitals, for methods are compared letter by letter.

@@ -25,8 +25,16 @@ pub enum Denied {
     WrongPhase,
     /// Longer than the gateway takes.
     TooLarge,
-    /// Belongs to the gateway.
+    /// Belongs to the gateway, or is not on a list of what is allowed.
     Forbidden,
+    /// The token belongs to nobody any more, or to somebody else.
+    Stale,
+    /// No hook is running on this thread.
+    WrongThread,
+    /// Not here: in a preflight, or the gateway has no room for it now.
+    Unavailable,
+    /// Somebody else was first.
+    Conflict,
 }
 
 impl Denied {
@@ -39,6 +47,10 @@ impl Denied {
             Self::WrongPhase => abi::SG_E_WRONG_PHASE,
             Self::TooLarge => abi::SG_E_TOO_LARGE,
             Self::Forbidden => abi::SG_E_FORBIDDEN,
+            Self::Stale => abi::SG_E_STALE,
+            Self::WrongThread => abi::SG_E_WRONG_THREAD,
+            Self::Unavailable => abi::SG_E_UNAVAILABLE,
+            Self::Conflict => abi::SG_E_CONFLICT,
         }
     }
 }

@@ -26,10 +26,14 @@ pub enum Phase {
     RequestEnd = abi::SG_PHASE_REQUEST_END,
     /// Something happened that a hook waits for, or waited for. No chain walks through it.
     OnEvent = abi::SG_PHASE_ON_EVENT,
+    /// A period is over, in the background of an instance. Belongs to no exchange.
+    OnTick = abi::SG_PHASE_ON_TICK,
+    /// An operation came to its end in the background of an instance. Belongs to no exchange.
+    OnOpDone = abi::SG_PHASE_ON_OP_DONE,
 }
 
-/// Every phase, in the order in which they run; what comes in between at the end.
-pub const PHASES: [Phase; 9] = [
+/// Every phase, in the order in which they run; those that no chain walks through at the end.
+pub const PHASES: [Phase; 11] = [
     Phase::Rewrite,
     Phase::Access,
     Phase::RequestBody,
@@ -39,6 +43,8 @@ pub const PHASES: [Phase; 9] = [
     Phase::Log,
     Phase::RequestEnd,
     Phase::OnEvent,
+    Phase::OnTick,
+    Phase::OnOpDone,
 ];
 
 impl Phase {
@@ -55,6 +61,8 @@ impl Phase {
             Self::Log => "log",
             Self::RequestEnd => "request_end",
             Self::OnEvent => "on_event",
+            Self::OnTick => "on_tick",
+            Self::OnOpDone => "on_op_done",
         }
     }
 
@@ -70,10 +78,16 @@ impl Phase {
         self as u32
     }
 
+    /// Whether a chain walks through it.
+    #[must_use]
+    pub const fn is_walked(self) -> bool {
+        !matches!(self, Self::OnEvent | Self::OnTick | Self::OnOpDone)
+    }
+
     /// Whether a hook of it may wait.
     #[must_use]
     pub const fn may_wait(self) -> bool {
-        !matches!(self, Self::Log | Self::RequestEnd | Self::OnEvent)
+        self.is_walked() && !matches!(self, Self::Log | Self::RequestEnd)
     }
 
     /// Whether it is about the bytes of a body.

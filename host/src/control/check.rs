@@ -13,6 +13,7 @@ use super::select;
 use crate::config::ready::Config;
 use crate::config::{ConfigError, without_secrets};
 use crate::context::PHASES;
+use crate::ops::services::Services;
 use crate::plugin::catalog::{Catalog, Settings};
 use crate::plugin::refusal::Refusal;
 
@@ -55,6 +56,7 @@ pub async fn check(
         exe: exe.to_owned(),
         loader: config.loader.clone(),
         workers: config.workers,
+        services: Services::new(config),
     })
     .map_err(Unfit::State)?;
     let mut folder = Folder::new(plugins.to_owned(), catalog.metrics());

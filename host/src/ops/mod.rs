@@ -4,9 +4,17 @@
 //! its exchange, or on the thread of the background. So it is made by a function that may be sent there, and need not be
 //! sent itself. This room knows no plugin: `plugin::ffi` begins operations and hands over what they came to.
 
+pub mod allow;
+pub mod background;
+pub mod blocking;
+pub mod callout;
+pub mod directory;
 pub mod kv;
+pub mod resolve;
+pub mod services;
 pub mod wake;
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +59,25 @@ pub enum Data {
     Http(HttpAnswer),
     /// The addresses of a name, as texts.
     Resolved(Vec<String>),
+    /// Nothing that is shown: what a function of the plugin left, released once the event was told.
+    Held(Held),
+}
+
+/// Something that ends when the event was told, or when nobody wants it.
+pub struct Held(#[expect(dead_code, reason = "kept, and dropped at its time")] Box<dyn Send>);
+
+impl Held {
+    /// Keeps something.
+    #[must_use]
+    pub fn new(kept: impl Send + 'static) -> Self {
+        Self(Box::new(kept))
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held(..)")
+    }
 }
 
 /// The answer to a callout.

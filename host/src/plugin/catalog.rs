@@ -6,6 +6,7 @@
 //! `unload`, to the thread for foreign calls. Neither ever waits for a plugin.
 
 mod activate;
+mod background;
 mod configure;
 mod handover;
 mod memory;
@@ -23,6 +24,8 @@ use tokio::task::JoinSet;
 
 use crate::config::ready::{Loader, Permissions};
 use crate::metrics::Metrics;
+use crate::ops::services::Services;
+use crate::plugin::ffi::host::Grounds;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::Foreign;
 use crate::plugin::image::{Digest, Image, ImageKey, Retired};
@@ -50,6 +53,8 @@ pub struct Settings {
     pub loader: Loader,
     /// Number of workers, for the accounts of instances.
     pub workers: usize,
+    /// What all plugins share.
+    pub services: Arc<Services>,
 }
 
 /// Every image this process knows.
@@ -68,6 +73,7 @@ pub struct Catalog {
     ending: JoinSet<()>,
     view: View,
     metrics: Arc<Metrics>,
+    grounds: Grounds,
 }
 
 impl Catalog {
@@ -79,6 +85,8 @@ impl Catalog {
         let stage = Arc::new(Stage::prepare(&settings.state_dir)?);
         let (queue, retired) = unbounded_channel();
         let foreign = Foreign::new();
+        let metrics = Metrics::new(settings.workers);
+        let _ = metrics.kv.set(Arc::clone(&settings.services.kv));
         Ok(Self {
             stage,
             verdicts: Verdicts::open(&settings.state_dir, &settings.exe),
@@ -92,7 +100,12 @@ impl Catalog {
             queue,
             retired,
             ending: JoinSet::new(),
-            metrics: Metrics::new(settings.workers),
+            grounds: Grounds {
+                book: Arc::clone(&metrics.book),
+                services: settings.services,
+                preflight: false,
+            },
+            metrics,
         })
     }
 
@@ -135,7 +148,7 @@ impl Catalog {
         let slot = self
             .slots
             .entry(key)
-            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit), &self.metrics.book)));
+            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit), &self.grounds)));
         slot.show_as(&fit);
         self.share();
         fit
@@ -284,6 +297,12 @@ impl Catalog {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// What all plugins share.
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.grounds.services
     }
 
     /// The thread for foreign calls, which knows what is stuck.

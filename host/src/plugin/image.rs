@@ -64,11 +64,14 @@ pub struct Image {
 
 impl Image {
     pub(super) fn new(loaded: Arc<Loaded>, retired: UnboundedSender<Retired>) -> Arc<Self> {
-        Arc::new(Self {
-            identity: Arc::clone(loaded.mapped().identity()),
+        let mapped = Arc::clone(loaded.mapped());
+        let image = Arc::new(Self {
+            identity: Arc::clone(mapped.identity()),
             loaded: Some(loaded),
             retired,
-        })
+        });
+        mapped.belongs_to(&image);
+        image
     }
 
     /// Who it is.

@@ -49,7 +49,7 @@ impl Instance {
             started: AtomicBool::new(false),
             inherited: OnceLock::new(),
             token: next_token(),
-            // One more than there are workers: whoever asks with a wrong index shares the last one and harms nobody.
+            // One more than there are workers, for the background.
             stats: (0..=workers).map(|_| WorkerStats::default()).collect(),
         }
     }
@@ -175,6 +175,7 @@ impl Drop for Instance {
             image,
             raw: self.raw,
             config: self.config,
+            token: self.token,
             account: self.account(),
         }));
     }
@@ -210,6 +211,7 @@ pub struct RetiredInstance {
     pub(super) image: Arc<Image>,
     pub(super) raw: RawInstance,
     pub(super) config: ConfigHash,
+    pub(super) token: InstanceTok,
     pub(super) account: InstanceAccount,
 }
 
@@ -232,6 +234,12 @@ impl InstanceAccount {
     /// What it uses, on all workers.
     pub(super) fn usage(&self) -> UsageTotals {
         UsageTotals::sum(self.stats.iter().map(WorkerStats::usage))
+    }
+
+    /// The account of the background, which no worker writes to.
+    pub(super) fn background(&self) -> &WorkerStats {
+        static NOBODY: WorkerStats = WorkerStats::new();
+        self.stats.last().unwrap_or(&NOBODY)
     }
 
     /// Whether the two are of one instance.

@@ -10,9 +10,9 @@ use abi_stable::library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library as RawLibrary, RTLD_LOCAL, RTLD_NOW};
 use swapgate_abi::{DOOR_REV, EntryFn, PluginRootRef, SgHost};
 
-use crate::metrics::book::{Book, ImageMetrics};
+use crate::metrics::book::ImageMetrics;
 use crate::plugin::ffi::control::{RawInstance, Table};
-use crate::plugin::ffi::host::{HostTable, ImageIdentity, host_table};
+use crate::plugin::ffi::host::{Grounds, HostTable, ImageIdentity, host_table};
 use crate::plugin::image::{Digest, Door, Image, ImageKey};
 use crate::plugin::instance::{ConfigHash, Instance};
 use crate::plugin::refusal::Reason;
@@ -143,7 +143,8 @@ pub enum Mode {
 }
 
 impl Mapped {
-    /// Opens the copy at `path`; `door` is the one it will be entered through. What it counts stands in `book`.
+    /// Opens the copy at `path`; `door` is the one it will be entered through, `grounds` what its host table
+    /// is made of.
     ///
     /// # Errors
     /// What the system's loader says.
@@ -152,14 +153,14 @@ impl Mapped {
         digest: Digest,
         identity: &Arc<ImageIdentity>,
         door: Door,
-        book: &Arc<Book>,
+        grounds: &Grounds,
     ) -> Result<Arc<Self>, Reason> {
         Ok(Arc::new(Self {
             library: Library::open(path)?,
             digest,
             identity: Arc::clone(identity),
             door,
-            host: ManuallyDrop::new(host_table(Arc::clone(identity), book)),
+            host: ManuallyDrop::new(host_table(Arc::clone(identity), grounds)),
         }))
     }
 
@@ -201,6 +202,11 @@ impl Mapped {
     #[must_use]
     pub fn host(&self) -> &SgHost {
         &self.host
+    }
+
+    /// Says which image calls through its host table from now on.
+    pub(super) fn belongs_to(&self, image: &Arc<Image>) {
+        self.host.belongs_to(image);
     }
 
     /// What it counts.

@@ -39,7 +39,7 @@ pub mod refusal;
 pub mod settle;
 pub mod stage;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod usage;
 
 pub use catalog::Catalog;

@@ -158,3 +158,12 @@ pub(crate) fn run<F: Future>(future: F) -> F::Output {
         .expect("a runtime")
         .block_on(future)
 }
+
+/// What plugins share, with nobody to call.
+pub(crate) fn services() -> std::sync::Arc<crate::ops::services::Services> {
+    let bounds = crate::ops::blocking::Bounds {
+        threads: 2,
+        queue: 8,
+    };
+    crate::ops::services::Services::with(crate::ops::kv::LEAST_MEMORY, bounds)
+}

@@ -355,39 +355,45 @@ async fn fresh(pool: &Pool, timeouts: ServiceTimeouts) -> Result<Sender, Connect
     }
 }
 
-/// Refuses answers that could be read in more than one way (RFC 9112, 6.1 and 6.3), which hyper lets through.
+/// Refuses answers that could be read in more than one way.
 fn check(response: &Response<Incoming>, pool: &Pool) -> Result<(), UpstreamFault> {
-    let malformed = |text: &str| {
-        Err(UpstreamFault::Malformed {
+    match framing_flaw(response) {
+        None => Ok(()),
+        Some(text) => Err(UpstreamFault::Malformed {
             target: pool.target,
             text: text.to_owned(),
-        })
-    };
+        }),
+    }
+}
+
+/// Why an answer could be read in more than one way (RFC 9112, 6.1 and 6.3), which hyper lets through.
+#[must_use]
+pub fn framing_flaw(response: &Response<Incoming>) -> Option<&'static str> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return malformed("it switched protocols without having been asked");
+        return Some("it switched protocols without having been asked");
     }
     let headers = response.headers();
     let survey = Survey::of(headers);
     if survey.transfer_encoding {
         if survey.content_length {
             // RFC 9112, 6.3: a sign of response splitting, which ought to be handled as an error.
-            return malformed("it has both Transfer-Encoding and Content-Length");
+            return Some("it has both Transfer-Encoding and Content-Length");
         }
         let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
         match (codings.next(), codings.next()) {
             (Some(one), None) if one.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => {}
-            _ => return malformed("its Transfer-Encoding is not chunked alone"),
+            _ => return Some("its Transfer-Encoding is not chunked alone"),
         }
     }
     if !survey.content_length {
-        return Ok(());
+        return None;
     }
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     if let Some(first) = lengths.next() {
         let digits = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
         if !digits || lengths.any(|other| other != first) {
-            return malformed("its Content-Length is not one number");
+            return Some("its Content-Length is not one number");
         }
     }
-    Ok(())
+    None
 }

@@ -307,8 +307,9 @@ impl Control {
         if !restart.is_empty() {
             return self.refused(Trigger::Reload, &texts(&restart));
         }
-        // Its own settings decide which files it finds.
+        // Its own settings decide which files it finds, and instances that it starts may call what it brings.
         self.catalog.set_loader(config.loader.clone());
+        self.catalog.services().prepare(&config);
         let Looked { offer, .. } = self.look(fresh).await;
         let resolution = resolve(
             &config,
@@ -324,7 +325,7 @@ impl Control {
         let resolution = match resolution {
             Ok(resolution) => resolution,
             Err(Refused { errors, passing }) => {
-                self.catalog.set_loader(self.config.loader.clone());
+                self.keep_settings();
                 let errors = texts(&errors);
                 // Another version of a plugin may arrive later and make this configuration good.
                 self.pending = Some(Pending {
@@ -338,11 +339,12 @@ impl Control {
         let bound = match bind_all(&listeners.added, config.workers, self.catalog.metrics()) {
             Ok(bound) => bound.keeping(&listeners.kept, self.catalog.metrics()),
             Err((listener, error)) => {
-                self.catalog.set_loader(self.config.loader.clone());
+                self.keep_settings();
                 let error = self.cannot_bind_now(&listener, &error);
                 return self.refused(Trigger::Reload, &[error]);
             }
         };
+        self.catalog.services().adopt(&config);
         self.config = config;
         self.resolved = resolution.uses;
         self.tried = Tried::new(offer, resolution.passing);
@@ -354,6 +356,12 @@ impl Control {
             resolution.notes,
         )
         .await;
+    }
+
+    /// A configuration was refused: what serves goes on with its own settings.
+    fn keep_settings(&mut self) {
+        self.catalog.set_loader(self.config.loader.clone());
+        self.catalog.services().withdraw();
     }
 
     async fn publish(

@@ -110,7 +110,7 @@ impl<'a> Attachments<'a> {
         // Events come to whoever waits: no chain walks through them.
         let walked = PHASES
             .into_iter()
-            .filter(|phase| known && *phase != Phase::OnEvent);
+            .filter(|phase| known && phase.is_walked());
         let phases = walked.map(|phase| PhaseRuns {
             phase: phase.name().to_owned(),
             runs: match phase {

@@ -11,8 +11,9 @@ mod shard;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(not(target_os = "linux"))]
 use std::time::Instant;
 
 use shard::{Shard, Spot};
@@ -51,17 +52,34 @@ pub trait Clock: Send + Sync {
 
 /// The clock of the system.
 #[derive(Debug)]
-pub struct Monotonic(Instant);
+pub struct Monotonic {
+    #[cfg(not(target_os = "linux"))]
+    start: Instant,
+}
 
 impl Default for Monotonic {
     fn default() -> Self {
-        Self(Instant::now())
+        Self {
+            #[cfg(not(target_os = "linux"))]
+            start: Instant::now(),
+        }
     }
 }
 
 impl Clock for Monotonic {
+    /// The clock that the kernel moves on with its timer: it lags by up to 10 ms, and reading it costs a tenth of the
+    /// exact one, which would be half of what adding to a number costs.
+    #[cfg(target_os = "linux")]
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+        let ms = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or(0);
+        seconds.saturating_mul(1000).saturating_add(ms)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -22,7 +22,7 @@ impl Catalog {
         let slot = Arc::clone(
             self.slots
                 .entry(key)
-                .or_insert_with(|| Arc::new(Slot::new(Arc::clone(fit), &self.metrics.book))),
+                .or_insert_with(|| Arc::new(Slot::new(Arc::clone(fit), &self.grounds))),
         );
         // While `unload` runs this waits for its end, which its deadline bounds.
         let mut life = slot.life.lock().await;

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Weak};
 
 use super::Catalog;
+use super::background::Background;
 use super::slot::State;
+use crate::ops::background;
 use crate::plugin::image::Image;
 use crate::plugin::instance::{ConfigHash, Instance};
 use crate::plugin::library;
@@ -76,6 +78,15 @@ impl Catalog {
             instance.raw_instance(),
             instance.token(),
         );
+        let background = Background {
+            slot: Arc::clone(&slot),
+            foreign: self.foreign.clone(),
+            deadline,
+            loaded: Arc::clone(loaded),
+            instance: raw,
+            account: instance.account(),
+        };
+        background::open(token, Arc::new(background));
         let started = match slot.is_free(deadline) {
             Err(reason) => Err(reason),
             Ok(()) => slot
@@ -89,6 +100,7 @@ impl Catalog {
                 }),
         };
         if started.is_err() {
+            background::end(token).await;
             // It must not be found again as one that serves: the next attempt makes a new instance.
             self.instances.remove(&(slot.key, instance.config()));
         }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use crate::config::ready::UnloadPolicy;
-use crate::metrics::book::Book;
+use crate::ops::background;
 use crate::plugin::ffi::handover::Memory;
+use crate::plugin::ffi::host::Grounds;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::{Foreign, NoResult};
 use crate::plugin::image::{Image, ImageKey};
@@ -70,8 +71,8 @@ pub(super) struct Slot {
     pub(super) life: tokio::sync::Mutex<Life>,
     mapped: AtomicBool,
     only_one: AtomicBool,
-    /// Where its metrics stand.
-    book: Arc<Book>,
+    /// What its host table is made of.
+    grounds: Grounds,
 }
 
 /// What reports show.
@@ -121,7 +122,7 @@ pub(super) struct Life {
 }
 
 impl Slot {
-    pub(super) fn new(fit: Arc<Fit>, book: &Arc<Book>) -> Self {
+    pub(super) fn new(fit: Arc<Fit>, grounds: &Grounds) -> Self {
         Self {
             key: fit.key(),
             shown: Mutex::new(Shown {
@@ -136,7 +137,7 @@ impl Slot {
             life: tokio::sync::Mutex::default(),
             mapped: AtomicBool::new(false),
             only_one: AtomicBool::new(false),
-            book: Arc::clone(book),
+            grounds: grounds.clone(),
         }
     }
 
@@ -267,13 +268,13 @@ impl Slot {
         let mapped = match life.mapped.clone() {
             Some(mapped) => mapped,
             None => {
-                let (path, key, book) = (self.path(), self.key, Arc::clone(&self.book));
+                let (path, key, grounds) = (self.path(), self.key, self.grounds.clone());
                 let identity = Arc::new(self.shown().fit.identity());
                 // Set first: a constructor that hangs leaves the library mapped.
                 self.mapped.store(true, Ordering::Release);
                 let opened = self
                     .call(foreign, "a constructor", deadline, move || {
-                        Mapped::open(&path, key.digest, &identity, key.door, &book)
+                        Mapped::open(&path, key.digest, &identity, key.door, &grounds)
                     })
                     .await?;
                 if opened.is_err() {
@@ -322,6 +323,8 @@ impl Slot {
         foreign: &Foreign,
         deadline: Duration,
     ) {
+        // Before anything else: from here on nothing of it may be called but `destroy`.
+        background::end(instance.token).await;
         self.keep_account(&instance);
         let Some(loaded) = instance.image.loaded().cloned() else {
             return;

@@ -31,6 +31,7 @@ impl Fixture {
             exe: children(Duration::ZERO).exe,
             loader: loader.clone(),
             workers: 2,
+            services: testing::services(),
         })
         .expect("a catalog");
         catalog.preflight = children(loader.preflight_timeout);

@@ -103,8 +103,8 @@ impl Bound {
             Phase::BodyFilter => self.hooks.body_filter.map(Hook::Body),
             Phase::Trailers => self.hooks.trailers.map(Hook::Trailers),
             Phase::Log => self.hooks.log.map(Hook::Plain),
-            // Neither has the form of a phase's hook.
-            Phase::RequestEnd | Phase::OnEvent => None,
+            // None has the form of a phase's hook.
+            Phase::RequestEnd | Phase::OnEvent | Phase::OnTick | Phase::OnOpDone => None,
         }
     }
 

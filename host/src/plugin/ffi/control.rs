@@ -6,8 +6,8 @@ use std::fmt;
 
 use swapgate_abi::{
     BodyFn, ConfigureFn, DestroyFn, EventFn, ExportStateFn, ImportStateFn, InstanceTok, LoadFn,
-    MemoryFn, PhaseFn, RequestEndFn, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_OK, SgErrorBuf,
-    SgHost, SgStr, StartFn, TrailersFn, UnloadFn,
+    MemoryFn, OpDoneFn, PhaseFn, RequestEndFn, SG_E_CONFLICT, SG_E_FAILED, SG_E_PANIC, SG_OK,
+    SgErrorBuf, SgHost, SgStr, StartFn, TickFn, TrailersFn, UnloadFn,
 };
 
 use super::bound::Bound;
@@ -48,6 +48,8 @@ pub struct Hooks {
     pub(super) log: Option<PhaseFn>,
     pub(super) request_end: Option<RequestEndFn>,
     pub(super) on_event: Option<EventFn>,
+    pub(super) on_tick: Option<TickFn>,
+    pub(super) on_op_done: Option<OpDoneFn>,
 }
 
 /// What a plugin needs of bodies.
@@ -84,6 +86,8 @@ impl Hooks {
             Phase::Log => self.log.is_some(),
             Phase::RequestEnd => self.request_end.is_some(),
             Phase::OnEvent => self.on_event.is_some(),
+            Phase::OnTick => self.on_tick.is_some(),
+            Phase::OnOpDone => self.on_op_done.is_some(),
         }
     }
 }

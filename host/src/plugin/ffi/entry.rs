@@ -89,6 +89,8 @@ impl Table {
             log: plugin.log,
             request_end: plugin.request_end,
             on_event: plugin.on_event,
+            on_tick: plugin.on_tick,
+            on_op_done: plugin.on_op_done,
         };
         let has_more = plugin.start.is_some() || plugin.destroy.is_some();
         if plugin.configure.is_none() && (has_more || !hooks.phases().is_empty()) {

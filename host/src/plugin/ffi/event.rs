@@ -49,7 +49,7 @@ impl Happened {
             Self::Done(op, done) => {
                 let event = event(abi::SG_EVENT_OP_DONE, *op, done.result);
                 match &done.data {
-                    Data::None => told(&event),
+                    Data::None | Data::Held(_) => told(&event),
                     Data::Http(answer) => http(event, answer, told),
                     Data::Resolved(addresses) => resolved(event, addresses, told),
                 }

@@ -6,7 +6,7 @@
 use std::ffi::c_void;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use swapgate_abi as abi;
 use swapgate_abi::{ExchangeTok, ReleaseFn, SgHeader, SgHost, SgStr};
@@ -15,12 +15,16 @@ use super::body::{
     body_append, body_append_own, body_drain, body_hold, body_ignore, body_len, body_pieces,
     body_replace,
 };
+use super::extension::extension;
 use super::metric::{metric_add, metric_declare, metric_observe, metric_set};
-use super::waiting::{extension, op_cancel, sleep, tick_every, upstream_set, wake, waker};
+use super::waiting::{op_cancel, sleep, tick_every, upstream_set, wake, waker};
 use super::{request, view};
 use crate::context::headers::{append, changeable, set, value as header_value};
 use crate::context::{Attribute, Denied, Frame, Number, State};
 use crate::metrics::book::{Book, ImageMetrics};
+use crate::ops::kv;
+use crate::ops::services::Services;
+use crate::plugin::image::Image;
 
 /// Who is calling: one loaded image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +47,35 @@ pub struct HostTable {
 /// What stands behind a host table: who calls, and what it counts.
 #[derive(Debug)]
 pub(super) struct Caller {
-    identity: Arc<ImageIdentity>,
+    pub(super) identity: Arc<ImageIdentity>,
     pub(super) metrics: ImageMetrics,
+    /// What it keeps across swaps.
+    pub(super) kv: kv::Space,
+    /// What it shares with all others.
+    pub(super) services: Arc<Services>,
+    /// Whether this is the throw-away child, where nothing may be begun.
+    pub(super) preflight: bool,
+    /// The image in use, while there is one; what must outlive a request holds it.
+    image: Mutex<Weak<Image>>,
+}
+
+impl Caller {
+    /// The image that calls, to be kept mapped.
+    pub(super) fn image(&self) -> Option<Arc<Image>> {
+        let image = self.image.lock().unwrap_or_else(PoisonError::into_inner);
+        image.upgrade()
+    }
+}
+
+/// What host tables are made of.
+#[derive(Debug, Clone)]
+pub struct Grounds {
+    /// Where metrics stand.
+    pub book: Arc<Book>,
+    /// What all plugins share.
+    pub services: Arc<Services>,
+    /// Whether this is the throw-away child of a preflight.
+    pub preflight: bool,
 }
 
 // SAFETY: the one pointer in the table leads to the caller, which threads may share and which the `Arc` beside it keeps;
@@ -73,13 +104,28 @@ impl HostTable {
     pub fn metrics(&self) -> &ImageMetrics {
         &self.caller.metrics
     }
+
+    /// Says which image calls through it from now on.
+    pub(in crate::plugin) fn belongs_to(&self, image: &Arc<Image>) {
+        let mut place = self
+            .caller
+            .image
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *place = Arc::downgrade(image);
+    }
 }
 
-/// Makes the table for one image, whose metrics stand in `book`.
+/// Makes the table for one image.
 #[must_use]
-pub fn host_table(identity: Arc<ImageIdentity>, book: &Arc<Book>) -> Box<HostTable> {
+pub fn host_table(identity: Arc<ImageIdentity>, grounds: &Grounds) -> Box<HostTable> {
+    let services = Arc::clone(&grounds.services);
     let caller = Arc::new(Caller {
-        metrics: ImageMetrics::new(book, &identity.id),
+        metrics: ImageMetrics::new(&grounds.book, &identity.id),
+        kv: services.kv.space(&identity.id),
+        services,
+        preflight: grounds.preflight,
+        image: Mutex::default(),
         identity,
     });
     let private_: *const c_void = Arc::as_ptr(&caller).cast();
@@ -133,7 +179,10 @@ pub fn host_table(identity: Arc<ImageIdentity>, book: &Arc<Book>) -> Box<HostTab
 }
 
 /// Runs one host function on the running frame.
-fn with(exchange: ExchangeTok, work: impl FnOnce(&mut Frame<'_>) -> Result<(), Denied>) -> i32 {
+pub(super) fn with(
+    exchange: ExchangeTok,
+    work: impl FnOnce(&mut Frame<'_>) -> Result<(), Denied>,
+) -> i32 {
     let Some(frame) = request::running() else {
         return abi::SG_E_WRONG_THREAD;
     };
@@ -157,14 +206,14 @@ pub(super) fn barrier(work: impl FnOnce() -> i32) -> i32 {
 }
 
 /// An argument.
-fn input<'a>(text: SgStr) -> Result<&'a [u8], Denied> {
+pub(super) fn input<'a>(text: SgStr) -> Result<&'a [u8], Denied> {
     // SAFETY: readable and unchanged until the host function returns is the contract's rule for texts that go in; every
     // slice made here is used within that function.
     unsafe { view::bytes(text) }.ok_or(Denied::Invalid)
 }
 
 /// A result.
-fn output<T>(out: *mut T, value: T) -> Result<(), Denied> {
+pub(super) fn output<T>(out: *mut T, value: T) -> Result<(), Denied> {
     // SAFETY: null or room for a `T` is the contract's rule for results; used once, now.
     if unsafe { view::put(out, value) } {
         Ok(())
@@ -216,6 +265,22 @@ unsafe extern "C" fn log(host: *const SgHost, level: u32, text: SgStr) -> i32 {
             Ok(text) => write_log(&caller.identity, level, text),
             Err(denied) => denied.code(),
         }
+    })
+}
+
+/// Runs one host function for whoever calls, on any thread. In a preflight it is answered for it.
+pub(super) fn for_caller(
+    host: *const SgHost,
+    work: impl FnOnce(&Caller) -> Result<(), Denied>,
+) -> i32 {
+    barrier(|| {
+        // SAFETY: a plugin passes the pointer it was given at its entry, valid until its `unload` returns.
+        let done = match unsafe { caller(host) } {
+            None => Err(Denied::Invalid),
+            Some(caller) if caller.preflight => Err(Denied::Unavailable),
+            Some(caller) => work(caller),
+        };
+        done.map_or_else(Denied::code, |()| abi::SG_OK)
     })
 }
 

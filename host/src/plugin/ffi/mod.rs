@@ -3,20 +3,28 @@
 //! - [`host`]: what plugins call: the host table; `metric` has its functions that count, `waiting` those that are
 //!   about waiting, `body` those that are about bodies;
 //! - [`request`]: the hooks of an exchange;
+//! - `extension` finds the larger areas: `kv`, `callout`, `resolve`, `blocking`;
+//! - [`background`]: the hooks of an instance outside of exchanges;
 //! - [`control`]: load, configure, start, destroy, unload; `entry` goes through the door before.
 //!
 //! This room is one of the few that may use unsafe code. What it relies on: a hook pointer comes from a function table
 //! that `library` checked, and an instance keeps its image mapped for as long as it lives.
 
+pub mod background;
+mod blocking;
 mod body;
 mod bound;
+mod callout;
 pub mod control;
 mod entry;
 pub mod event;
+mod extension;
 pub mod handover;
 pub mod host;
+mod kv;
 mod metric;
 pub mod request;
+mod resolve;
 mod view;
 mod waiting;
 

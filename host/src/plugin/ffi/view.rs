@@ -63,3 +63,52 @@ pub(super) unsafe fn put<T>(out: *mut T, value: T) -> bool {
     unsafe { out.write(value) };
     true
 }
+
+/// Reads a structure that a plugin passed in; none if there is none. The structure must say itself, in its first four
+/// bytes, that it is as large as ours: until 1.0 minors are equal, so a shorter one is a mistake and not an older plugin.
+///
+/// # Safety
+/// `pointer` must be null or point to as many readable bytes as its first four say, that nobody changes meanwhile.
+pub(super) unsafe fn sized<T: Copy>(pointer: *const T) -> Option<T> {
+    if pointer.is_null() || !pointer.is_aligned() {
+        return None;
+    }
+    // SAFETY: not null and aligned, checked above; at least four bytes: the caller's promise; for this read.
+    let size = unsafe { pointer.cast::<u32>().read() };
+    if (size as usize) < size_of::<T>() {
+        return None;
+    }
+    // SAFETY: it says that it is large enough, which is the caller's promise; for this read.
+    Some(unsafe { pointer.read() })
+}
+
+/// Reads a structure without a size; none if there is none.
+///
+/// # Safety
+/// `pointer` must be null or point to a readable `T` that nobody changes meanwhile.
+pub(super) unsafe fn plain<T: Copy>(pointer: *const T) -> Option<T> {
+    if pointer.is_null() || !pointer.is_aligned() {
+        return None;
+    }
+    // SAFETY: not null and aligned, checked above; the rest is the caller's promise; for this read.
+    Some(unsafe { pointer.read() })
+}
+
+/// Whether a result can be written, or is not wanted.
+pub(super) fn optional<T>(out: *mut T) -> bool {
+    out.is_null() || out.is_aligned()
+}
+
+/// Copies bytes to where a plugin has room for them, as many as fit.
+///
+/// # Safety
+/// `to` must have room for `cap` bytes that only the running call uses, or `cap` must be 0.
+pub(super) unsafe fn copy(bytes: &[u8], to: *mut u8, cap: usize) {
+    let len = bytes.len().min(cap);
+    if len == 0 {
+        return;
+    }
+    // SAFETY: readable for `len`, for it is a slice; writable for `len`, which is at most `cap`: the caller's promise. The
+    // two do not overlap: one is memory of the gateway, the other of the plugin. For this copy.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, len) };
+}

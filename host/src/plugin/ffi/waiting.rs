@@ -1,13 +1,23 @@
 //! The part of the host table that is about waiting: operations, wake tokens, ticks, and the choice of the upstream.
 
-use std::ffi::c_void;
-use std::ptr;
-
 use swapgate_abi as abi;
 use swapgate_abi::{ExchangeTok, InstanceTok, OpTok, ScopeTok, SgHost, SgStr, WakeTok};
 
-pub(super) unsafe extern "C" fn extension(_: *const SgHost, _: SgStr) -> *const c_void {
-    ptr::null()
+use super::host::{Caller, for_caller, output};
+use crate::context::Denied;
+use crate::ops::{Begin, background};
+
+/// Begins an operation and writes its token to `out`.
+pub(super) fn begin(
+    host: *const SgHost,
+    scope: ScopeTok,
+    out: *mut OpTok,
+    make: impl FnOnce(&Caller) -> Result<Begin, Denied>,
+) -> i32 {
+    for_caller(host, |caller| {
+        output(out, 0)?;
+        output(out, background::begin(scope, || make(caller))?)
+    })
 }
 
 pub(super) unsafe extern "C" fn sleep(_: *const SgHost, _: ScopeTok, _: u64, _: *mut OpTok) -> i32 {

@@ -22,9 +22,12 @@ use crate::context::{
     Context, Ends, Frame, HostName, Lane, Phase, RequestId, ResponseHead, RouteNames, Waits,
 };
 use crate::metrics::book::Book;
+use crate::ops::blocking::Bounds;
+use crate::ops::kv::LEAST_MEMORY;
+use crate::ops::services::Services;
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::event::{Happened, Place};
-use crate::plugin::ffi::host::ImageIdentity;
+use crate::plugin::ffi::host::{Grounds, ImageIdentity};
 use crate::plugin::ffi::request;
 use crate::plugin::image::{Digest, Image};
 use crate::plugin::instance::{ConfigHash, Instance};
@@ -108,8 +111,16 @@ fn life(channel: &mut Channel, request: &Request) -> Result<Report, Reason> {
     });
     channel.at("a constructor (dlopen)", None);
     // What is declared here counts like anywhere else, and ends with the process.
-    let book = Book::new(0);
-    let mapped = Mapped::open(&request.path, NO_DIGEST, &identity, request.door, &book)?;
+    let bounds = Bounds {
+        threads: 1,
+        queue: 1,
+    };
+    let grounds = Grounds {
+        book: Book::new(0),
+        services: Services::with(LEAST_MEMORY, bounds),
+        preflight: true,
+    };
+    let mapped = Mapped::open(&request.path, NO_DIGEST, &identity, request.door, &grounds)?;
     channel.at("the layout check", None);
     let door = mapped.find_door(Mode::Preflight)?;
     channel.at("sg_plugin_entry", None);
