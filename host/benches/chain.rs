@@ -85,6 +85,7 @@ fn chain(criterion: &mut Criterion) {
                 lane: Lane::Request,
                 owner: 1,
                 waits: Waits::Never,
+                keeper: None,
             };
             bench.iter(|| {
                 let code = request::call(black_box(instance.bound()), &mut frame, 0);

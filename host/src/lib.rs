@@ -10,9 +10,9 @@
 //!    [`gather`] is how sockets write.
 //! 3. [`exchange`]: one request and its answer as one straight sequence. It knows no file and no configuration.
 //! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
-//! 5. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
-//! 6. [`chain`]: walks the instances of a route in order. It knows no socket.
-//! 7. [`stream`]: bodies on their way through plugins. Pure: no clock, no socket, and it calls no plugin.
+//! 5. [`stream`]: bodies on their way through plugins. Pure: no clock, no socket, and it calls no plugin.
+//! 6. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
+//! 7. [`chain`]: walks the instances of a route in order. It knows no socket.
 //! 8. [`ops`]: what plugins wait for. It knows no plugin.
 //! 9. [`upstream`]: targets and connections. It knows no routes and no plugins.
 //! 10. [`respond`]: everything that can go wrong, and the one table from there to an answer.

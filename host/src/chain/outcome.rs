@@ -4,6 +4,7 @@ use std::fmt;
 
 use swapgate_abi as abi;
 
+use super::Link;
 use crate::context::Phase;
 
 /// What a phase came to.
@@ -17,6 +18,8 @@ pub enum Outcome {
     Pending(usize),
     /// The hook of a body wants to see more of it.
     Buffer,
+    /// A plugin failed and its use says `open`: the others go on without it.
+    Out,
     /// A plugin failed and its use says `closed`.
     Fail(PluginFault),
 }
@@ -32,6 +35,15 @@ pub struct PluginFault {
     pub code: i32,
     /// What it said, if it said anything.
     pub text: Option<String>,
+}
+
+impl PluginFault {
+    /// How a plugin is named in logs: id and version.
+    #[must_use]
+    pub fn name(link: &Link) -> String {
+        let identity = link.instance.identity();
+        format!("{}@{}", identity.id, identity.version)
+    }
 }
 
 impl fmt::Display for PluginFault {

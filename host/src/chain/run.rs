@@ -105,7 +105,7 @@ impl Chain {
             let outcome = link.call(call, context, skipped, matched);
             watch.lap(link, phase, matched.worker);
             match outcome {
-                Outcome::Continue => {}
+                Outcome::Continue | Outcome::Out => {}
                 _ if phase == Phase::Log => {}
                 Outcome::Pending(_) => return Outcome::Pending(at),
                 other => return other,
@@ -294,7 +294,12 @@ impl Link {
         self.failed(code, verdict, call.phase, context.error.take())
     }
 
-    fn frame<'a>(&self, call: Call, context: &'a mut Context, matched: Matched<'a>) -> Frame<'a> {
+    fn frame<'a>(
+        &'a self,
+        call: Call,
+        context: &'a mut Context,
+        matched: Matched<'a>,
+    ) -> Frame<'a> {
         let events = self.instance.bound().has(Phase::OnEvent);
         let over = matches!(call.phase, Phase::Log | Phase::RequestEnd);
         Frame {
@@ -309,6 +314,7 @@ impl Link {
             } else {
                 Waits::Never
             },
+            keeper: Some(&self.instance),
         }
     }
 
@@ -316,14 +322,14 @@ impl Link {
     fn failed(&self, code: i32, verdict: Verdict, phase: Phase, text: Option<String>) -> Outcome {
         let identity = self.instance.identity();
         let fault = PluginFault {
-            plugin: format!("{}@{}", identity.id, identity.version),
+            plugin: PluginFault::name(self),
             phase,
             code,
             text,
         };
         tracing::error!(target: "exchange", plugin = %identity.id, version = %identity.version, %phase, code, "{fault}");
         if self.on_error == OnError::Open && verdict != Verdict::Unknown {
-            return Outcome::Continue;
+            return Outcome::Out;
         }
         Outcome::Fail(fault)
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use swapgate_abi as abi;
 
-use super::{Answer, Frame, Phase, ResponseHead, State, headers};
+use super::{Answer, Frame, Lane, Phase, ResponseHead, State, headers};
 use crate::router::path;
 
 /// Longest path or query a plugin may set, in bytes.
@@ -283,6 +283,8 @@ impl Frame<'_> {
                     .map(|head| &head.headers)
                     .ok_or(Denied::NotFound)
             }
+            abi::SG_TRAILERS_REQUEST => self.trailers(Lane::Request),
+            abi::SG_TRAILERS_RESPONSE => self.trailers(Lane::Response),
             _ => Err(Denied::Invalid),
         }
     }
@@ -294,7 +296,9 @@ impl Frame<'_> {
     pub fn headers_mut(&mut self, map: u32) -> Result<&mut HeaderMap, Denied> {
         let phase = self.phase;
         match map {
-            abi::SG_HEADERS_REQUEST if matches!(phase, Phase::Rewrite | Phase::Access) => {
+            abi::SG_HEADERS_REQUEST
+                if matches!(phase, Phase::Rewrite | Phase::Access) || self.head_waits() =>
+            {
                 Ok(&mut self.context.request_headers)
             }
             abi::SG_HEADERS_RESPONSE if phase == Phase::HeaderFilter => self
@@ -304,6 +308,8 @@ impl Frame<'_> {
                 .map(|head| &mut head.headers)
                 .ok_or(Denied::WrongPhase),
             abi::SG_HEADERS_REQUEST | abi::SG_HEADERS_RESPONSE => Err(Denied::WrongPhase),
+            abi::SG_TRAILERS_REQUEST => self.trailers_mut(Lane::Request),
+            abi::SG_TRAILERS_RESPONSE => self.trailers_mut(Lane::Response),
             _ => Err(Denied::Invalid),
         }
     }

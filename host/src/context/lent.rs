@@ -10,6 +10,9 @@ use std::cell::{Cell, RefCell};
 /// What an expired view reads.
 pub const EXPIRED: u8 = 0xdd;
 
+/// How much expired memory is kept.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// What a view is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lender {
@@ -17,11 +20,15 @@ pub enum Lender {
     Request,
     /// The response's headers.
     Response,
+    /// Trailers.
+    Trailers,
+    /// A body.
+    Body,
     /// Anything else.
     Hook,
 }
 
-/// Copies that were lent to plugins, alive or expired; all are kept until the exchange is over.
+/// Copies that were lent to plugins, alive or expired; the last ones are kept until the exchange is over.
 #[derive(Debug, Default)]
 pub struct Lent(RefCell<Vec<(Lender, Copied)>>);
 
@@ -49,9 +56,19 @@ impl Lent {
 
     /// Ends all views: the hook returned.
     pub fn expire_all(&self) {
-        for lender in [Lender::Request, Lender::Response, Lender::Hook] {
-            self.expire(lender);
+        let mut lent = self.0.borrow_mut();
+        for (_, copy) in lent.iter() {
+            copy.iter().for_each(|byte| byte.set(EXPIRED));
         }
+        // A body may be endless: the oldest go, and a view that outlived so many others reads what it may.
+        let mut kept = 0;
+        let recent = lent.iter().rev().take_while(|(_, copy)| {
+            kept += copy.len();
+            kept <= KEPT_BYTES
+        });
+        let recent = recent.count();
+        let old = lent.len() - recent;
+        lent.drain(..old);
     }
 }
 

@@ -7,15 +7,19 @@
 //! - [`Frame`]: a context together with what it was matched against, for the length of one hook;
 //! - [`headers`]: which headers a plugin may touch;
 //! - [`scope`]: operations and wake tokens that hooks asked for;
+//! - [`body`]: the bodies of both lanes, on their way through the plugins;
+//! - [`trailers`]: which fields may stand after a body;
 //! - `vars`: variables shared between plugins.
 
 mod access;
+pub mod body;
 pub mod headers;
 #[cfg(debug_assertions)]
 pub mod lent;
 mod name;
 mod phase;
 pub mod scope;
+pub mod trailers;
 mod vars;
 
 use std::cell::OnceCell;
@@ -27,6 +31,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
 pub use access::{Attribute, Denied, Number};
+pub use body::{Bodies, Keeper};
 pub use name::{HostName, RequestId};
 pub use phase::{LANES, Lane, PHASES, Phase};
 pub use scope::Scope;
@@ -75,6 +80,8 @@ pub struct Context {
     pub error: Option<String>,
     /// Operations and wake tokens, from the first on.
     pub scope: Option<Box<Scope>>,
+    /// The bodies of both lanes, where plugins take part in them.
+    pub bodies: Bodies,
     /// Figures for the log phase.
     pub figures: Figures,
     /// Views lent to plugins.
@@ -161,6 +168,8 @@ pub struct Frame<'a> {
     pub owner: usize,
     /// Whether operations may begin.
     pub waits: Waits,
+    /// What keeps the image of the running instance mapped; none in a preflight.
+    pub keeper: Option<&'a dyn Keeper>,
 }
 
 /// Whether operations may begin, and wake tokens be asked for.
@@ -205,6 +214,7 @@ impl Context {
             answer: None,
             error: None,
             scope: None,
+            bodies: Bodies::default(),
             figures: Figures::default(),
             #[cfg(debug_assertions)]
             lent: lent::Lent::default(),

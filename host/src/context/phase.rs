@@ -132,6 +132,16 @@ impl Lane {
     pub const fn number(self) -> u32 {
         self as u32
     }
+
+    /// The lane with this number in the contract.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            abi::SG_LANE_REQUEST => Self::Request,
+            abi::SG_LANE_RESPONSE => Self::Response,
+            _ => return None,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 
 use super::Running;
+use super::filtered::Filtered;
+use crate::context::trailers;
+use crate::respond::failure::Failure;
 use crate::upstream::idle::Idle;
 use crate::upstream::send::Lease;
 
@@ -22,6 +25,9 @@ pub enum AnswerError {
     /// Nothing came for too long.
     #[error("the upstream sent nothing for {0:?} inside the answer")]
     Idle(Duration),
+    /// A plugin failed inside it.
+    #[error("{0}")]
+    Plugin(Failure),
 }
 
 /// An answer on its way to the client. When it is over or dropped, so is the exchange.
@@ -35,12 +41,14 @@ enum Source {
     Whole(Option<Bytes>),
     /// As it comes from the upstream.
     Upstream(Relay),
+    /// As plugins pass it on.
+    Filtered(Box<Filtered>),
     /// Over.
     Done,
 }
 
 /// The body of an upstream's answer.
-struct Relay {
+pub(super) struct Relay {
     incoming: Incoming,
     lease: Option<Lease>,
     idle: Idle,
@@ -66,13 +74,16 @@ impl AnswerBody {
                 exchange,
             };
         }
-        let relay = Relay {
-            incoming,
-            lease: Some(lease),
-            idle: Idle::new(idle),
-        };
         Self {
-            source: Source::Upstream(relay),
+            source: Source::Upstream(Relay::new(incoming, lease, idle)),
+            exchange,
+        }
+    }
+
+    /// A body that plugins pass on.
+    pub(super) fn filtered(filtered: Box<Filtered>, exchange: Running) -> Self {
+        Self {
+            source: Source::Filtered(filtered),
             exchange,
         }
     }
@@ -89,13 +100,19 @@ impl Body for AnswerBody {
         let this = self.get_mut();
         let next = match &mut this.source {
             Source::Done => None,
-            Source::Whole(bytes) => bytes.take().filter(|bytes| !bytes.is_empty()).map(Ok),
-            Source::Upstream(relay) => ready!(relay.poll_data(cx)),
+            Source::Whole(bytes) => {
+                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
+                bytes.map(|bytes| Ok(Frame::data(bytes)))
+            }
+            Source::Upstream(relay) => ready!(relay.poll_next(cx)),
+            Source::Filtered(filtered) => ready!(filtered.poll_next(&this.exchange, cx)),
         };
         match next {
-            Some(Ok(data)) => {
-                this.exchange.count_sent(data.len());
-                Poll::Ready(Some(Ok(Frame::data(data))))
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    this.exchange.count_sent(data.len());
+                }
+                Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
                 this.source = Source::Done;
@@ -114,7 +131,7 @@ impl Body for AnswerBody {
         match &self.source {
             Source::Done => true,
             Source::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Source::Upstream(_) => false,
+            Source::Upstream(_) | Source::Filtered(_) => false,
         }
     }
 
@@ -125,38 +142,65 @@ impl Body for AnswerBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
             }
             Source::Upstream(relay) => relay.incoming.size_hint(),
+            Source::Filtered(filtered) => filtered.size_hint(),
         }
     }
 }
 
 impl Relay {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, AnswerError>>> {
-        loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(None) => {
+    pub(super) fn new(incoming: Incoming, lease: Lease, idle: Duration) -> Self {
+        let mut relay = Self {
+            incoming,
+            lease: Some(lease),
+            idle: Idle::new(idle),
+        };
+        if relay.is_over() {
+            relay.give_back();
+        }
+        relay
+    }
+
+    /// The next piece, or the fields at the end.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(None) => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(AnswerError::Upstream(error)))),
+            Poll::Ready(Some(Ok(mut frame))) => {
+                self.idle.progress();
+                if let Some(fields) = frame.trailers_mut() {
+                    trailers::clean(fields);
+                }
+                if self.incoming.is_end_stream() {
                     self.give_back();
-                    return Poll::Ready(None);
                 }
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(AnswerError::Upstream(error))));
-                }
-                Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers end here, as in the other direction.
-                    let Ok(data) = frame.into_data() else {
-                        continue;
-                    };
-                    self.idle.progress();
-                    if self.incoming.is_end_stream() {
-                        self.give_back();
-                    }
-                    return Poll::Ready(Some(Ok(data)));
-                }
-                Poll::Pending => {
-                    ready!(self.idle.poll_over(cx));
-                    return Poll::Ready(Some(Err(AnswerError::Idle(self.idle.limit))));
-                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Pending => {
+                ready!(self.idle.poll_over(cx));
+                Poll::Ready(Some(Err(AnswerError::Idle(self.idle.limit))))
             }
         }
+    }
+
+    /// Whether nothing will come any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    /// How much will come.
+    pub(super) fn len(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
+    /// Whoever takes the pieces took none for a while, which is not the upstream's silence.
+    pub(super) fn was_held(&mut self) {
+        self.idle.progress();
     }
 
     fn give_back(&mut self) {

@@ -12,7 +12,7 @@ use super::forwarding::{self, Told};
 use super::ingress::{self, Framing};
 use super::{Exchange, Peer, Running};
 use crate::context::headers::Survey;
-use crate::context::{Context, Ends, HostName, RequestId};
+use crate::context::{Context, Ends, HostName, RequestId, trailers};
 use crate::local::{Generation, Local};
 use crate::respond::failure::RequestFault;
 use crate::snapshot::Settings;
@@ -21,6 +21,8 @@ use crate::snapshot::Settings;
 pub(super) struct Rest {
     pub(super) body: Incoming,
     pub(super) framing: Framing,
+    /// The trailers it announces.
+    pub(super) trailer: Option<HeaderValue>,
 }
 
 /// Reads the head; makes the exchange in any case, because a refused request has an answer and a log as well.
@@ -63,12 +65,14 @@ pub(super) fn begin(
     };
     let mut context = Context::new(token, request_id, head.uri, head.method, head.headers, ends);
     context.host = read.name;
+    context.bodies.takes_trailers = read.takes_trailers;
     if let Some(path) = read.path {
         context.set_path(path);
     }
     let rest = Rest {
         body,
         framing: read.framing,
+        trailer: read.trailer,
     };
     let exchange = Exchange::begin(
         worker,
@@ -89,6 +93,8 @@ struct Read {
     /// The normal form, where the target is not already in it.
     path: Option<Box<str>>,
     framing: Framing,
+    trailer: Option<HeaderValue>,
+    takes_trailers: bool,
 }
 
 impl Read {
@@ -101,6 +107,11 @@ impl Read {
         ingress::target(&head.method, &head.uri)?;
         let host = ingress::host(&head.uri, head.version, &head.headers)?;
         self.framing = ingress::framing(&mut head.headers, survey)?;
+        if survey.hop_by_hop {
+            self.takes_trailers = trailers::accepted(&head.headers);
+            self.trailer =
+                trailers::announced(&head.headers).filter(|_| self.framing == Framing::Chunked);
+        }
         ingress::hop_by_hop(&mut head.headers, survey)?;
         if let (true, Some(field)) = (host.from_target, &host.field) {
             head.headers.insert(HOST, field.clone());

@@ -91,7 +91,7 @@ impl Exchange {
         let mut outcome = self.run(chain, phase, 0, snapshot);
         while let Outcome::Pending(at) = outcome {
             outcome = match self.wait(phase.lane()).await {
-                Outcome::Continue => self.run(chain, phase, at + 1, snapshot),
+                Outcome::Continue | Outcome::Out => self.run(chain, phase, at + 1, snapshot),
                 other => return other,
             };
         }
@@ -315,7 +315,13 @@ impl Exchange {
                 self.cancel(link, place, abi::SG_E_CANCELLED, snapshot);
             }
         }
-        drop(self.lanes.take());
+        let lanes = self.lanes.take();
+        let wakers = lanes
+            .0
+            .into_iter()
+            .flatten()
+            .filter_map(|parked| parked.waker);
+        wakers.for_each(Waker::wake);
         self.end_operations(|_| true);
         let scope = self.context.borrow_mut().scope.take();
         drop(scope);

@@ -13,10 +13,13 @@ mod answer;
 mod begin;
 pub(crate) mod direct;
 mod facts;
+mod filtered;
+mod flow;
 pub mod forwarding;
 pub mod ingress;
 mod lanes;
 mod outgoing;
+mod pump;
 mod serve;
 pub(crate) mod upward;
 

@@ -4,17 +4,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::answer::AnswerBody;
+use super::answer::{AnswerBody, Relay};
+use super::filtered::{Filtered, Source};
 use super::{Exchange, Running, forwarding, ingress};
 use crate::chain::Outcome;
 use crate::context::headers::Survey;
-use crate::context::{Answer, Phase, ResponseHead};
+use crate::context::{Answer, Lane, Phase, ResponseHead, trailers};
 use crate::respond::failure::Failure;
 use crate::respond::{problem, rescue};
 use crate::snapshot::Snapshot;
+use crate::stream::{Need, reframe};
 use crate::upstream::send::Sent;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -29,7 +31,11 @@ pub(super) async fn relay(
     let (head, incoming) = sent.response.into_parts();
     let mut headers = head.headers;
     let survey = Survey::of(&headers);
+    let mut trailer = None;
     if survey.transfer_encoding {
+        if exchange.context.borrow().bodies.takes_trailers {
+            trailer = trailers::announced(&headers);
+        }
         // The answer is framed anew (RFC 9112, 6.3).
         headers.remove(TRANSFER_ENCODING);
         headers.remove(CONTENT_LENGTH);
@@ -43,12 +49,62 @@ pub(super) async fn relay(
     if let Some(answer) = header_filter(&exchange, snapshot).await {
         return whole(exchange, snapshot, answer);
     }
+    if let Some(trailer) = trailer
+        && let Some(head) = &mut exchange.context.borrow_mut().response
+    {
+        head.headers.insert(TRAILER, trailer);
+    }
+    if let Some(need) = filters(&exchange, snapshot) {
+        let relay = Relay::new(incoming, sent.lease, idle);
+        return filtered(exchange, snapshot, Source::Upstream(relay), need).await;
+    }
     let (status, headers) = outgoing(&exchange, snapshot);
     respond(
         status,
         headers,
         AnswerBody::relayed(incoming, sent.lease, idle, exchange),
     )
+}
+
+/// What plugins need of the answer's body, if it goes through any. The head is changed where they may change the body,
+/// also where there is none because it is only the head that was asked for.
+fn filters(exchange: &Exchange, snapshot: &Snapshot) -> Option<Need> {
+    let need = exchange.open_flow(Lane::Response, snapshot)?;
+    let mut context = exchange.context.borrow_mut();
+    let context = &mut *context;
+    let head = context.response.as_mut()?;
+    if need.changes() {
+        reframe::answer(&mut head.headers);
+    }
+    if reframe::answer_has_body(&context.method, head.status) {
+        return Some(need);
+    }
+    drop(context.bodies.take(Lane::Response));
+    None
+}
+
+/// Sends an answer whose body goes through plugins. Its head waits where all of the body may be known before.
+async fn filtered(
+    exchange: Running,
+    snapshot: &Snapshot,
+    source: Source,
+    need: Need,
+) -> Response<AnswerBody> {
+    let mut filtered = Filtered::new(&exchange, source, need);
+    if (need == Need::Buffer || filtered.is_fed())
+        && let Err(error) = filtered.begun(&exchange).await
+    {
+        let failure = error.before_the_head(&exchange);
+        let answer = rescued(&exchange, &failure);
+        return whole(exchange, snapshot, answer);
+    }
+    let (status, headers) = outgoing(&exchange, snapshot);
+    let body = if filtered.is_empty() {
+        AnswerBody::whole(Bytes::new(), exchange)
+    } else {
+        AnswerBody::filtered(filtered, exchange)
+    };
+    respond(status, headers, body)
 }
 
 /// Sends an answer that no upstream made, after the same `header_filter`. `close`: the connection cannot go on.
@@ -63,7 +119,10 @@ pub(super) async fn local(
     }
     exchange.context.borrow_mut().response = Some(answer.head);
     match header_filter(&exchange, snapshot).await {
-        None => body(exchange, snapshot, answer.body),
+        None => match filters(&exchange, snapshot) {
+            Some(need) => filtered(exchange, snapshot, Source::Whole(answer.body), need).await,
+            None => body(exchange, snapshot, answer.body),
+        },
         Some(mut other) => {
             let closes = exchange
                 .context
@@ -83,8 +142,8 @@ pub(super) async fn local(
 async fn header_filter(exchange: &Rc<Exchange>, snapshot: &Snapshot) -> Option<Answer> {
     let chain = &exchange.plan(snapshot).chain;
     match exchange.walk(chain, Phase::HeaderFilter, snapshot).await {
-        Outcome::Continue | Outcome::Answer | Outcome::Pending(_) | Outcome::Buffer => None,
         Outcome::Fail(fault) => Some(rescued(exchange, &Failure::Plugin(fault))),
+        _ => None,
     }
 }
 
@@ -128,7 +187,7 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
         | Failure::Plugin(_) => {
             tracing::debug!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
         }
-        Failure::Unavailable(_) | Failure::Upstream(_) => {
+        Failure::Unavailable(_) | Failure::KeepsTooMuch { .. } | Failure::Upstream(_) => {
             tracing::warn!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
         }
     }

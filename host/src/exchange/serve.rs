@@ -8,15 +8,18 @@ use thiserror::Error;
 
 use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
+use super::flow::Stop;
+use super::pump::{self, Pump, Stopped};
 use super::{Exchange, Peer, direct, outgoing, upward};
 use crate::chain::Outcome;
-use crate::context::{Answer, Phase};
+use crate::context::{Answer, Lane, Phase};
 use crate::local::Local;
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
 use crate::router::table::{self, Lookup};
 use crate::snapshot::leads::{self, ForwardedPath};
 use crate::snapshot::{Action, Forward, Snapshot};
-use crate::upstream::body::{BodyFault, BodyWatch, RequestBody};
+use crate::stream::{Need, reframe};
+use crate::upstream::body::{BodyFault, RequestBody, Stream};
 use crate::upstream::send::{Order, Sent, send};
 
 /// Nothing can be answered: the connection is reset.
@@ -55,7 +58,11 @@ pub async fn serve(
                     Ok(sent) => {
                         outgoing::relay(exchange, snapshot, sent, order.timeouts.idle).await
                     }
-                    Err(failure) => {
+                    Err(Instead::Answer(answer, rest)) => {
+                        let close = rest.is_some_and(|rest| outgoing::dismiss(&exchange, rest));
+                        outgoing::local(exchange, snapshot, answer, close).await
+                    }
+                    Err(Instead::Failure(failure)) => {
                         let answer = outgoing::rescued(&exchange, &failure);
                         outgoing::local(exchange, snapshot, answer, false).await
                     }
@@ -133,7 +140,7 @@ async fn phase(
         exchange.plan(snapshot)
     };
     match exchange.walk(&plan.chain, phase, snapshot).await {
-        Outcome::Continue | Outcome::Pending(_) | Outcome::Buffer => Ok(None),
+        Outcome::Continue | Outcome::Pending(_) | Outcome::Buffer | Outcome::Out => Ok(None),
         Outcome::Answer => Ok(exchange.context.borrow_mut().answer.take()),
         Outcome::Fail(fault) => Err(Failure::Plugin(fault)),
     }
@@ -171,33 +178,46 @@ fn body_limit(exchange: &Exchange, snapshot: &Snapshot) -> u64 {
     exchange.route(snapshot).map_or(0, |route| route.body_bytes)
 }
 
+/// What takes the place of an upstream's answer.
+enum Instead {
+    /// The answer of a plugin that saw the request's body, and what is left of that.
+    Answer(Answer, Option<Incoming>),
+    /// It failed.
+    Failure(Failure),
+}
+
+impl<T: Into<Failure>> From<T> for Instead {
+    fn from(failure: T) -> Self {
+        Self::Failure(failure.into())
+    }
+}
+
 async fn forward(
-    exchange: &Exchange,
+    exchange: &Rc<Exchange>,
     snapshot: &Snapshot,
     (forward, path): (&Forward, &ForwardedPath),
     rest: Rest,
-) -> Result<Sent, Failure> {
+) -> Result<Sent, Instead> {
     let generation = Rc::clone(&exchange.generation);
     let service = snapshot.services.get(forward.service);
     let group = service.and_then(|service| generation.groups.get(service.upstream));
     let (Some(route), Some(group)) = (exchange.route(snapshot), group) else {
-        return Err(Failure::NoRoute);
+        return Err(Failure::NoRoute.into());
     };
-    let limit = body_limit(exchange, snapshot);
-    let body = if rest.body.is_end_stream() {
-        RequestBody::Empty
-    } else {
-        let watch = BodyWatch::new(Rc::clone(exchange.activity()), exchange.started);
-        let _ = exchange.body.set(Rc::clone(&watch));
-        RequestBody::stream(
-            rest.body,
-            limit,
-            snapshot.settings.client_timeouts.body,
-            watch,
-        )
+    let (limit, idle) = (route.body_bytes, snapshot.settings.client_timeouts.body);
+    let stream = (!rest.body.is_end_stream())
+        .then(|| Stream::new(rest.body, limit, idle, pump::watch(exchange)));
+    let (body, way) = match exchange.open_flow(Lane::Request, snapshot) {
+        Some(need) => piped(exchange, stream, need, limit).await?,
+        None => (
+            stream.map_or(RequestBody::Empty, |stream| {
+                RequestBody::Stream(Box::new(stream))
+            }),
+            Way::AsItCame,
+        ),
     };
-    let request =
-        upward::request(exchange, path, route.plan.keep, rest.framing, body).map_err(|error| {
+    let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)
+        .map_err(|error| {
             let target = group
                 .pools
                 .first()
@@ -207,6 +227,14 @@ async fn forward(
                 text: error.to_string(),
             })
         })?;
+    let stopped = way.shape(&mut request);
+    upward::trailers(exchange, &mut request, rest.trailer);
+    if exchange
+        .flow_need(Lane::Response, snapshot)
+        .is_some_and(Need::changes)
+    {
+        reframe::request_for_change(request.headers_mut());
+    }
     let activity = Rc::clone(exchange.activity());
     let watch = exchange.body.get().cloned();
     let order = Order {
@@ -217,15 +245,98 @@ async fn forward(
         body: watch.as_deref(),
     };
     let sent = send(&order, request).await;
-    match (sent, watch.and_then(|body| body.fault.get())) {
+    let fault = watch.and_then(|body| body.fault.get());
+    if let Some(instead) = stopped.and_then(|stopped| stopped.instead()) {
+        return Err(instead);
+    }
+    match (sent, fault) {
         (Ok(sent), _) => {
             exchange.answered_by(sent.lease.pool.target, &route.plan);
             Ok(sent)
         }
         // The upstream's connection broke because the client's body did: the client's fault, not the upstream's.
-        (Err(_), Some(BodyFault::TooLarge)) => Err(RequestFault::BodyTooLarge { limit }.into()),
-        (Err(_), Some(BodyFault::Broken)) => Err(RequestFault::Body.into()),
-        (Err(_), Some(BodyFault::Slow)) => Err(RequestFault::BodySlow.into()),
-        (Err(fault), None) => Err(fault.into()),
+        (Err(_), Some(fault)) if fault != BodyFault::Stopped => Err(told(fault, limit).into()),
+        (Err(fault), _) => Err(fault.into()),
+    }
+}
+
+/// How the head of a request is made to fit its body.
+enum Way {
+    /// Nobody may change it.
+    AsItCame,
+    /// It goes through plugins.
+    Through {
+        /// How long it will be, where that is known; none where nobody may change it.
+        len: Option<Option<u64>>,
+        /// Whether the client sent one.
+        had: bool,
+        stopped: Rc<Stopped>,
+    },
+}
+
+impl Way {
+    fn shape(self, request: &mut http::Request<RequestBody>) -> Option<Rc<Stopped>> {
+        let Self::Through { len, had, stopped } = self else {
+            return None;
+        };
+        if let Some(len) = len {
+            reframe::request(request.headers_mut());
+            reframe::request_length(request.headers_mut(), len, had);
+        }
+        Some(stopped)
+    }
+}
+
+/// The body through the plugins that take part in it. The head waits where one may want all of it first, and where all
+/// of it is there.
+async fn piped(
+    exchange: &Rc<Exchange>,
+    stream: Option<Stream>,
+    need: Need,
+    limit: u64,
+) -> Result<(RequestBody, Way), Instead> {
+    let had = stream.is_some();
+    let mut pump = Pump::new(exchange, stream, need);
+    let stopped = pump.stopped();
+    let mut len = None;
+    if need == Need::Buffer || pump.is_fed() {
+        len = match pump.begun().await {
+            Ok(len) => len,
+            Err(error) => {
+                let instead = stopped.instead();
+                return Err(instead.unwrap_or_else(|| told(error.0, limit).into()));
+            }
+        };
+    }
+    let way = Way::Through {
+        len: need.changes().then_some(len),
+        had,
+        stopped,
+    };
+    let body = if len == Some(0) {
+        RequestBody::Empty
+    } else {
+        RequestBody::Piped(Box::pin(pump))
+    };
+    Ok((body, way))
+}
+
+impl Stopped {
+    /// What takes the place of the upstream's answer, if a plugin ended the body.
+    fn instead(&self) -> Option<Instead> {
+        let rest = self.rest.take();
+        Some(match self.why.take()? {
+            Stop::Answer(answer) => Instead::Answer(answer, rest),
+            Stop::Failure(failure) => Instead::Failure(failure),
+        })
+    }
+}
+
+/// What a client's body did wrong.
+fn told(fault: BodyFault, limit: u64) -> RequestFault {
+    match fault {
+        BodyFault::TooLarge => RequestFault::BodyTooLarge { limit },
+        BodyFault::Slow => RequestFault::BodySlow,
+        BodyFault::Broken | BodyFault::Stopped => RequestFault::Body,
     }
 }

@@ -1,6 +1,6 @@
 //! The request as the upstream gets it.
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, HOST, TE, TRAILER, TRANSFER_ENCODING};
 use http::uri::{Parts, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
@@ -44,6 +44,25 @@ pub(super) fn request(
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// Announces the trailers of a request, and says that those of its answer are welcome if the client says so.
+pub(super) fn trailers(
+    exchange: &Exchange,
+    request: &mut Request<RequestBody>,
+    announced: Option<HeaderValue>,
+) {
+    const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+    let headers = request.headers_mut();
+    if let Some(names) = announced
+        && headers.contains_key(TRANSFER_ENCODING)
+    {
+        headers.insert(TRAILER, names);
+    }
+    if exchange.context.borrow().bodies.takes_trailers {
+        headers.insert(TE, TRAILERS);
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
 }
 
 /// The origin form of the target: path in normal form, and the query.

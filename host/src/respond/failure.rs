@@ -8,6 +8,7 @@ use http::HeaderValue;
 use thiserror::Error;
 
 use crate::chain::PluginFault;
+use crate::context::Lane;
 use crate::router::path::PathError;
 
 /// Why an exchange gets an answer of the gateway.
@@ -31,6 +32,16 @@ pub enum Failure {
     /// A plugin's side.
     #[error("{0}")]
     Plugin(PluginFault),
+    /// A plugin's side: it wants more of a body before it passes any of it on than it may keep.
+    #[error("plugin {plugin} keeps more than {limit} bytes of the body")]
+    KeepsTooMuch {
+        /// Id and version, as `name@version`.
+        plugin: String,
+        /// Whose body.
+        lane: Lane,
+        /// How much it may keep.
+        limit: u64,
+    },
     /// The upstream's side.
     #[error(transparent)]
     Upstream(#[from] UpstreamFault),

@@ -5,6 +5,8 @@
 
 use http::StatusCode;
 
+use crate::context::Lane;
+
 use super::failure::{Failure, RequestFault, UpstreamFault};
 
 /// What the client is told.
@@ -43,6 +45,17 @@ pub fn rescue(failure: &Failure) -> Rescue {
             StatusCode::INTERNAL_SERVER_ERROR,
             "the gateway could not process the request",
         ),
+        Failure::KeepsTooMuch { lane, limit, .. } => match lane {
+            Lane::Request => Rescue {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                detail: format!("the request body is larger than {limit} bytes"),
+                close: true,
+            },
+            Lane::Response => open(
+                StatusCode::BAD_GATEWAY,
+                &format!("the answer is larger than the {limit} bytes that can be processed here"),
+            ),
+        },
         Failure::Upstream(fault) => match fault {
             UpstreamFault::Connect { .. } => {
                 open(StatusCode::BAD_GATEWAY, "the upstream cannot be reached")

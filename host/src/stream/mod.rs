@@ -6,14 +6,12 @@
 //!
 //! - [`window`]: the bytes that one plugin has and has not passed on;
 //! - [`pipeline`]: the plugins of one lane, one after the other;
-//! - [`reframe`]: what a change of the body means for the head before it;
-//! - [`trailers`]: which fields may stand after a body.
+//! - [`reframe`]: what a change of the body means for the head before it.
 
 pub mod pipeline;
 pub mod reframe;
 #[cfg(test)]
 mod tests;
-pub mod trailers;
 pub mod window;
 
 pub use pipeline::{Hook, Overflow, Part, Pipeline, Spec, Step, Verdict};

@@ -85,7 +85,12 @@ pub enum Part<'a> {
         end: bool,
     },
     /// The fields after the body.
-    Trailers(&'a mut HeaderMap),
+    Trailers {
+        /// The fields.
+        trailers: &'a mut HeaderMap,
+        /// What the plugin declared.
+        need: Need,
+    },
 }
 
 /// What a hook came to, as far as the body is concerned.
@@ -221,16 +226,18 @@ impl Pipeline {
     /// What the running hook may look at and change.
     pub fn part(&mut self) -> Option<Part<'_>> {
         let (at, hook) = self.running?;
+        let stage = self.stages.get_mut(at)?;
+        let need = stage.spec.need;
         Some(match hook {
-            Hook::Trailers => Part::Trailers(self.trailers.get_or_insert_default()),
-            Hook::Body(_) => {
-                let stage = self.stages.get_mut(at)?;
-                Part::Window {
-                    window: &mut stage.window,
-                    need: stage.spec.need,
-                    end: hook.is_end(),
-                }
+            Hook::Trailers => {
+                let trailers = self.trailers.get_or_insert_default();
+                Part::Trailers { trailers, need }
             }
+            Hook::Body(_) => Part::Window {
+                window: &mut stage.window,
+                need,
+                end: hook.is_end(),
+            },
         })
     }
 
@@ -303,15 +310,15 @@ impl Pipeline {
         self.stages.iter().map(|stage| stage.window.len()).sum()
     }
 
+    /// The fields after the body.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_ref()
+    }
+
     /// The fields after the body, once everything has passed.
     pub fn take_trailers(&mut self) -> Option<HeaderMap> {
         self.trailers.take()
-    }
-
-    /// Whether fields may follow.
-    #[must_use]
-    pub fn has_trailers(&self) -> bool {
-        self.trailers.is_some()
     }
 
     /// The hook that is due: the last plugin first, so that bytes leave before more of them move.

@@ -1,6 +1,7 @@
 //! A request body on its way to the upstream: counted, limited, never collected.
 
 use std::cell::Cell;
+use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 use super::idle::Idle;
 use crate::activity::Activity;
+use crate::context::trailers;
 
 /// What happened to a request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum BodyFault {
     Broken,
     /// Nothing came for too long.
     Slow,
+    /// A plugin ended it; the exchange knows why.
+    Stopped,
 }
 
 /// Shared between a request body, which the upstream connection drives, and its exchange.
@@ -52,26 +56,31 @@ impl BodyWatch {
     }
 }
 
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let complete = self.watch.complete.get() || self.incoming.is_end_stream();
-        self.watch.activity.body_ends(complete);
-    }
-}
-
 /// A request body on its way to the upstream.
-#[derive(Debug)]
 pub enum RequestBody {
     /// There is none; nothing is watched.
     Empty,
     /// As it comes from the client.
     Stream(Box<Stream>),
+    /// As somebody in between passes it on.
+    Piped(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError>>>),
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Stream(_) => "Stream",
+            Self::Piped(_) => "Piped",
+        })
+    }
 }
 
 /// A body that comes from the client.
 #[derive(Debug)]
 pub struct Stream {
-    incoming: Incoming,
+    /// Always there until it is given up or dropped.
+    incoming: Option<Incoming>,
     /// Bytes that may still come.
     left: u64,
     idle: Idle,
@@ -83,19 +92,14 @@ impl RequestBody {
     /// A body of at most `limit` bytes, with at most `idle` between two pieces.
     #[must_use]
     pub fn stream(incoming: Incoming, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
-        Self::Stream(Box::new(Stream {
-            incoming,
-            left: limit,
-            idle: Idle::new(idle),
-            watch,
-        }))
+        Self::Stream(Box::new(Stream::new(incoming, limit, idle, watch)))
     }
 }
 
 /// Ends the upstream connection that was taking the body; the exchange reads the reason from [`BodyWatch`].
 #[derive(Debug, Error)]
 #[error("the request body ended early: {0:?}")]
-pub struct RequestBodyError(BodyFault);
+pub struct RequestBodyError(pub BodyFault);
 
 impl Body for RequestBody {
     type Data = Bytes;
@@ -105,64 +109,125 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let Self::Stream(stream) = self.get_mut() else {
-            return Poll::Ready(None);
-        };
-        stream.poll_data(cx).map(|next| {
-            next.map(|data| match data {
-                Ok(data) => Ok(Frame::data(data)),
-                Err(fault) => {
-                    stream.watch.fault.set(Some(fault));
-                    Err(RequestBodyError(fault))
-                }
-            })
-        })
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Stream(stream) => stream.poll_next(cx),
+            Self::Piped(piped) => piped.as_mut().poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(stream) => stream.incoming.is_end_stream(),
+            Self::Stream(stream) => stream.is_over(),
+            Self::Piped(piped) => piped.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(stream) => stream.incoming.size_hint(),
+            Self::Stream(stream) => stream.size_hint(),
+            Self::Piped(piped) => piped.size_hint(),
         }
     }
 }
 
 impl Stream {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault>>> {
-        loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Pending => {
-                    ready!(self.idle.poll_over(cx));
-                    return Poll::Ready(Some(Err(BodyFault::Slow)));
-                }
-                Poll::Ready(None) => {
-                    self.watch.complete.set(true);
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault::Broken))),
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.idle.progress();
-                    self.watch.progress.set(Instant::now());
-                    // Trailers are not forwarded (RFC 9110, 6.5.1 leaves that open): no plugin has seen them.
-                    let Ok(data) = frame.into_data() else {
-                        continue;
-                    };
-                    let bytes = data.len() as u64;
-                    self.watch.received.set(self.watch.received.get() + bytes);
-                    let Some(left) = self.left.checked_sub(bytes) else {
-                        return Poll::Ready(Some(Err(BodyFault::TooLarge)));
-                    };
-                    self.left = left;
-                    return Poll::Ready(Some(Ok(data)));
-                }
+    /// A body of at most `limit` bytes, with at most `idle` between two pieces.
+    #[must_use]
+    pub fn new(incoming: Incoming, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
+        Self {
+            incoming: Some(incoming),
+            left: limit,
+            idle: Idle::new(idle),
+            watch,
+        }
+    }
+
+    /// The next piece, or the fields at the end.
+    pub fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        self.poll_piece(cx).map(|next| {
+            next.map(|piece| {
+                piece.map_err(|fault| {
+                    self.watch.fault.set(Some(fault));
+                    RequestBodyError(fault)
+                })
+            })
+        })
+    }
+
+    /// Whether nothing will come any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// How much will come.
+    #[must_use]
+    pub fn size_hint(&self) -> SizeHint {
+        self.incoming
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+
+    /// Whoever takes the pieces took none for a while, which is not the client's silence.
+    pub fn was_held(&mut self) {
+        self.idle.progress();
+        self.watch.progress.set(Instant::now());
+    }
+
+    /// Gives up; what is left of the body, so that somebody can read it away.
+    pub fn give_up(&mut self, fault: BodyFault) -> Option<Incoming> {
+        self.watch.fault.set(Some(fault));
+        self.incoming.take()
+    }
+
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Pending => {
+                ready!(self.idle.poll_over(cx));
+                Poll::Ready(Some(Err(BodyFault::Slow)))
             }
+            Poll::Ready(None) => {
+                self.watch.complete.set(true);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyFault::Broken))),
+            Poll::Ready(Some(Ok(mut frame))) => {
+                self.idle.progress();
+                self.watch.progress.set(Instant::now());
+                if let Some(fields) = frame.trailers_mut() {
+                    trailers::clean(fields);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.watch.received.set(self.watch.received.get() + bytes);
+                let Some(left) = self.left.checked_sub(bytes) else {
+                    return Poll::Ready(Some(Err(BodyFault::TooLarge)));
+                };
+                self.left = left;
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let complete = self.watch.complete.get() || self.is_over();
+        // Whoever took what was left says when that ends.
+        if self.incoming.is_some() {
+            self.watch.activity.body_ends(complete);
         }
     }
 }

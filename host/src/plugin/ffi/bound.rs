@@ -6,7 +6,8 @@ use swapgate_abi as abi;
 use swapgate_abi::{BodyFn, EventFn, PhaseFn, RequestEndFn, TrailersFn};
 
 use super::control::{Bodies, Hooks, RawInstance};
-use crate::context::Phase;
+use crate::context::{Lane, Phase};
+use crate::stream::Need;
 
 /// Hooks and instance in one piece, so that no hook is ever called with another plugin's instance.
 ///
@@ -65,16 +66,14 @@ impl Bound {
         wanted && self.has(phase)
     }
 
-    /// What it needs of the request's body: `SG_BODY_*`.
+    /// What it needs of the body of a lane. What nobody knows is refused when the table is read.
     #[must_use]
-    pub fn request_body_need(&self) -> u32 {
-        self.bodies.request
-    }
-
-    /// What it needs of the answer's body: `SG_BODY_*`.
-    #[must_use]
-    pub fn response_body_need(&self) -> u32 {
-        self.bodies.response
+    pub fn body_need(&self, lane: Lane) -> Need {
+        let number = match lane {
+            Lane::Request => self.bodies.request,
+            Lane::Response => self.bodies.response,
+        };
+        Need::from_number(number).unwrap_or_default()
     }
 
     /// How much of a body it keeps at most; 0: as much as the route admits.

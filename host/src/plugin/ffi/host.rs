@@ -240,6 +240,7 @@ fn lender(map: u32) -> crate::context::lent::Lender {
     match map {
         abi::SG_HEADERS_REQUEST => Lender::Request,
         abi::SG_HEADERS_RESPONSE => Lender::Response,
+        abi::SG_TRAILERS_REQUEST | abi::SG_TRAILERS_RESPONSE => Lender::Trailers,
         _ => Lender::Hook,
     }
 }

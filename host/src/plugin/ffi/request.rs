@@ -6,6 +6,7 @@ use std::ptr;
 
 use swapgate_abi::ReleaseFn;
 
+use super::body;
 use super::bound::{Bound, Hook};
 use super::event::{Happened, Place};
 use crate::context::{Frame, State};
@@ -96,6 +97,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         RUNNING.set(ptr::null_mut());
+        body::release_later();
     }
 }
 

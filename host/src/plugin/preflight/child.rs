@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use rustix::process::{Resource, Rlimit, Signal};
 use swapgate_abi::{
@@ -25,6 +26,7 @@ use crate::metrics::book::Book;
 use crate::ops::blocking::Bounds;
 use crate::ops::kv::LEAST_MEMORY;
 use crate::ops::services::Services;
+use crate::plugin::ffi::Bound;
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::event::{Happened, Place};
 use crate::plugin::ffi::host::{Grounds, ImageIdentity};
@@ -34,7 +36,12 @@ use crate::plugin::instance::{ConfigHash, Instance};
 use crate::plugin::library::{self, Loaded, Mapped, Mode};
 use crate::plugin::refusal::Reason;
 use crate::router::table::Table;
+use crate::stream::{Pipeline, Spec, Step};
 
+/// How the one instance of the child is told apart.
+const OWNER: usize = 1;
+/// How large a body may be in the child.
+const BODY_ROOM: u64 = 1 << 20;
 /// Nothing in the child is told apart by its digest.
 const NO_DIGEST: Digest = Digest([0; 32]);
 
@@ -196,7 +203,7 @@ fn exchange(
     let (retired, _) = mpsc::unbounded_channel();
     let image = Image::new(Arc::clone(loaded), retired);
     let hash = ConfigHash::of(NO_DIGEST, "");
-    let instance = library::instance(image, loaded, raw, hash, 1);
+    let instance = Arc::new(library::instance(image, loaded, raw, hash, 1));
     let mut context = synthetic(index as u64 + 1);
     let table = Table::build(&[]);
     let mut result = Ok(());
@@ -224,7 +231,9 @@ fn exchange(
         } else {
             0
         };
+        body(&mut context, instance.bound(), phase);
         let mut frame = frame(&mut context, &table, phase);
+        frame.keeper = Some(&instance);
         let code = request::call(instance.bound(), &mut frame, flags);
         result = match code.unwrap_or(SG_CONTINUE) {
             SG_PENDING if phase.may_wait() && instance.bound().has(Phase::OnEvent) => {
@@ -241,6 +250,32 @@ fn exchange(
     channel.at("request_end", Some(index));
     end(&instance, &mut context, &table);
     result
+}
+
+/// Gives a hook of a body one to work on.
+fn body(context: &mut Context, bound: &Bound, phase: Phase) {
+    let trailers = phase == Phase::Trailers;
+    if !phase.is_of_body() && !trailers {
+        return;
+    }
+    let need = match phase {
+        Phase::Trailers => bound
+            .body_need(Lane::Request)
+            .max(bound.body_need(Lane::Response)),
+        _ => bound.body_need(phase.lane()),
+    };
+    let mut pipeline = Pipeline::new([Spec {
+        at: OWNER,
+        need,
+        body: !trailers,
+        trailers,
+        keep: BODY_ROOM,
+        room: BODY_ROOM,
+    }]);
+    pipeline.feed(Bytes::from_static(b"{\"swapgate\": \"preflight\"}\n"));
+    pipeline.end(trailers.then(HeaderMap::new));
+    while let Step::Pass(_) = pipeline.step() {}
+    context.bodies.put(phase.lane(), pipeline);
 }
 
 /// Tells a hook that waits that nobody does; what it waits for would never come here.
@@ -279,8 +314,9 @@ fn frame<'a>(context: &'a mut Context, table: &'a Table, phase: Phase) -> Frame<
         }),
         phase,
         lane: phase.lane(),
-        owner: 1,
+        owner: OWNER,
         waits: Waits::Preflight,
+        keeper: None,
     }
 }
 

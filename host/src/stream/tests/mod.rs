@@ -64,8 +64,8 @@ impl<'a> Drive<'a> {
     pub(super) fn call(&mut self, at: usize, hook: Hook) -> Result<(), Overflow> {
         let verdict = match self.pipeline.part() {
             Some(Part::Window { window, .. }) => self.plugins[at](window, hook.flags()),
-            Some(Part::Trailers(map)) => {
-                map.append("x-seen-by", at.into());
+            Some(Part::Trailers { trailers, .. }) => {
+                trailers.append("x-seen-by", at.into());
                 Verdict::Continue
             }
             None => unreachable!("a hook runs"),

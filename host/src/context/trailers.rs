@@ -3,7 +3,7 @@
 use http::header::{TE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::context::headers::is_hop_by_hop;
+use super::headers::is_hop_by_hop;
 
 /// Whether a field must not stand after a body (RFC 9110, 6.5.1): whoever reads it there may have acted without it, or
 /// may merge it into the head, where it would mean what nobody checked.
