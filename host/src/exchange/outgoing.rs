@@ -54,7 +54,7 @@ pub(super) async fn relay(
     {
         head.headers.insert(TRAILER, trailer);
     }
-    if let Some(need) = filters(&exchange, snapshot) {
+    if let Filters::Body(need) = filters(&exchange, snapshot) {
         let relay = Relay::new(incoming, sent.lease, idle);
         return filtered(exchange, snapshot, Source::Upstream(relay), need).await;
     }
@@ -66,21 +66,38 @@ pub(super) async fn relay(
     )
 }
 
-/// What plugins need of the answer's body, if it goes through any. The head is changed where they may change the body,
+/// What plugins do with an answer's body.
+enum Filters {
+    /// Nothing.
+    None,
+    /// They would change it if there were one: its length is not known.
+    Head,
+    /// They take part in it.
+    Body(Need),
+}
+
+/// Puts the plugins that take part in the answer's body in place. The head is changed where they may change the body,
 /// also where there is none because it is only the head that was asked for.
-fn filters(exchange: &Exchange, snapshot: &Snapshot) -> Option<Need> {
-    let need = exchange.open_flow(Lane::Response, snapshot)?;
-    let mut context = exchange.context.borrow_mut();
-    let context = &mut *context;
-    let head = context.response.as_mut()?;
+fn filters(exchange: &Exchange, snapshot: &Snapshot) -> Filters {
+    let Some(need) = exchange.open_flow(Lane::Response, snapshot) else {
+        return Filters::None;
+    };
+    let context = &mut *exchange.context.borrow_mut();
+    let Some(head) = &mut context.response else {
+        return Filters::None;
+    };
     if need.changes() {
         reframe::answer(&mut head.headers);
     }
     if reframe::answer_has_body(&context.method, head.status) {
-        return Some(need);
+        return Filters::Body(need);
     }
     drop(context.bodies.take(Lane::Response));
-    None
+    if need.changes() {
+        Filters::Head
+    } else {
+        Filters::None
+    }
 }
 
 /// Sends an answer whose body goes through plugins. Its head waits where all of the body may be known before.
@@ -120,8 +137,11 @@ pub(super) async fn local(
     exchange.context.borrow_mut().response = Some(answer.head);
     match header_filter(&exchange, snapshot).await {
         None => match filters(&exchange, snapshot) {
-            Some(need) => filtered(exchange, snapshot, Source::Whole(answer.body), need).await,
-            None => body(exchange, snapshot, answer.body),
+            Filters::Body(need) => {
+                filtered(exchange, snapshot, Source::Whole(answer.body), need).await
+            }
+            Filters::Head => body(exchange, snapshot, Bytes::new()),
+            Filters::None => body(exchange, snapshot, answer.body),
         },
         Some(mut other) => {
             let closes = exchange

@@ -1,0 +1,11 @@
+//! Bodies through plugins, over real connections: what plugins see, what goes on, and what the head says of it.
+//!
+//! The plugins are made of one C file, so that they stand on the header alone.
+
+mod answers;
+mod faults;
+mod heads;
+mod requests;
+mod streams;
+mod trailers;
+mod world;
