@@ -25,11 +25,14 @@
 //! 4. [`admin`]: shows what control wrote down. It changes nothing.
 //! 5. [`server`]: joins the rooms; `main` and the tests start the same thing.
 //!
+//! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew.
+//!
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
-//! Both sides meet in [`snapshot`] and in [`metrics`]. Besides, `control::explain` asks the pure parts of the exchange
+//! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now) and in [`fault`] (plugins
+//! that go wrong). Besides, `control::explain` asks the pure parts of the exchange
 //! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
-//! mapped}`; everywhere else it is denied.
+//! mapped}`, `supervise::crash` and `leave`; everywhere else it is denied.
 #![deny(unsafe_code)]
 
 pub mod activity;
@@ -39,6 +42,7 @@ pub mod config;
 pub mod context;
 pub mod control;
 pub mod exchange;
+pub mod fault;
 pub mod gather;
 #[allow(
     unsafe_code,
@@ -47,6 +51,7 @@ pub mod gather;
 pub mod leave;
 pub mod listener;
 pub mod local;
+pub mod mark;
 pub mod metrics;
 pub mod ops;
 pub mod plugin;
@@ -56,5 +61,6 @@ pub mod scaffold;
 pub mod server;
 pub mod snapshot;
 pub mod stream;
+pub mod supervise;
 pub mod upstream;
 pub mod worker;

@@ -8,21 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::admin::{self, Admin};
+use crate::config::ready::Config;
 use crate::config::{self, ConfigError, Source, System};
 use crate::control::apply::{Control, Start, StartError, cannot_bind};
 use crate::control::events::Event;
-use crate::control::folder::Folder;
+use crate::control::folder::{Folder, PREVIOUS};
 use crate::control::status::Board;
 use crate::control::watch::{Signals, Watch};
-use crate::listener::bind::bind_one;
+use crate::fault::breaker;
+use crate::fault::quarantine::Quarantine;
+use crate::fault::watchdog::Watchdog;
 use crate::ops::services::Services;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
+use crate::supervise::binder::Binder;
+use crate::supervise::link::Link;
 
 /// How often the folder and the file are looked at without an event: the system may lose some, and gives none for the
 /// target of a link into another folder.
@@ -40,6 +45,8 @@ pub struct Options {
     pub announce: Option<PathBuf>,
     /// The gateway's own executable, which preflights start.
     pub exe: PathBuf,
+    /// The way to the process that supervises this one, if one does.
+    pub link: Option<Arc<Link>>,
 }
 
 /// Why the gateway does not serve.
@@ -79,9 +86,12 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     // Before anything that takes time, so that a signal at a bad moment is never the default one.
     let mut signals =
         Signals::take().map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
-    let config = config::load(&source, &System).map_err(Error::Config)?;
+    let link = options.link.clone();
+    let mut config = config::load(&source, &System).map_err(Error::Config)?;
+    supervised(link.as_deref(), &mut config)?;
+    let binder = Binder::new(link.clone());
     let (events, mut seen) = unbounded_channel();
-    let admin_socket = bind_one(config.admin.address).and_then(tokio::net::TcpListener::from_std).map_err(|error| {
+    let admin_socket = binder.bind_admin(config.admin.address).and_then(tokio::net::TcpListener::from_std).map_err(|error| {
         Error::Other(format!("the admin listener cannot bind {}: {error}; end what listens there, or choose another address", config.admin.address))
     })?;
     let admin_address = admin_socket.local_addr().unwrap_or(config.admin.address);
@@ -94,15 +104,23 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
         services: Services::new(&config),
     })
     .map_err(Error::State)?;
+    let mut quarantine = Quarantine::open(&config.state_dir);
+    for report in link.iter().flat_map(|link| link.reports()) {
+        quarantine.crashed(report, config.faults.crashes);
+    }
+    let watchdog = Watchdog::default();
+    watch_over(&watchdog, &config, link.is_some())?;
     let board = Board::new(config.workers);
     let admin = Admin {
         board: board.clone(),
         images: catalog.view(),
         metrics: Arc::clone(catalog.metrics()),
         token: config.admin.token.clone(),
+        watchdog: watchdog.clone(),
     };
     let admin = spawn_local(admin::serve(admin_socket, admin));
-    let folder = Folder::new(config.plugins_dir.clone(), catalog.metrics());
+    let mut folder = Folder::new(config.plugins_dir.clone(), catalog.metrics());
+    folder.fall_back_to(config.state_dir.join(PREVIOUS));
     // Watching begins before the first look, so that nothing falls between the two.
     let mut watch = Watch::start(&config.plugins_dir, &options.config, &events);
     let start = Start {
@@ -112,10 +130,13 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
         catalog,
         folder,
         board,
+        binder,
+        quarantine,
+        watchdog,
     };
     let mut control = tokio::select! {
         biased;
-        signal = signals.end(&events) => {
+        signal = end(&mut signals, &events, link.as_deref()) => {
             tracing::info!(target: "control", signal, "ended before it served");
             return Ok(());
         }
@@ -124,9 +145,13 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     if let Some(path) = &options.announce {
         announce(path, &control, admin_address)?;
     }
+    if let Some(link) = &link {
+        link.close_others();
+        link.serves();
+    }
     let signal = tokio::select! {
         biased;
-        signal = signals.end(&events) => signal,
+        signal = end(&mut signals, &events, link.as_deref()) => signal,
         () = change(&mut control, &mut seen, &mut watch) => "the end of control",
     };
     drop(watch);
@@ -134,6 +159,53 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     drain(control, signals.end(&events)).await;
     admin.abort();
     Ok(())
+}
+
+/// What a supervised process does before anything else.
+fn supervised(link: Option<&Link>, config: &mut Config) -> Result<(), Error> {
+    let Some(link) = link else {
+        return Ok(());
+    };
+    #[cfg(target_os = "linux")]
+    link.socket()
+        .try_clone_to_owned()
+        .and_then(crate::supervise::crash::install)
+        .map_err(|error| Error::Other(format!("cannot install the handler of crashes: {error}")))?;
+    if let Some(workers) = link.workers().filter(|workers| *workers != config.workers) {
+        tracing::warn!(target: "control", workers, "the number of workers stays {workers} until the supervising process restarts, because each has its sockets");
+        config.workers = workers;
+    }
+    Ok(())
+}
+
+/// Has the watchdog and the breakers go by the configuration.
+fn watch_over(watchdog: &Watchdog, config: &Config, supervised: bool) -> Result<(), Error> {
+    breaker::set(config.faults.breaker);
+    watchdog.set(
+        config.faults.hook_budget,
+        supervised.then_some(config.faults.hung),
+    );
+    let started = watchdog.start();
+    started.map_err(|error| Error::Other(format!("cannot start the watchdog: {error}")))
+}
+
+/// Waits for a signal that ends the process, or for the end of the process that supervises this one.
+async fn end(
+    signals: &mut Signals,
+    events: &UnboundedSender<Event>,
+    link: Option<&Link>,
+) -> &'static str {
+    tokio::select! {
+        signal = signals.end(events) => signal,
+        () = gone(link) => "the end of the supervising process",
+    }
+}
+
+async fn gone(link: Option<&Link>) {
+    match link {
+        Some(link) => link.gone().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// One change at a time; what happens meanwhile is merged into the next.

@@ -79,6 +79,8 @@ pub struct Keep {
 pub struct Route {
     /// Its name.
     pub name: Arc<str>,
+    /// The number under which its name is marked.
+    pub mark: u32,
     /// What it does with a request once its plugins admitted it.
     pub action: Action,
     /// Bytes of a request body.

@@ -19,12 +19,15 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::listener::accept::{self, Connections, Owner};
 use crate::local::Local;
+use crate::mark;
 use crate::metrics::cell::enter_worker;
 use crate::ops::wake;
 use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
 
 /// How often unused upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often a worker shows that it lives.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// What a worker starts with.
 pub struct Start {
@@ -53,7 +56,9 @@ pub fn spawn(start: Start) -> io::Result<JoinHandle<()>> {
         .name(format!("worker-{}", start.index))
         .spawn(move || {
             enter_worker(start.index);
+            mark::enter_worker(start.index);
             LocalSet::new().block_on(&runtime, run(start, seed));
+            mark::leave_worker();
         })
 }
 
@@ -83,6 +88,8 @@ async fn run(start: Start, seed: u64) {
         worker: index,
         generation,
     });
+    // On its own, so that it goes on while this worker drains.
+    spawn_local(beat());
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -112,6 +119,16 @@ async fn run(start: Start, seed: u64) {
     connections.gone().await;
     waking.abort();
     let _ = reports.send(Report::Drained { worker: index });
+}
+
+/// Shows that this worker comes round to its own affairs.
+async fn beat() {
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        mark::beat();
+    }
 }
 
 /// The sockets this worker accepts from.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -130,30 +130,14 @@ impl Builder {
 
     #[track_caller]
     pub(crate) fn wait_until_it_serves(self, mut child: Child) -> Gateway {
-        let (announce, log) = (self.path(&self.announce), self.path("log"));
-        let ready = wait_for("the gateway to announce itself", || {
-            if let Some(status) = child.try_wait().expect("the child is ours") {
-                panic!("the gateway ended with {status}:\n{}", read(&log));
-            }
-            fs::read_to_string(&announce).ok()
-        });
-        let ready: Value = serde_json::from_str(&ready).expect("the announcement is JSON");
-        let address = |value: &Value| -> SocketAddr {
-            let text = value.as_str().expect("addresses are texts");
-            text.parse().expect("addresses are addresses")
-        };
-        let listeners = ready["listeners"].as_array().expect("a list of listeners");
-        let listeners = listeners
-            .iter()
-            .map(|listener| {
-                let name = listener["name"].as_str().expect("a name").to_owned();
-                (name, address(&listener["address"]))
-            })
-            .collect();
+        let announce = self.path(&self.announce);
+        let (listeners, admin) = announced(&mut child, &announce, &self.path("log"));
         Gateway {
             child,
             listeners,
-            admin: address(&ready["admin"]),
+            admin,
+            arguments: self.arguments,
+            announce,
             folder: self.folder,
             plugins: self.plugins,
             places: self.places,
@@ -185,19 +169,13 @@ impl Builder {
     pub(crate) fn spawn(&self) -> Child {
         let config = self.path("swapgate.yaml");
         fs::write(&config, fill(&self.text, &self.places)).expect("the folder is ours");
-        let log = File::create(self.path("log")).expect("the folder is ours");
-        Command::new(artifacts::gateway())
-            .arg("run")
-            .args(["--config".as_ref(), config.as_os_str()])
-            .args(["--announce".as_ref(), self.path(&self.announce).as_os_str()])
-            .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a file handle"))
-            .stderr(log)
-            .spawn()
-            .expect("the gateway's binary runs")
+        let environment: Vec<(&str, &str)> = self
+            .environment
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let announce = self.path(&self.announce);
+        spawn(self.folder.path(), &announce, &self.arguments, &environment)
     }
 
     pub(crate) fn has_announced(&self) -> bool {
@@ -207,4 +185,55 @@ impl Builder {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// Starts the gateway on what lies in a folder.
+pub(crate) fn spawn(
+    folder: &Path,
+    announce: &Path,
+    arguments: &[String],
+    environment: &[(&str, &str)],
+) -> Child {
+    let log = File::create(folder.join("log")).expect("the folder is ours");
+    Command::new(artifacts::gateway())
+        .arg("run")
+        .args([
+            "--config".as_ref(),
+            folder.join("swapgate.yaml").as_os_str(),
+        ])
+        .args(["--announce".as_ref(), announce.as_os_str()])
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file handle"))
+        .stderr(log)
+        .spawn()
+        .expect("the gateway's binary runs")
+}
+
+/// Waits until it serves; where its listeners are, and its admin listener.
+#[track_caller]
+pub(crate) fn announced(
+    child: &mut Child,
+    announce: &Path,
+    log: &Path,
+) -> (Vec<(String, SocketAddr)>, SocketAddr) {
+    let ready = wait_for("the gateway to announce itself", || {
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            panic!("the gateway ended with {status}:\n{}", read(log));
+        }
+        fs::read_to_string(announce).ok()
+    });
+    let ready: Value = serde_json::from_str(&ready).expect("the announcement is JSON");
+    let address = |value: &Value| -> SocketAddr {
+        let text = value.as_str().expect("addresses are texts");
+        text.parse().expect("addresses are addresses")
+    };
+    let listeners = ready["listeners"].as_array().expect("a list of listeners");
+    let listeners = listeners.iter().map(|listener| {
+        let name = listener["name"].as_str().expect("a name").to_owned();
+        (name, address(&listener["address"]))
+    });
+    (listeners.collect(), address(&ready["admin"]))
 }

@@ -10,9 +10,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub use crate::builder::Builder;
+use crate::builder::{announced, spawn};
 use crate::client::{Client, Response};
 use crate::eventually::{wait_for, wait_until};
 use crate::plugin_dir::PluginDir;
+use crate::process::children;
 
 /// What every configuration begins with unless a test says otherwise.
 pub(crate) const PREAMBLE: &str = "\
@@ -31,6 +33,8 @@ pub struct Gateway {
     pub(crate) places: Vec<(String, String)>,
     pub(crate) listeners: Vec<(String, SocketAddr)>,
     pub(crate) admin: SocketAddr,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) announce: PathBuf,
 }
 
 /// How a start ended that was refused.
@@ -206,6 +210,19 @@ impl Gateway {
         });
     }
 
+    /// Starts it again, once it has ended, with everything that lies in its folder. The log begins anew.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        fs::remove_file(&self.announce).expect("it was announced");
+        self.child = spawn(self.folder.path(), &self.announce, &self.arguments, &[]);
+        let log = self.folder.path().join("log");
+        let ready = announced(&mut self.child, &self.announce, &log);
+        (self.listeners, self.admin) = ready;
+    }
+
     /// What it logged so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -230,8 +247,16 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        // A supervised gateway has a child, which may hang in a plugin. Only while the parent is there, and not waited for,
+        // do its children tell that they are.
+        let children = children(self.pid());
         // It may have ended already, which is as good.
         let _ = self.child.kill();
+        for child in children {
+            let child = i32::try_from(child).ok().and_then(Pid::from_raw);
+            // It may be gone.
+            let _ = child.map(|child| kill_process(child, Signal::KILL));
+        }
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("---- log of the gateway ----\n{}", self.log());

@@ -99,7 +99,7 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
     match request.uri().path() {
         "/healthz" => with(StatusCode::OK, &json!({ "alive": true })),
         "/readyz" => ready(admin),
-        "/status" => with(StatusCode::OK, &admin.board.read(Status::document)),
+        "/status" => with(StatusCode::OK, &status(admin)),
         "/plugins" => with(StatusCode::OK, &json!({ "images": admin.images.report() })),
         "/metrics" => metrics(admin),
         "/routes" => {
@@ -111,6 +111,17 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
             &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes, /metrics and, by POST, /explain" }),
         ),
     }
+}
+
+/// `/status`. Hooks that do not return stand beside control calls that do not.
+fn status(admin: &Admin) -> Value {
+    let mut document = admin.board.read(Status::document);
+    let stuck = admin.watchdog.stuck();
+    if let Some(list) = document["stuck"].as_array_mut() {
+        list.extend(stuck.iter().map(|one| json!(one.to_string())));
+    }
+    document["stuck_hooks"] = json!(stuck);
+    document
 }
 
 fn ready(admin: &Admin) -> Response<Full<Bytes>> {

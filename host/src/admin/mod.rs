@@ -30,6 +30,7 @@ use tokio::task::spawn_local;
 
 use crate::config::ready::Secret;
 use crate::control::status::Board;
+use crate::fault::watchdog::Watchdog;
 use crate::metrics::Metrics;
 use crate::plugin::catalog::View;
 
@@ -49,6 +50,8 @@ pub struct Admin {
     pub images: View,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Sees hooks that do not return.
+    pub watchdog: Watchdog,
     /// What callers must show; none on loopback.
     pub token: Option<Secret>,
 }

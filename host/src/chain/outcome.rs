@@ -35,6 +35,8 @@ pub struct PluginFault {
     pub code: i32,
     /// What it said, if it said anything.
     pub text: Option<String>,
+    /// It was not called at all, because it failed too often.
+    pub left_alone: bool,
 }
 
 impl PluginFault {
@@ -48,6 +50,13 @@ impl PluginFault {
 
 impl fmt::Display for PluginFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.left_alone {
+            return write!(
+                f,
+                "plugin {} failed too often and is left alone for a while",
+                self.plugin
+            );
+        }
         write!(
             f,
             "plugin {} failed in {}: {}",

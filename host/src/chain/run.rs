@@ -10,6 +10,10 @@ use super::outcome::{May, Verdict};
 use super::{Chain, Link, Outcome, PluginFault};
 use crate::config::ready::OnError;
 use crate::context::{Context, Frame, Lane, Phase, RouteNames, Waits};
+use crate::fault::breaker::Fault;
+use crate::fault::label::Label;
+use crate::fault::tell;
+use crate::mark::{self, Mark};
 use crate::plugin::ffi::event::{Happened, Place};
 use crate::plugin::ffi::request;
 use crate::plugin::instance::{HookStats, Instance};
@@ -171,6 +175,10 @@ impl Link {
     /// Makes the last call of an exchange.
     pub fn end(&self, context: &mut Context, matched: Matched<'_>) {
         let bound = self.instance.bound();
+        let label = self.instance.label();
+        if !label.health.is_closed() {
+            tell::turned(label, label.health.ended(context.token));
+        }
         if bound.has(Phase::RequestEnd) {
             self.instance
                 .stats(matched.worker)
@@ -179,10 +187,18 @@ impl Link {
         } else if context.states.is_empty() {
             return;
         }
+        let mark = self.mark(Phase::RequestEnd, context, matched);
         request::end(
             bound,
             &mut self.frame(Phase::RequestEnd.into(), context, matched),
         );
+        drop(mark);
+    }
+
+    fn mark(&self, phase: Phase, context: &Context, matched: Matched<'_>) -> Mark {
+        let route = matched.names.map_or(0, |names| names.mark);
+        let request = context.request_id.as_bytes();
+        mark::enter(self.instance.label(), phase, route, context.token, request)
     }
 
     fn call(
@@ -199,6 +215,11 @@ impl Link {
         // What an earlier plugin left unused must not become this one's answer or reason.
         context.answer = None;
         context.error = None;
+        let label = self.instance.label();
+        if !label.health.is_closed() && !admitted(label, call.phase, context.token) {
+            return self.left_alone(call.phase, skipped);
+        }
+        let mark = self.mark(call.phase, context, matched);
         let Some(code) = request::call(
             self.instance.bound(),
             &mut self.frame(call, context, matched),
@@ -206,6 +227,7 @@ impl Link {
         ) else {
             return Outcome::Continue;
         };
+        drop(mark);
         let stats = self.instance.stats(matched.worker).phase(call.phase);
         stats.count_call();
         if code == abi::SG_CONTINUE {
@@ -236,6 +258,7 @@ impl Link {
             phase: call.map_or(0, |call| call.phase.number()),
             flags: waiting.flags & abi::SG_BODY_END,
         };
+        let mark = self.mark(Phase::OnEvent, context, matched);
         let Some(code) = request::tell(
             self.instance.bound(),
             &mut self.frame(waiting, context, matched),
@@ -244,6 +267,7 @@ impl Link {
         ) else {
             return Outcome::Continue;
         };
+        drop(mark);
         watch.lap(self, Phase::OnEvent, matched.worker);
         let stats = self.instance.stats(matched.worker).phase(Phase::OnEvent);
         stats.count_call();
@@ -259,6 +283,8 @@ impl Link {
     #[cold]
     pub fn given_up(&self, code: i32, call: Call, worker: usize, why: &str) -> Outcome {
         self.instance.stats(worker).phase(call.phase).count_error();
+        let label = self.instance.label();
+        tell::turned(label, label.health.fault(Fault::Error));
         self.failed(code, Verdict::Error, call.phase, Some(why.to_owned()))
     }
 
@@ -287,6 +313,13 @@ impl Link {
             other => other,
         };
         stats.count_error();
+        let fault = match verdict {
+            Verdict::Panic => Fault::Panic,
+            Verdict::Unknown => Fault::Unknown,
+            _ => Fault::Error,
+        };
+        let label = self.instance.label();
+        tell::turned(label, label.health.fault(fault));
         if verdict == Verdict::Panic {
             stats.count_panic();
             skipped.add(owner(&self.instance), None);
@@ -318,6 +351,23 @@ impl Link {
         }
     }
 
+    /// The breaker is open: as if the plugin had failed, but it is not called and nothing is counted.
+    #[cold]
+    fn left_alone(&self, phase: Phase, skipped: &mut Skipped) -> Outcome {
+        // Its later hooks would not know what they are about.
+        skipped.add(owner(&self.instance), None);
+        if self.on_error == OnError::Open || phase == Phase::Log {
+            return Outcome::Continue;
+        }
+        Outcome::Fail(PluginFault {
+            plugin: self.instance.label().to_string(),
+            phase,
+            code: 0,
+            text: None,
+            left_alone: true,
+        })
+    }
+
     #[cold]
     fn failed(&self, code: i32, verdict: Verdict, phase: Phase, text: Option<String>) -> Outcome {
         let identity = self.instance.identity();
@@ -326,6 +376,7 @@ impl Link {
             phase,
             code,
             text,
+            left_alone: false,
         };
         tracing::error!(target: "exchange", plugin = %identity.id, version = %identity.version, %phase, code, "{fault}");
         if self.on_error == OnError::Open && verdict != Verdict::Unknown {
@@ -333,6 +384,22 @@ impl Link {
         }
         Outcome::Fail(fault)
     }
+}
+
+/// Whether an exchange may call a plugin whose breaker is not closed. One that is in the middle of a body goes on: there is
+/// no other answer to give any more.
+#[cold]
+fn admitted(label: &Label, phase: Phase, token: u64) -> bool {
+    let decides = matches!(
+        phase,
+        Phase::Rewrite | Phase::Access | Phase::HeaderFilter | Phase::Log
+    );
+    if !decides {
+        return true;
+    }
+    let (admitted, turn) = label.health.admits(token);
+    tell::turned(label, turn);
+    admitted
 }
 
 /// How an exchange tells instances apart: no two that live at the same time share an address.

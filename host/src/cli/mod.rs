@@ -14,6 +14,7 @@ mod explain;
 mod new;
 mod plugin;
 mod preflight;
+mod release;
 mod run;
 mod schema;
 mod scratch;

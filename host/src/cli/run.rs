@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use swapgate::server::{self, Error, Options};
+use swapgate::supervise::link::Link;
+#[cfg(target_os = "linux")]
+use swapgate::supervise::parent::{self as supervise, Plan};
 use tracing_subscriber::EnvFilter;
 
 use super::{BAD_CONFIGURATION, FAILED, OK};
@@ -17,6 +20,13 @@ pub(crate) struct Args {
     /// Write the bound addresses to this file, as JSON, once everything serves.
     #[arg(long, value_name = "FILE")]
     announce: Option<PathBuf>,
+    /// Keep the listening sockets in a process of their own and serve in a child, so that a plugin that crashes or hangs
+    /// ends only that child; another one is there at once.
+    #[arg(long)]
+    supervised: bool,
+    /// Serve as the child of a supervising process, which starts it so itself.
+    #[arg(long, hide = true, conflicts_with = "supervised")]
+    supervised_child: bool,
     /// How log lines look; they go to stderr.
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -41,7 +51,27 @@ enum LogFormat {
 /// Serves, then ends the process: exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else.
 pub(crate) fn run(args: &Args) -> ! {
     let log = start_log(args);
+    if args.supervised {
+        let code = supervise();
+        drop(log);
+        swapgate::leave::now(code);
+    }
+    let link = if args.supervised_child {
+        match Link::take() {
+            Ok(link) => Some(link),
+            Err(error) => {
+                say(&format!(
+                    "cannot reach the supervising process: {error}; use --supervised"
+                ));
+                drop(log);
+                swapgate::leave::now(FAILED);
+            }
+        }
+    } else {
+        None
+    };
     let options = Options {
+        link,
         config: args.config.clone(),
         announce: args.announce.clone(),
         exe: PathBuf::from("/proc/self/exe"),
@@ -64,6 +94,31 @@ pub(crate) fn run(args: &Args) -> ! {
     // Writes what is still in the queue.
     drop(log);
     swapgate::leave::now(code)
+}
+
+/// Starts this very command as a child, again and again.
+#[cfg(target_os = "linux")]
+fn supervise() -> u8 {
+    let args = std::env::args_os().skip(1).map(|arg| match arg.to_str() {
+        Some("--supervised") => "--supervised-child".into(),
+        _ => arg,
+    });
+    let plan = Plan {
+        exe: PathBuf::from("/proc/self/exe"),
+        args: args.collect(),
+    };
+    supervise::run(plan).unwrap_or_else(|error| {
+        say(&format!("cannot supervise: {error}"));
+        FAILED
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn supervise() -> u8 {
+    say(
+        &"--supervised is there for Linux only; leave it out, and have the system start the gateway again",
+    );
+    FAILED
 }
 
 fn say(text: &dyn std::fmt::Display) {

@@ -140,6 +140,7 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
         }
     };
     changed(old.loader != new.loader, "loader");
+    changed(old.faults != new.faults, "faults");
     changed(old.limits != new.limits, "limits");
     changed(
         old.client_timeouts != new.client_timeouts,

@@ -54,6 +54,9 @@ pub(super) struct RawConfig {
     /// How plugin files are admitted.
     #[serde(default)]
     pub(super) loader: RawLoader,
+    /// What becomes of plugins that go wrong while they serve.
+    #[serde(default)]
+    pub(super) faults: RawFaults,
     /// What one client may use.
     #[serde(default)]
     pub(super) limits: RawLimits,
@@ -144,6 +147,41 @@ pub(super) struct RawLoader {
     pub(super) max_images: u64,
     /// How many bytes an instance may hand over to the one that takes its place.
     pub(super) state_bytes: RawSize,
+}
+
+/// What becomes of plugins that go wrong while they serve.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Faults")]
+pub(super) struct RawFaults {
+    /// How long one call of a hook may take before it is named in the log and counts as a fault.
+    pub(super) hook_budget: RawDuration,
+    /// When a version that goes wrong again and again is left alone for a while.
+    pub(super) breaker: RawBreaker,
+    /// How long a version that replaced another one is on probation.
+    pub(super) probation: RawDuration,
+    /// Faults on probation after which the version before comes back; 0: never.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(super) return_after: u64,
+    /// With --supervised: how long a worker may stand still before the process that serves is started anew.
+    pub(super) hung: RawDuration,
+    /// With --supervised: crashes after which a plugin file is put into quarantine; 0: never.
+    #[schemars(range(min = 0, max = 1000))]
+    pub(super) crashes: u64,
+}
+
+/// When a version that goes wrong again and again is left alone for a while.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Breaker")]
+pub(super) struct RawBreaker {
+    /// So many faults open it; 0: it never opens.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub(super) faults: u64,
+    /// Within this time.
+    pub(super) window: RawDuration,
+    /// How long it stays open before one exchange tries the plugin again.
+    pub(super) open: RawDuration,
 }
 
 /// What one client may use.
@@ -397,6 +435,29 @@ impl Default for RawLoader {
             unload: RawUnload::Auto,
             max_images: 1024,
             state_bytes: RawSize::Text("64MiB".to_owned()),
+        }
+    }
+}
+
+impl Default for RawFaults {
+    fn default() -> Self {
+        Self {
+            hook_budget: RawDuration::new("500ms"),
+            breaker: RawBreaker::default(),
+            probation: RawDuration::new("60s"),
+            return_after: 5,
+            hung: RawDuration::new("10s"),
+            crashes: 3,
+        }
+    }
+}
+
+impl Default for RawBreaker {
+    fn default() -> Self {
+        Self {
+            faults: 20,
+            window: RawDuration::new("10s"),
+            open: RawDuration::new("5s"),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How plugin files are admitted.
     pub loader: Loader,
+    /// What becomes of plugins that go wrong while they serve.
+    pub faults: Faults,
     /// What one client may use.
     pub limits: Limits,
     /// How long a client may take.
@@ -153,6 +155,34 @@ pub enum UnloadPolicy {
     Auto,
     /// Never.
     Never,
+}
+
+/// What becomes of plugins that go wrong while they serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Faults {
+    /// How long one call of a hook may take.
+    pub hook_budget: Duration,
+    /// When a version is left alone for a while.
+    pub breaker: Breaker,
+    /// How long a version that replaced another one is on probation.
+    pub probation: Duration,
+    /// Faults on probation after which the version before comes back; 0: never.
+    pub return_after: u64,
+    /// How long a worker of a supervised gateway may stand still.
+    pub hung: Duration,
+    /// Crashes after which a file is put into quarantine; 0: never.
+    pub crashes: u64,
+}
+
+/// When a version that goes wrong again and again is left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// So many faults open it; 0: it never opens.
+    pub faults: usize,
+    /// Within this time.
+    pub window: Duration,
+    /// How long it stays open.
+    pub open: Duration,
 }
 
 /// What one client may use.

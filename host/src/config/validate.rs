@@ -10,12 +10,12 @@ use super::entities;
 use super::error::{ConfigError, NOT_FITTING, listed, nearest, quoted};
 use super::node::{Node, child};
 use super::raw::{
-    RawAdmin, RawClientTimeouts, RawConfig, RawDrain, RawDuration, RawKv, RawLimits, RawListener,
-    RawLoader, RawPermissions, RawReadiness, RawSize, RawUnload,
+    RawAdmin, RawClientTimeouts, RawConfig, RawDrain, RawDuration, RawFaults, RawKv, RawLimits,
+    RawListener, RawLoader, RawPermissions, RawReadiness, RawSize, RawUnload,
 };
 use super::ready::{
-    Admin, Blocking, Callouts, ClientTimeouts, Config, Drain, Kv, Limits, Listener, Loader,
-    Metrics, Permissions, Place, Places, Readiness, Secret, UnloadPolicy,
+    Admin, Blocking, Breaker, Callouts, ClientTimeouts, Config, Drain, Faults, Kv, Limits,
+    Listener, Loader, Metrics, Permissions, Place, Places, Readiness, Secret, UnloadPolicy,
 };
 use super::route;
 use super::structure::Broken;
@@ -55,6 +55,7 @@ pub(super) fn config(
         plugins_dir: folder(check, "/plugins_dir", &raw.plugins_dir, base),
         state_dir: folder(check, "/state_dir", &raw.state_dir, base),
         loader: loader(check, &raw.loader),
+        faults: faults(check, &raw.faults),
         limits: limits(check, &raw.limits),
         client_timeouts: client_timeouts(check, &raw.client_timeouts),
         trusted_addresses: check.each("/trusted_addresses", &raw.trusted_addresses, |text| {
@@ -266,6 +267,21 @@ fn loader(check: &mut Checker<'_>, raw: &RawLoader) -> Loader {
                 .size("/loader/state_bytes", &raw.state_bytes)
                 .unwrap_or_default(),
         ),
+    }
+}
+
+fn faults(check: &mut Checker<'_>, raw: &RawFaults) -> Faults {
+    Faults {
+        hook_budget: check.duration("/faults/hook_budget", &raw.hook_budget),
+        breaker: Breaker {
+            faults: within_schema(raw.breaker.faults),
+            window: check.duration("/faults/breaker/window", &raw.breaker.window),
+            open: check.duration("/faults/breaker/open", &raw.breaker.open),
+        },
+        probation: check.duration("/faults/probation", &raw.probation),
+        return_after: raw.return_after,
+        hung: check.duration("/faults/hung", &raw.hung),
+        crashes: raw.crashes,
     }
 }
 

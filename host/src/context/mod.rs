@@ -148,6 +148,8 @@ struct Texts {
 pub struct RouteNames<'a> {
     /// Name of the route.
     pub route: &'a str,
+    /// The number under which it is marked.
+    pub mark: u32,
     /// Name of its service; none where the gateway answers itself.
     pub service: Option<&'a str>,
 }

@@ -43,6 +43,15 @@ impl RequestId {
         }
     }
 
+    /// The id as it came, which needs no check.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(digits) => digits,
+            Self::Given(value) => value.as_bytes(),
+        }
+    }
+
     /// The id as a header value.
     #[must_use]
     pub fn to_value(&self) -> HeaderValue {

@@ -8,6 +8,7 @@ use super::resolve::{Resolved, uses};
 use crate::chain::{Chain, Link};
 use crate::config::ready::{Config, PluginUse, Target};
 use crate::context::Phase;
+use crate::mark;
 use crate::metrics::Metrics;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
@@ -36,6 +37,7 @@ pub fn snapshot(
         let service = service.map_or(&[][..], Vec::as_slice);
         Route {
             name: Arc::clone(&route.name),
+            mark: mark::route(&route.name),
             action: route.action.clone(),
             body_bytes: route.body_bytes.unwrap_or(config.limits.body_bytes),
             // Where a plugin is attached in several ways, the narrower one wins (Kong's order of precedence).

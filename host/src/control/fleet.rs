@@ -14,10 +14,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 
 use crate::config::ready::Listener;
-use crate::listener::bind::bind;
 use crate::metrics::Metrics;
 use crate::metrics::traffic::Connections;
 use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
+use crate::supervise::binder::Binder;
 use crate::worker;
 
 /// How long a change waits for the workers.
@@ -58,6 +58,7 @@ pub struct Bound {
 /// # Errors
 /// The listener that cannot be bound, and what the system said.
 pub fn bind_all(
+    binder: &Binder,
     listeners: &[Listener],
     workers: usize,
     metrics: &Metrics,
@@ -67,8 +68,19 @@ pub fn bind_all(
         addresses: Vec::new(),
         kept: Vec::new(),
     };
+    let mut kept: Vec<SocketAddr> = Vec::new();
     for listener in listeners {
-        let sockets = bind(listener.address, workers).map_err(|error| (listener.clone(), error))?;
+        let (sockets, fresh) = match binder.bind(listener.address, workers) {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                kept.iter().for_each(|address| binder.release(*address));
+                return Err((listener.clone(), error));
+            }
+        };
+        if fresh {
+            binder.keep(listener.address, sockets.iter());
+            kept.push(listener.address);
+        }
         let real = sockets
             .first()
             .and_then(|socket| socket.local_addr().ok())

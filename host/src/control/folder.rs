@@ -18,6 +18,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How long a refusal that may pass holds.
 pub(super) const RETRY: Duration = Duration::from_secs(60);
 
+/// The folder within the state folder where the files lie that served before those of the plugins folder.
+pub const PREVIOUS: &str = "previous";
+
 /// A file that has not come to rest after this long is shown, because its writer may never end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,12 @@ pub struct Folder {
     settled: u64,
     /// Counts how often refused files were given another chance.
     chances: u64,
+    /// What is in quarantine, by digest: why.
+    held: BTreeMap<String, String>,
+    /// Where the files lie that served before those of the folder.
+    previous: Option<PathBuf>,
+    /// Those of them that are wanted, because the file of the folder is in quarantine.
+    fallen_back: BTreeMap<PathBuf, (FileId, Arc<Fit>)>,
     /// Counts refusals.
     metrics: Arc<Metrics>,
 }
@@ -56,6 +65,31 @@ struct Known {
     again: bool,
 }
 
+impl Known {
+    /// Whether it is in quarantine, by what is there now.
+    fn hold(&mut self, held: &BTreeMap<String, String>) {
+        let (Seen::Fit(fit) | Seen::Held(fit, _)) = &self.seen else {
+            return;
+        };
+        let fit = Arc::clone(fit);
+        let Some(why) = held.get(&fit.digest().to_string()) else {
+            self.seen = Seen::Fit(fit);
+            return;
+        };
+        let digest = fit.digest().to_string();
+        let reason = Reason::Quarantined {
+            why: why.clone(),
+            digest: digest.get(..16).unwrap_or_default().to_owned(),
+        };
+        let refusal = fit.refuse(Step::Stage, reason);
+        if matches!(self.seen, Seen::Fit(_)) {
+            tracing::warn!(target: "control", "plugin file refused: {refusal}");
+        }
+        self.plugin = Some(fit.inspected.descriptor.id.clone());
+        self.seen = Seen::Held(fit, refusal);
+    }
+}
+
 struct Moving {
     file: FileId,
     /// Since when it looks as it does.
@@ -68,6 +102,8 @@ struct Moving {
 
 enum Seen {
     Fit(Arc<Fit>),
+    /// Fit, and in quarantine.
+    Held(Arc<Fit>, Refusal),
     Refused(Refusal),
 }
 
@@ -91,6 +127,9 @@ impl Folder {
             outside: Vec::new(),
             settled: 0,
             chances: 0,
+            held: BTreeMap::new(),
+            previous: None,
+            fallen_back: BTreeMap::new(),
             metrics: Arc::clone(metrics),
         }
     }
@@ -128,6 +167,7 @@ impl Folder {
                 wait = Some(wait.map_or(left, |known| known.min(left)));
             }
         }
+        self.fall_back(catalog, permissions).await;
         let present: Vec<Digest> = self.candidates_of_all().map(|fit| fit.digest()).collect();
         catalog.forget_except(&present);
         wait
@@ -143,7 +183,32 @@ impl Folder {
             }),
             _ => None,
         });
-        fits.collect()
+        let before = self.fallen_back.values().map(|(_, fit)| fit);
+        let before = before.filter(|fit| {
+            fit.inspected.descriptor.id == plugin
+                && !self.held.contains_key(&fit.digest().to_string())
+        });
+        let before = before.map(|fit| Candidate {
+            fit: Arc::clone(fit),
+            order: 0,
+        });
+        fits.chain(before).collect()
+    }
+
+    /// Says where files lie that served before those of the folder, for the time when one of these is in quarantine.
+    pub fn fall_back_to(&mut self, previous: PathBuf) {
+        self.previous = Some(previous);
+    }
+
+    /// Takes the files with these digests out of the choice, and all others back in.
+    pub fn hold(&mut self, held: &BTreeMap<String, String>) {
+        if self.held != *held {
+            self.held.clone_from(held);
+            self.chances += 1;
+        }
+        for known in self.known.values_mut() {
+            known.hold(&self.held);
+        }
     }
 
     /// Takes a file out of the choice, until it changes.
@@ -207,7 +272,7 @@ impl Folder {
                 .is_none_or(|one| one.restless.is_none())
         });
         let seen = quiet.filter_map(|(_, known)| match &known.seen {
-            Seen::Refused(refusal) => Some(refusal),
+            Seen::Refused(refusal) | Seen::Held(_, refusal) => Some(refusal),
             Seen::Fit(_) => None,
         });
         self.outside.iter().chain(restless).chain(seen)
@@ -221,7 +286,7 @@ impl Folder {
             .filter(|refusal| refusal.file.contains(&stem) || refusal.file.contains(plugin))
             .collect();
         for known in self.known.values() {
-            if let Seen::Refused(refusal) = &known.seen
+            if let Seen::Refused(refusal) | Seen::Held(_, refusal) = &known.seen
                 && known.plugin.as_deref() == Some(plugin)
                 && !found.contains(&refusal)
             {
@@ -232,10 +297,53 @@ impl Folder {
     }
 
     fn candidates_of_all(&self) -> impl Iterator<Item = &Arc<Fit>> {
-        self.known.values().filter_map(|known| match &known.seen {
-            Seen::Fit(fit) => Some(fit),
+        let known = self.known.values().filter_map(|known| match &known.seen {
+            Seen::Fit(fit) | Seen::Held(fit, _) => Some(fit),
             Seen::Refused(_) => None,
-        })
+        });
+        known.chain(self.fallen_back.values().map(|(_, fit)| fit))
+    }
+
+    /// Looks at the files that served before, of the plugins of which a file is in quarantine.
+    async fn fall_back(&mut self, catalog: &mut Catalog, permissions: Permissions) {
+        let is_held = |known: &Known| matches!(known.seen, Seen::Held(..));
+        let Some(previous) = self
+            .previous
+            .as_ref()
+            .filter(|_| self.known.values().any(is_held))
+        else {
+            self.fallen_back.clear();
+            return;
+        };
+        // There is no such folder before the first swap.
+        let Ok(scan) = settle::scan(previous, permissions) else {
+            return;
+        };
+        let paths: Vec<&PathBuf> = scan.entries.iter().map(|entry| &entry.path).collect();
+        self.fallen_back.retain(|path, _| paths.contains(&path));
+        for entry in scan.entries {
+            let (path, file) = (entry.path.clone(), entry.file);
+            if self
+                .fallen_back
+                .get(&path)
+                .is_some_and(|(known, _)| *known == file)
+            {
+                continue;
+            }
+            match catalog.admit(entry).await {
+                Ok(fit) => {
+                    self.fallen_back.insert(path, (file, fit));
+                }
+                Err(refusal) => {
+                    tracing::warn!(target: "control", "a file that served before cannot be taken: {refusal}");
+                }
+            }
+        }
+        let known = &self.known;
+        self.fallen_back.retain(|_, (_, fit)| {
+            let id = &fit.inspected.descriptor.id;
+            known.values().any(|known| matches!(&known.seen, Seen::Held(held, _) if held.inspected.descriptor.id == *id))
+        });
     }
 
     /// Looks at one file; how long it still needs to come to rest.
@@ -266,7 +374,7 @@ impl Folder {
         let before = self.known.get(&path).filter(|known| known.file == file);
         let order = before.map_or(self.settled + 1, |known| known.order);
         self.settled = self.settled.max(order);
-        let known = Known {
+        let mut known = Known {
             file,
             order,
             seen,
@@ -274,6 +382,7 @@ impl Folder {
             since: Instant::now(),
             again: false,
         };
+        known.hold(&self.held);
         self.known.insert(path, known);
         None
     }

@@ -9,6 +9,7 @@
 //! - [`watch`]: files and signals become events;
 //! - [`file`](mod@file): the configuration file, come to rest;
 //! - [`folder`]: which plugin files lie in the folder, settled and fit;
+//! - [`previous`]: the files that served before those of the folder;
 //! - [`select`]: which of them a use admits;
 //! - [`resolve`]: from uses to instances;
 //! - [`assemble`]: from configuration and instances to a snapshot;
@@ -28,6 +29,7 @@ pub mod explain;
 pub mod file;
 pub mod fleet;
 pub mod folder;
+pub mod previous;
 pub mod resolve;
 pub mod select;
 pub mod status;

@@ -295,6 +295,7 @@ impl Exchange {
         let table: &Table = &snapshot.table;
         let names = self.route(snapshot).map(|route| RouteNames {
             route: &route.name,
+            mark: route.mark,
             service: match &route.action {
                 Action::Forward(forward) => snapshot
                     .services

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use swapgate_abi::InstanceTok;
 
 use crate::context::{PHASES, Phase};
+use crate::fault::label::{self, Label};
 use crate::plugin::ffi::Bound;
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::host::ImageIdentity;
@@ -21,6 +22,7 @@ pub struct Instance {
     /// Always there until `drop` takes it. An instance holds its image, so the library outlives every call.
     image: Option<Arc<Image>>,
     identity: Arc<ImageIdentity>,
+    label: &'static Label,
     raw: RawInstance,
     bound: Bound,
     priority: i32,
@@ -41,6 +43,7 @@ impl Instance {
     ) -> Self {
         Self {
             identity: Arc::clone(image.identity()),
+            label: label::of(image.identity()),
             image: Some(image),
             raw,
             bound,
@@ -70,6 +73,12 @@ impl Instance {
     #[must_use]
     pub fn identity(&self) -> &Arc<ImageIdentity> {
         &self.identity
+    }
+
+    /// Names its file in marks, and knows its faults.
+    #[must_use]
+    pub fn label(&self) -> &'static Label {
+        self.label
     }
 
     /// The place in every phase the plugin asks for; a use may override it.

@@ -250,6 +250,10 @@ pub enum Reason {
         "plugin {plugin} allows one image with ONE_IMAGE_ONLY per process, and {other} is mapped; restart the gateway to change over"
     )]
     OneImageOnly { plugin: String, other: String },
+    #[error(
+        "it is in quarantine: {why}; put another file in its place, or run swapgate plugin release {digest}"
+    )]
+    Quarantined { why: String, digest: String },
     #[error("the gateway is shutting down; start it again")]
     ShuttingDown,
 }
@@ -302,6 +306,7 @@ impl Reason {
             Self::Stuck { .. } => "stuck",
             Self::TooManyImages { .. } => "too_many_images",
             Self::OneImageOnly { .. } => "one_image_only",
+            Self::Quarantined { .. } => "quarantined",
             Self::ShuttingDown => "shutting_down",
         }
     }

@@ -5,6 +5,7 @@
 
 use http::StatusCode;
 
+use crate::chain::PluginFault;
 use crate::context::Lane;
 
 use super::failure::{Failure, RequestFault, UpstreamFault};
@@ -37,7 +38,10 @@ pub fn rescue(failure: &Failure) -> Rescue {
             StatusCode::METHOD_NOT_ALLOWED,
             "this method is not served here; see Allow",
         ),
-        Failure::Unavailable(_) => open(
+        Failure::Unavailable(_)
+        | Failure::Plugin(PluginFault {
+            left_alone: true, ..
+        }) => open(
             StatusCode::SERVICE_UNAVAILABLE,
             "this route cannot be served at the moment",
         ),

@@ -157,7 +157,7 @@ impl Access for Faulty {
         if let Some(fault) = self.config.state {
             request.set_state(Left(fault))?;
         }
-        match self.config.access {
+        match self.config.access.or_else(|| patch::fault("access")) {
             Some(Fault::Respond(status)) => Ok(request.respond(&Response::new(status))?),
             Some(fault) => happen(fault).map(|()| Flow::Continue),
             None => Ok(Flow::Continue),

@@ -1,7 +1,7 @@
 //! Faults that are asked for in the file: tests write into a marked field of the built library.
 //!
-//! After the marker stand up to 48 bytes, padded with zeros: `STEP=FAULT`, where the step is `constructor`, `load` or
-//! `unload` and the fault one of `refuse`, `panic`, `hang`, `abort`, `segv`.
+//! After the marker stand up to 48 bytes, padded with zeros: `STEP=FAULT`, where the step is `constructor`, `load`,
+//! `unload` or `access` (so that two versions differ under one configuration) and the fault one of `refuse`, `panic`, `hang`, `abort`, `segv`.
 
 use std::hint::black_box;
 

@@ -22,7 +22,7 @@ use swapgate::plugin::settle;
 use swapgate::plugin::stage::Stage;
 
 use super::scratch::Scratch;
-use super::{FAILED, Format, new, print};
+use super::{FAILED, Format, new, print, release};
 
 /// How long one step of the preflight may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +48,8 @@ enum Command {
     },
     /// Print a page in Markdown about a plugin, from its descriptor and its schema.
     Docs(docs::Args),
+    /// Let a plugin file out of quarantine, or list what is there.
+    Release(release::Args),
     /// Make the project of a new plugin: source, test, a configuration to try it with, and the SDK of this gateway.
     New(new::Args),
 }
@@ -61,6 +63,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             format,
         } => tell(file, *installed, *format),
         Command::Docs(args) => docs::run(args),
+        Command::Release(args) => release::run(args),
         Command::New(args) => new::run(args),
     })
 }

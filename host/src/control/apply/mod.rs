@@ -10,13 +10,18 @@ use std::time::{Duration, Instant};
 use super::assemble;
 use super::file::{File, Look};
 use super::fleet::{Bound, Fleet, bind_all};
-use super::folder::{Folder, Offer, RETRY};
+use super::folder::{Folder, Offer, PREVIOUS, RETRY};
+use super::previous;
 use super::resolve::{Before, Refused, Resolution, Resolved, Trigger, resolve};
 use super::status::Board;
 use crate::config::diff::{self, Diff};
 use crate::config::ready::{Config, Listener};
 use crate::config::{self, ConfigError, Running};
+use crate::fault::breaker;
+use crate::fault::quarantine::Quarantine;
+use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
+use crate::supervise::binder::Binder;
 
 pub use told::cannot_bind;
 use told::{replaces_an_image, swapped};
@@ -31,6 +36,9 @@ pub struct Control {
     /// What the admin listener shows.
     pub board: Board,
     fleet: Fleet,
+    binder: Binder,
+    quarantine: Quarantine,
+    watchdog: Watchdog,
     config: Config,
     resolved: Vec<Resolved>,
     /// What was seen last, the text or why there is none; the same again is no change.
@@ -92,6 +100,12 @@ pub struct Start {
     pub folder: Folder,
     /// An empty board.
     pub board: Board,
+    /// Where sockets come from.
+    pub binder: Binder,
+    /// Files that are not taken any more.
+    pub quarantine: Quarantine,
+    /// Sees hooks that do not return.
+    pub watchdog: Watchdog,
 }
 
 /// Why there is no gateway.
@@ -118,11 +132,20 @@ impl Control {
             mut catalog,
             mut folder,
             board,
+            binder,
+            quarantine,
+            watchdog,
         } = start;
+        folder.hold(&quarantine.held());
         settle(&mut folder, &mut catalog, &config).await;
         let offer = folder.offer();
-        let bound = bind_all(&config.listeners, config.workers, catalog.metrics())
-            .map_err(|(listener, error)| StartError::Bind(listener, error))?;
+        let bound = bind_all(
+            &binder,
+            &config.listeners,
+            config.workers,
+            catalog.metrics(),
+        )
+        .map_err(|(listener, error)| StartError::Bind(listener, error))?;
         let resolution = resolve(&config, Trigger::Start, None, &mut folder, &mut catalog)
             .await
             .map_err(|refused| StartError::Config(refused.errors))?;
@@ -141,6 +164,9 @@ impl Control {
             folder,
             board,
             fleet,
+            binder,
+            quarantine,
+            watchdog,
             config,
             resolved: resolution.uses,
             seen: Ok(text),
@@ -234,6 +260,7 @@ impl Control {
             return self.told(resolution.notes);
         }
         let changes = swapped(&self.resolved, &resolution.uses);
+        self.keep_replaced(&resolution.uses);
         if replaces_an_image(&self.resolved, &resolution.uses) {
             self.catalog.metrics().events.swapped("published");
         }
@@ -241,6 +268,33 @@ impl Control {
         let none = Bound::default();
         self.publish(Trigger::Folder, none, &[], changes, resolution.notes)
             .await;
+    }
+
+    /// Keeps the files that are replaced by what uses got now, for the time when the new ones are put into quarantine.
+    fn keep_replaced(&self, uses: &[Resolved]) {
+        let named = |id: &str| {
+            let new = uses.iter().filter_map(|one| one.as_ref().ok());
+            new.map(|instance| instance.identity())
+                .filter(move |identity| identity.id == id)
+                .map(|identity| &identity.digest)
+                .collect::<Vec<_>>()
+        };
+        let mut done: Vec<&str> = Vec::new();
+        for old in self.resolved.iter().filter_map(|one| one.as_ref().ok()) {
+            let identity = old.identity();
+            let new = named(&identity.id);
+            let digest = &identity.digest;
+            let replaced = !new.is_empty() && !new.contains(&digest);
+            if !replaced || done.contains(&&**digest) || self.quarantine.holds(digest).is_some() {
+                continue;
+            }
+            done.push(digest);
+            let fit = old.image().and_then(|image| self.catalog.fit_of(image));
+            let kept = fit.map(|fit| previous::keep(&self.config.state_dir.join(PREVIOUS), &fit));
+            if let Some(Err(error)) = kept {
+                tracing::warn!(target: "control", plugin = %identity.id, %error, "cannot keep the file that served before; there is nothing to fall back to");
+            }
+        }
     }
 
     /// Tries a refused configuration again, if the folder offers something else than it did then.
@@ -261,6 +315,7 @@ impl Control {
 
     /// Asks the workers to drain and waits until they have.
     pub async fn drained(&self) {
+        self.binder.release_all();
         self.fleet.drain().await;
     }
 
@@ -288,6 +343,8 @@ impl Control {
     /// `fresh`, if other files came or went, and after a while.
     async fn look(&mut self, fresh: bool) -> Looked {
         let permissions = self.catalog.loader().permissions;
+        self.quarantine.look();
+        self.folder.hold(&self.quarantine.held());
         self.folder.forget_passing(fresh);
         let before = self.folder.offer();
         let mut wait = self.folder.refresh(&mut self.catalog, permissions).await;
@@ -336,7 +393,12 @@ impl Control {
                 return self.refused(Trigger::Reload, &errors);
             }
         };
-        let bound = match bind_all(&listeners.added, config.workers, self.catalog.metrics()) {
+        let bound = match bind_all(
+            &self.binder,
+            &listeners.added,
+            config.workers,
+            self.catalog.metrics(),
+        ) {
             Ok(bound) => bound.keeping(&listeners.kept, self.catalog.metrics()),
             Err((listener, error)) => {
                 self.keep_settings();
@@ -345,6 +407,13 @@ impl Control {
             }
         };
         self.catalog.services().adopt(&config);
+        for listener in &listeners.removed {
+            self.binder.release(listener.address);
+        }
+        self.keep_replaced(&resolution.uses);
+        breaker::set(config.faults.breaker);
+        self.watchdog
+            .set(config.faults.hook_budget, self.binder.hung(&config));
         self.config = config;
         self.resolved = resolution.uses;
         self.tried = Tried::new(offer, resolution.passing);

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use crate::config::ready::UnloadPolicy;
+use crate::fault::{images, label};
+use crate::mark;
 use crate::ops::background;
 use crate::plugin::ffi::handover::Memory;
 use crate::plugin::ffi::host::Grounds;
@@ -15,7 +17,7 @@ use crate::plugin::image::{Image, ImageKey};
 use crate::plugin::inspect::{Pin, Unload};
 use crate::plugin::instance::{HookTotals, Instance, InstanceAccount, RetiredInstance};
 use crate::plugin::library::{Loaded, Mapped, Mode};
-use crate::plugin::mapped::is_mapped;
+use crate::plugin::mapped::{is_mapped, ranges};
 use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::usage::UsageTotals;
 
@@ -242,6 +244,11 @@ impl Slot {
         deadline: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Reason> {
+        let label = label::of(&self.shown().fit.identity());
+        let work = move || {
+            let _mark = mark::enter_control(label, hook);
+            work()
+        };
         let result = foreign.call(self.label(), hook, deadline, work).await;
         result.map_err(|error| match error {
             NoResult::Stuck(after) => {
@@ -274,7 +281,10 @@ impl Slot {
                 self.mapped.store(true, Ordering::Release);
                 let opened = self
                     .call(foreign, "a constructor", deadline, move || {
-                        Mapped::open(&path, key.digest, &identity, key.door, &grounds)
+                        let mapped =
+                            Mapped::open(&path, key.digest, &identity, key.door, &grounds)?;
+                        images::mapped(&ranges(&path), label::of(&identity));
+                        Ok(mapped)
                     })
                     .await?;
                 if opened.is_err() {
@@ -426,6 +436,7 @@ impl Slot {
             .await;
         match closed {
             Ok(Ok(_)) if !is_mapped(&path) => {
+                images::unmapped(label::of(&self.shown().fit.identity()));
                 self.mapped.store(false, Ordering::Release);
                 self.advance(State::Unloaded);
             }

@@ -310,6 +310,7 @@ fn frame<'a>(context: &'a mut Context, table: &'a Table, phase: Phase) -> Frame<
         table,
         names: (phase != Phase::Rewrite).then_some(RouteNames {
             route: "preflight",
+            mark: 0,
             service: Some("preflight"),
         }),
         phase,

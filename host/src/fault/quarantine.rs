@@ -1,0 +1,234 @@
+//! Files that are not taken any more, by digest, in `<state_dir>/quarantine.json`, so that no scan and no restart brings
+//! them back. An operator lets one go with `swapgate plugin release`, or puts another file in its place.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::supervise::report::Report;
+
+/// The name of the file.
+const NAME: &str = "quarantine.json";
+
+/// What is remembered.
+#[derive(Debug)]
+pub struct Quarantine {
+    path: PathBuf,
+    kept: Kept,
+    /// Of the file as it was last read or written.
+    seen: Option<(SystemTime, u64)>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// By digest, in hexadecimal.
+    files: BTreeMap<String, Entry>,
+}
+
+/// One file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Who it is, as `id@version`.
+    pub plugin: String,
+    /// How often it ended the process.
+    #[serde(default)]
+    pub crashes: u64,
+    /// What happened last.
+    pub last: String,
+    /// When, in seconds since 1970.
+    pub at_unix_s: u64,
+    /// Why it is not taken any more; none while it still is.
+    #[serde(default)]
+    pub held: Option<String>,
+}
+
+impl Quarantine {
+    /// Opens `<state>/quarantine.json`. One that cannot be read counts as empty, and that is said.
+    #[must_use]
+    pub fn open(state: &Path) -> Self {
+        let mut quarantine = Self {
+            path: state.join(NAME),
+            kept: Kept::default(),
+            seen: None,
+        };
+        quarantine.look();
+        quarantine
+    }
+
+    /// Looks whether somebody else changed the file, and takes it over then.
+    pub fn look(&mut self) {
+        let seen = self.stamp();
+        if seen == self.seen {
+            return;
+        }
+        self.seen = seen;
+        let read = std::fs::read(&self.path).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        self.kept = match read {
+            Ok(kept) => kept,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
+            Err(error) => {
+                let path = self.path.display();
+                tracing::error!(target: "control", %error, "cannot read {path}; no file is in quarantine, mend or remove it");
+                Kept::default()
+            }
+        };
+    }
+
+    /// Counts a crash; from `limit` on the file is held. Says who it was and whether it is held now.
+    pub fn crashed(&mut self, report: &Report, limit: u64) {
+        let Some((plugin, digest)) = report.culprit() else {
+            return;
+        };
+        self.look();
+        let (plugin, digest) = (plugin.to_owned(), digest.to_owned());
+        let entry = self.entry(&plugin, digest, report.to_string());
+        entry.crashes += 1;
+        let crashes = entry.crashes;
+        if limit > 0 && crashes >= limit && entry.held.is_none() {
+            let times = if crashes == 1 {
+                "once"
+            } else {
+                &*format!("{crashes} times")
+            };
+            entry.held = Some(format!(
+                "it ended the gateway {times}, the last time so: {report}"
+            ));
+            tracing::error!(target: "control", plugin, crashes, "plugin {plugin} is put into quarantine: it ended the gateway {times}");
+        } else {
+            tracing::warn!(target: "control", plugin, crashes, limit, "plugin {plugin} ended the gateway, {crashes} of {limit} times before it is put into quarantine");
+        }
+        self.save();
+    }
+
+    /// Holds a file that went wrong on probation.
+    pub fn returned(&mut self, plugin: &str, digest: &str, why: String) {
+        self.look();
+        let entry = self.entry(plugin, digest.to_owned(), why.clone());
+        entry.held = Some(why);
+        self.save();
+    }
+
+    /// Why a file is not taken; none if it is.
+    #[must_use]
+    pub fn holds(&self, digest: &str) -> Option<&str> {
+        self.kept.files.get(digest)?.held.as_deref()
+    }
+
+    /// Every file that is held, with why.
+    #[must_use]
+    pub fn held(&self) -> BTreeMap<String, String> {
+        let files = self.kept.files.iter();
+        files
+            .filter_map(|(digest, entry)| Some((digest.clone(), entry.held.clone()?)))
+            .collect()
+    }
+
+    /// Everything that is remembered, by digest.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.kept
+            .files
+            .iter()
+            .map(|(digest, entry)| (&**digest, entry))
+    }
+
+    /// Lets files go whose digests begin so; who they were.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn release(&mut self, digest: &str) -> io::Result<Vec<String>> {
+        self.look();
+        let mut gone = Vec::new();
+        self.kept.files.retain(|known, entry| {
+            let keep = !known.starts_with(digest);
+            if !keep {
+                gone.push(entry.plugin.clone());
+            }
+            keep
+        });
+        if !gone.is_empty() {
+            self.write()?;
+        }
+        Ok(gone)
+    }
+
+    fn entry(&mut self, plugin: &str, digest: String, last: String) -> &mut Entry {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let entry = self.kept.files.entry(digest).or_default();
+        plugin.clone_into(&mut entry.plugin);
+        entry.last = last;
+        entry.at_unix_s = since.map_or(0, |since| since.as_secs());
+        entry
+    }
+
+    fn save(&mut self) {
+        if let Err(error) = self.write() {
+            let path = self.path.display();
+            tracing::error!(target: "control", %error, "cannot write {path}; what is in quarantine is forgotten with this process");
+        }
+    }
+
+    /// Written aside and renamed, so that a reader sees all of it or nothing.
+    fn write(&mut self) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(&self.kept)?;
+        let aside = self.path.with_extension("aside");
+        std::fs::write(&aside, text)?;
+        std::fs::rename(&aside, &self.path)?;
+        self.seen = self.stamp();
+        Ok(())
+    }
+
+    fn stamp(&self) -> Option<(SystemTime, u64)> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        Some((metadata.modified().ok()?, metadata.ino()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(digest: &str) -> Report {
+        Report {
+            signal: libc::SIGSEGV,
+            plugin: Some("demo@1.0.0".to_owned()),
+            digest: Some(digest.to_owned()),
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn the_last_admitted_crash_holds_and_a_release_lets_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut quarantine = Quarantine::open(folder.path());
+        quarantine.crashed(&report("aa11"), 2);
+        assert_eq!(quarantine.holds("aa11"), None);
+        let mut again = Quarantine::open(folder.path());
+        again.crashed(&report("aa11"), 2);
+        assert!(
+            again
+                .holds("aa11")
+                .unwrap()
+                .starts_with("it ended the gateway 2 times")
+        );
+        quarantine.look();
+        assert!(
+            quarantine.holds("aa11").is_some(),
+            "another process wrote it"
+        );
+        assert_eq!(quarantine.release("aa").unwrap(), ["demo@1.0.0"]);
+        again.look();
+        assert!(again.held().is_empty());
+    }
+
+    #[test]
+    fn what_nobody_did_is_nobodys_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut quarantine = Quarantine::open(folder.path());
+        quarantine.crashed(&Report::default(), 1);
+        assert!(quarantine.held().is_empty());
+    }
+}

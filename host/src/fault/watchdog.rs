@@ -1,0 +1,241 @@
+//! Sees hooks that do not return, by looking at the marks of the workers many times a second. It costs them nothing.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::breaker::Fault;
+use super::tell;
+use crate::mark::{self, Seen};
+
+/// How often it looks, at most and at least.
+const LOOK: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+/// How long a worker may take to die of a signal before the whole process is ended.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A hook that has not returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StuckHook {
+    /// The plugin, as `id@version`.
+    pub plugin: String,
+    /// The hook.
+    pub hook: &'static str,
+    /// The route; empty where none was matched.
+    pub route: &'static str,
+    /// The worker, from 0.
+    pub worker: usize,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+}
+
+impl fmt::Display for StuckHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            plugin,
+            hook,
+            route,
+            worker,
+            for_ms,
+        } = self;
+        write!(f, "{hook} of {plugin} on worker {worker} for {for_ms} ms")?;
+        if route.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ", route {route}")
+        }
+    }
+}
+
+/// A handle on the watchdog; it ends with the last one.
+#[derive(Debug, Clone, Default)]
+pub struct Watchdog(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stuck: Mutex<Vec<StuckHook>>,
+    /// In milliseconds.
+    budget: AtomicU64,
+    /// In milliseconds; 0: nothing is ended.
+    hung: AtomicU64,
+    over_budget: AtomicU64,
+    began: AtomicBool,
+}
+
+/// What is known of one worker.
+struct Known {
+    call: Option<Seen>,
+    /// Since when it is in that call.
+    since: Instant,
+    told: bool,
+    beats: u64,
+    /// Since when it has not come round.
+    still: Instant,
+    /// When it was sent a signal to end.
+    ended: Option<Instant>,
+}
+
+impl Watchdog {
+    /// Begins to look.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(&self) -> std::io::Result<()> {
+        if self.0.began.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let shared = Arc::downgrade(&self.0);
+        std::thread::Builder::new()
+            .name("watchdog".to_owned())
+            .spawn(move || {
+                let mut known = HashMap::new();
+                let mut last = Instant::now();
+                while let Some(shared) = shared.upgrade() {
+                    let pause = shared.pause();
+                    let now = Instant::now();
+                    // Whoever stopped this process stopped the workers as well, and that is not their fault.
+                    if now.duration_since(last) > pause * 4 + GRACE {
+                        known.clear();
+                    }
+                    last = now;
+                    shared.look(&mut known, now);
+                    drop(shared);
+                    std::thread::sleep(pause);
+                }
+            })?;
+        Ok(())
+    }
+
+    /// Takes over changed settings. `hung` is for a supervised process only.
+    pub fn set(&self, budget: Duration, hung: Option<Duration>) {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.0.budget.store(ms(budget), Ordering::Relaxed);
+        self.0.hung.store(hung.map_or(0, ms), Ordering::Relaxed);
+    }
+
+    /// The hooks that have not returned.
+    #[must_use]
+    pub fn stuck(&self) -> Vec<StuckHook> {
+        self.0.stuck().clone()
+    }
+
+    /// How many calls took longer than they may.
+    #[must_use]
+    pub fn over_budget(&self) -> u64 {
+        self.0.over_budget.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn budget(&self) -> Duration {
+        Duration::from_millis(self.budget.load(Ordering::Relaxed).max(1))
+    }
+
+    fn pause(&self) -> Duration {
+        (self.budget() / 4).clamp(LOOK.0, LOOK.1)
+    }
+
+    fn stuck(&self) -> MutexGuard<'_, Vec<StuckHook>> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, known: &mut HashMap<usize, Known>, now: Instant) {
+        let budget = self.budget();
+        let mut stuck = Vec::new();
+        for worker in mark::workers() {
+            let one = known.entry(worker.worker).or_insert_with(|| Known {
+                call: None,
+                since: now,
+                told: false,
+                beats: worker.beats,
+                still: now,
+                ended: None,
+            });
+            if worker.beats != one.beats {
+                (one.beats, one.still) = (worker.beats, now);
+            }
+            let call = |call: &Option<Seen>| call.map(|call| (call.call, call.label.index));
+            if call(&one.call) != call(&worker.call) {
+                self.returned(one, worker.worker, now);
+                (one.call, one.since, one.told) = (worker.call, now, false);
+            }
+            let took = now.duration_since(one.since);
+            if let Some(call) = one.call.filter(|_| took >= budget) {
+                stuck.push(shown(call, worker.worker, took));
+                if !one.told {
+                    one.told = true;
+                    say_stuck(call, worker.worker, took);
+                }
+            }
+            self.end_if_hung(one, worker.thread, worker.worker, now);
+        }
+        *self.stuck() = stuck;
+    }
+
+    /// A call is over; says how long it took if it was too long.
+    fn returned(&self, known: &Known, worker: usize, now: Instant) {
+        let Some(call) = known.call.filter(|_| known.told) else {
+            return;
+        };
+        let took = now.duration_since(known.since);
+        self.over_budget.fetch_add(1, Ordering::Relaxed);
+        let (plugin, hook, route) = (call.label, call.hook, call.route);
+        tracing::warn!(target: "watchdog", %plugin, hook, route, worker, took_ms = took.as_millis(), "{hook} of plugin {plugin} returned after about {took:.1?}");
+        tell::turned(call.label, call.label.health.fault(Fault::OverBudget));
+    }
+
+    /// Ends a supervised process whose worker stands still: in a hook, or anywhere else.
+    fn end_if_hung(&self, known: &mut Known, thread: i32, worker: usize, now: Instant) {
+        let limit = self.hung.load(Ordering::Relaxed);
+        if limit == 0 {
+            return;
+        }
+        if let Some(at) = known.ended {
+            if now.duration_since(at) > GRACE {
+                // It blocks the signal, or the system cannot deliver it.
+                std::process::abort();
+            }
+            return;
+        }
+        let limit = Duration::from_millis(limit);
+        let in_hook = known.call.is_some() && now.duration_since(known.since) >= limit;
+        if in_hook || now.duration_since(known.still) >= limit + GRACE {
+            tracing::error!(target: "watchdog", worker, "worker {worker} has been standing still for {limit:?}; ending this process, the supervisor starts another");
+            known.ended = Some(now);
+            end(thread);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn end(thread: i32) {
+    crate::supervise::crash::end_hung(thread);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end(_thread: i32) {
+    std::process::abort();
+}
+
+fn shown(call: Seen, worker: usize, took: Duration) -> StuckHook {
+    StuckHook {
+        plugin: call.label.to_string(),
+        hook: call.hook,
+        route: call.route,
+        worker,
+        for_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+fn say_stuck(call: Seen, worker: usize, took: Duration) {
+    let Seen {
+        label: plugin,
+        hook,
+        route,
+        ..
+    } = call;
+    tracing::error!(target: "watchdog", %plugin, hook, route, worker, for_ms = took.as_millis(), "{hook} of plugin {plugin} has not returned; its worker serves nobody meanwhile");
+}

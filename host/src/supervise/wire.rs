@@ -1,0 +1,172 @@
+//! What parent and child say to one another: packets of JSON on a socket pair, with sockets beside them.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+
+/// Sockets in one packet; the system admits 253.
+const SOCKETS: usize = 128;
+/// Bytes of a packet.
+const PACKET: usize = 64 * 1024;
+
+/// What a child says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// Keep copies of these sockets, which come along, under this key.
+    Keep(String),
+    /// Close the copies under this key; answered.
+    Forget(String),
+    /// Close all copies; answered. The child drains and will end.
+    ForgetAll,
+    /// It serves; the reports it was given are written down.
+    Serving,
+    /// The handler of a crash wrote this.
+    Crashed(Box<Report>),
+}
+
+/// What the parent says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Sockets that a child before kept under this key.
+    Sockets(String),
+    /// That was all; begin.
+    Begin(Begin),
+    /// What was asked for is done.
+    Done,
+}
+
+/// What a child begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// How many children served before.
+    pub served: u64,
+    /// Crashes that no child has written down yet.
+    pub reports: Vec<Report>,
+}
+
+/// Sends a packet; with more sockets than one may carry, several.
+///
+/// # Errors
+/// What the system says; the other side is gone, for example.
+pub fn send<T: Serialize>(
+    socket: impl AsFd,
+    message: &T,
+    sockets: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let text = serde_json::to_vec(message)?;
+    let mut chunks = sockets.chunks(SOCKETS);
+    let first = chunks.next().unwrap_or_default();
+    for chunk in std::iter::once(first).chain(chunks) {
+        send_one(&socket, &text, chunk)?;
+    }
+    Ok(())
+}
+
+fn send_one(socket: impl AsFd, text: &[u8], sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    if !sockets.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(sockets)) {
+        return Err(io::Error::other("too many sockets for one packet"));
+    }
+    loop {
+        match sendmsg(
+            &socket,
+            &[IoSlice::new(text)],
+            &mut beside,
+            SendFlags::NOSIGNAL,
+        ) {
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// One packet as it came, and the sockets beside it. None: the other side is gone.
+///
+/// # Errors
+/// What the system says.
+pub fn receive(socket: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0; PACKET];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SOCKETS))];
+    let mut beside = RecvAncillaryBuffer::new(&mut space);
+    let got = loop {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        match recvmsg(&socket, &mut parts, &mut beside, RecvFlags::CMSG_CLOEXEC) {
+            Ok(got) => break got.bytes,
+            Err(rustix::io::Errno::INTR) => {}
+            // The other side ended with packets of ours unread.
+            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    if got == 0 {
+        return Ok(None);
+    }
+    bytes.truncate(got);
+    let mut sockets = Vec::new();
+    for message in beside.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            sockets.extend(fds);
+        }
+    }
+    Ok(Some((bytes, sockets)))
+}
+
+/// What a child said: a message, or what the handler of its crash wrote.
+#[must_use]
+pub fn said(packet: &[u8]) -> Option<Said> {
+    match Report::parse(packet) {
+        Some(report) => Some(Said::Crashed(Box::new(report))),
+        None => serde_json::from_slice(packet).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn sockets_travel_beside_their_words() {
+        let (a, b) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let many = vec![listener.as_fd(); SOCKETS + 1];
+        send(&a, &Said::Keep("x".to_owned()), &many).unwrap();
+        send(&a, &Said::Serving, &[]).unwrap();
+        let mut count = 0;
+        for _ in 0..2 {
+            let (packet, sockets) = receive(&b).unwrap().unwrap();
+            assert_eq!(said(&packet), Some(Said::Keep("x".to_owned())));
+            count += sockets.len();
+            for socket in sockets {
+                let same = TcpListener::from(socket).local_addr().unwrap();
+                assert_eq!(same, listener.local_addr().unwrap());
+            }
+        }
+        assert_eq!(count, SOCKETS + 1);
+        let (packet, sockets) = receive(&b).unwrap().unwrap();
+        assert_eq!((said(&packet), sockets.len()), (Some(Said::Serving), 0));
+        drop(a);
+        assert!(receive(&b).unwrap().is_none());
+    }
+}
