@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::schema::{self, Row};
-use super::{Checked, checked};
+use super::{Checked, checked, unmapped};
 use crate::cli::{FAILED, print};
 
 #[derive(Debug, clap::Args)]
@@ -66,11 +66,6 @@ fn facts(checked: &Checked, file: &Path, page: &mut String) {
             .join(", "),
     };
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let stays = if checked.report.stays {
-        "it asks to stay in the process"
-    } else {
-        "where its file allows it, it is unmapped when nobody uses it"
-    };
     let rows = [
         ("file", format!("`{name}`")),
         ("hooks", hooks),
@@ -85,7 +80,7 @@ fn facts(checked: &Checked, file: &Path, page: &mut String) {
             "contract",
             format!("{} ({}, {})", checked.abi, checked.sdk, checked.toolchain),
         ),
-        ("after a swap", stays.to_owned()),
+        ("unmapped", unmapped(checked)),
     ];
     page.push_str("| | |\n|---|---|\n");
     for (what, text) in rows {
@@ -103,7 +98,7 @@ fn settings(rows: &[Row], page: &mut String) {
         let default = match &row.default {
             Some(default) => format!("`{default}`"),
             None if row.required => "required".to_owned(),
-            None => "none".to_owned(),
+            None => "optional".to_owned(),
         };
         let _ = writeln!(
             page,

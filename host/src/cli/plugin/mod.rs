@@ -159,19 +159,24 @@ fn json(value: &impl Serialize) -> String {
         .unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
 }
 
-fn text(file: &Path, checked: &Checked) -> String {
-    let hooks = match checked.report.hooks.as_slice() {
-        [] => "none".to_owned(),
-        hooks => hooks.join(", "),
-    };
-    let unload = match &checked.unload {
+/// When the image leaves the process.
+fn unmapped(checked: &Checked) -> String {
+    match &checked.unload {
         Unload::Allowed if !checked.report.stays => "when nobody uses it any more".to_owned(),
         Unload::Allowed => "never: the plugin asks to stay".to_owned(),
         Unload::Resident(pins) => {
             let pins: Vec<String> = pins.iter().map(ToString::to_string).collect();
             format!("never: {}", pins.join("; "))
         }
+    }
+}
+
+fn text(file: &Path, checked: &Checked) -> String {
+    let hooks = match checked.report.hooks.as_slice() {
+        [] => "none".to_owned(),
+        hooks => hooks.join(", "),
     };
+    let unload = unmapped(checked);
     let schema = match checked.report.schema {
         Some(_) => "shipped",
         None => "none, anything goes",
