@@ -10,6 +10,7 @@
 
 mod outcome;
 mod run;
+mod trace;
 
 use std::cmp::Ordering;
 use std::sync::Arc;

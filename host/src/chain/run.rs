@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use swapgate_abi as abi;
 
 use super::outcome::{May, Verdict};
-use super::{Chain, Link, Outcome, PluginFault};
+use super::{Chain, Link, Outcome, PluginFault, trace};
 use crate::config::ready::OnError;
 use crate::context::{Context, Frame, Lane, Phase, RouteNames, Waits};
 use crate::fault::breaker::Fault;
@@ -174,6 +174,7 @@ impl Watch {
 impl Link {
     /// Makes the last call of an exchange.
     pub fn end(&self, context: &mut Context, matched: Matched<'_>) {
+        trace::ended(self, context, matched);
         let bound = self.instance.bound();
         let label = self.instance.label();
         if !label.health.is_closed() {
@@ -220,6 +221,7 @@ impl Link {
             return self.left_alone(call.phase, skipped);
         }
         let mark = self.mark(call.phase, context, matched);
+        let began = trace::begin();
         let Some(code) = request::call(
             self.instance.bound(),
             &mut self.frame(call, context, matched),
@@ -228,6 +230,7 @@ impl Link {
             return Outcome::Continue;
         };
         drop(mark);
+        trace::returned(&began, self, call.phase, code, context);
         let stats = self.instance.stats(matched.worker).phase(call.phase);
         stats.count_call();
         if code == abi::SG_CONTINUE {
@@ -259,6 +262,7 @@ impl Link {
             flags: waiting.flags & abi::SG_BODY_END,
         };
         let mark = self.mark(Phase::OnEvent, context, matched);
+        let began = trace::begin();
         let Some(code) = request::tell(
             self.instance.bound(),
             &mut self.frame(waiting, context, matched),
@@ -268,6 +272,7 @@ impl Link {
             return Outcome::Continue;
         };
         drop(mark);
+        trace::returned(&began, self, Phase::OnEvent, code, context);
         watch.lap(self, Phase::OnEvent, matched.worker);
         let stats = self.instance.stats(matched.worker).phase(Phase::OnEvent);
         stats.count_call();

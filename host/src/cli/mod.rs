@@ -10,6 +10,7 @@
 
 mod ask;
 mod check;
+mod child;
 mod explain;
 mod new;
 mod plugin;

@@ -9,6 +9,7 @@
 //! for their own configurations: [`plugin_config_errors`] tells what does not fit at its place in the file.
 
 pub mod diff;
+mod document;
 pub mod ready;
 
 mod entities;
@@ -31,6 +32,7 @@ mod yaml;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use document::Document;
 pub use environment::{Environment, Running, System};
 pub use error::ConfigError;
 pub use plugin::{Origin, plugin_config_errors, plugin_schema, refused_by_plugin, without_secrets};

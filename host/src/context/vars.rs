@@ -29,6 +29,11 @@ impl Vars {
             .map(|(_, value)| &**value)
     }
 
+    /// All of them, in the order in which they were first set.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// Sets a variable; copies both.
     ///
     /// # Errors

@@ -2,10 +2,12 @@
 //!
 //! - here: `check`, would the gateway take this file?
 //! - [`new`](super::new): the project of a new plugin;
+//! - [`script`]: `test`, a plugin file through cases;
 //! - [`docs`]: a page about a plugin, of what its [`schema`] says.
 
 mod docs;
 mod schema;
+mod script;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,6 +52,8 @@ enum Command {
     Docs(docs::Args),
     /// Let a plugin file out of quarantine, or list what is there.
     Release(release::Args),
+    /// Drive a plugin file through the cases of a script. Exit code 0: all as expected, 1: not, 2: the script is wrong.
+    Test(script::Args),
     /// Make the project of a new plugin: source, test, a configuration to try it with, and the SDK of this gateway.
     New(new::Args),
 }
@@ -64,6 +68,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         } => tell(file, *installed, *format),
         Command::Docs(args) => docs::run(args),
         Command::Release(args) => release::run(args),
+        Command::Test(args) => script::run(args),
         Command::New(args) => new::run(args),
     })
 }
