@@ -144,10 +144,15 @@ struct StateBase {
     explicit StateBase(const void *of) noexcept : tag(of) {}
 };
 
+/* A plain pointer, because ~unique_ptr() is noexcept: a destructor that throws in there ends the process. */
 template <class T> struct State : StateBase {
-    std::unique_ptr<T> value;
-    explicit State(std::unique_ptr<T> of) noexcept : StateBase(&type_tag<T>), value(std::move(of)) {}
-    static void release(void *state) noexcept { destroy(static_cast<State *>(static_cast<StateBase *>(state))); }
+    T *value;
+    explicit State(T *of) noexcept : StateBase(&type_tag<T>), value(of) {}
+    static void release(void *raw) noexcept {
+        State *state = static_cast<State *>(static_cast<StateBase *>(raw));
+        destroy(state->value);
+        delete state;
+    }
 };
 
 } // namespace detail
@@ -589,14 +594,15 @@ class Exchange : public Scope {
         check(host_->state_get(host_, token_, &raw), "state_get");
         auto *base = static_cast<detail::StateBase *>(raw);
         if (base == nullptr || base->tag != &detail::type_tag<T>) return nullptr;
-        return static_cast<detail::State<T> *>(base)->value.get();
+        return static_cast<detail::State<T> *>(base)->value;
     }
     /* Deleted after request_end(), or when another takes its place. */
     template <class T> void set_state(std::unique_ptr<T> state) const {
-        auto slot = std::make_unique<detail::State<T>>(std::move(state));
+        auto slot = std::make_unique<detail::State<T>>(state.get());
         check(host_->state_set(host_, token_, static_cast<detail::StateBase *>(slot.get()), detail::State<T>::release),
               "state_set");
-        slot.release(); /* The gateway's now. */
+        slot.release(); /* Both are the gateway's now. */
+        state.release();
     }
 
     std::optional<std::string_view> consumer() const {

@@ -6,6 +6,7 @@ mod folder;
 mod frozen;
 mod hostile;
 mod hostile_code;
+mod hostile_native;
 mod soak;
 mod start;
 mod states;
