@@ -34,13 +34,15 @@ const HOOKS: [&str; 11] = [
 ];
 /// Where the numbers of control calls begin.
 const CONTROL: u8 = 32;
-const CONTROL_HOOKS: [&str; 9] = [
+const CONTROL_HOOKS: [&str; 11] = [
     "a control call",
     "a constructor",
     "sg_plugin_entry",
     "load",
     "configure",
     "start",
+    "export_state",
+    "import_state",
     "destroy",
     "unload",
     "a destructor",

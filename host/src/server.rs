@@ -34,6 +34,8 @@ use crate::supervise::link::Link;
 const RESCAN: Duration = Duration::from_secs(10);
 /// Events that come in this time count as one: an editor's save is several.
 const MERGE: Duration = Duration::from_millis(20);
+/// How often versions on probation are looked at.
+const JUDGE: Duration = Duration::from_millis(100);
 /// How nice the threads are that prepare a change.
 const BEHIND_TRAFFIC: i32 = 19;
 
@@ -212,6 +214,8 @@ async fn gone(link: Option<&Link>) {
 async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watch: &mut Watch) {
     let mut rescan = interval(RESCAN);
     rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut judge = interval(JUDGE);
+    judge.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut again: Option<Instant> = None;
     let mut read_again: Option<(Instant, bool)> = None;
     loop {
@@ -226,6 +230,10 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
                     control.catalog.on_retired(retired);
                 }
                 control.show();
+                continue;
+            }
+            _ = judge.tick(), if control.is_on_probation() => {
+                control.judge().await;
                 continue;
             }
             _ = rescan.tick() => {

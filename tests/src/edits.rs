@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::eventually::wait_for;
-use crate::gateway::{Gateway, PREAMBLE, fill};
+use crate::gateway::{Gateway, fill, whole};
 
 impl Gateway {
     /// The last change and what became of it, as `/status` tells.
@@ -85,7 +85,7 @@ impl Gateway {
     /// A configuration as it is written: with the usual beginning, its places filled.
     #[must_use]
     pub fn render(&self, text: &str) -> String {
-        fill(&format!("{PREAMBLE}{text}"), &self.places)
+        fill(&whole(text), &self.places)
     }
 
     /// Writes a new configuration in place, with the same beginning and the same places filled.
@@ -93,7 +93,7 @@ impl Gateway {
     /// # Panics
     /// When it cannot be written.
     pub fn write_config(&self, text: &str) {
-        self.write_whole_config(&format!("{PREAMBLE}{text}"));
+        self.write_whole_config(&whole(text));
     }
 
     /// Writes exactly this configuration in place, with the same places filled.
@@ -109,7 +109,7 @@ impl Gateway {
     /// # Panics
     /// When it cannot be written.
     pub fn rename_config(&self, text: &str) {
-        self.rename_whole_config(&format!("{PREAMBLE}{text}"));
+        self.rename_whole_config(&whole(text));
     }
 
     /// The same with exactly this configuration.

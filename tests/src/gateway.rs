@@ -17,13 +17,25 @@ use crate::plugin_dir::PluginDir;
 use crate::process::children;
 
 /// What every configuration begins with unless a test says otherwise.
-pub(crate) const PREAMBLE: &str = "\
+const PREAMBLE: &str = "\
 format: 1
 listeners: [{name: public, address: \"127.0.0.1:0\"}]
 admin: {address: \"127.0.0.1:0\"}
 plugins_dir: plugins.d
 state_dir: state
 ";
+
+/// A whole configuration. Unless it says otherwise no version is on probation, which would keep the one before in memory for
+/// a minute after each swap.
+pub(crate) fn whole(text: &str) -> String {
+    let says = text.lines().any(|line| line.starts_with("faults:"));
+    let probation = if says {
+        ""
+    } else {
+        "\nfaults: {return_after: 0}\n"
+    };
+    format!("{PREAMBLE}{text}{probation}")
+}
 
 /// A running gateway. Dropping it kills the process; a test that fails sees its log.
 pub struct Gateway {
@@ -50,7 +62,7 @@ impl Gateway {
     /// Prepares a gateway with this configuration, before which the usual beginning (one listener, admin, folders) is put.
     #[must_use]
     pub fn with(text: &str) -> Builder {
-        Self::with_whole(&format!("{PREAMBLE}{text}"))
+        Self::with_whole(&whole(text))
     }
 
     /// Prepares a gateway with exactly this configuration.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Admin;
+use crate::fault::breaker::Faults;
 use crate::metrics::page::{Family, Page};
 use crate::metrics::{names, process};
 use crate::plugin::catalog::Account;
@@ -18,6 +19,7 @@ pub(super) fn text(admin: &Admin) -> Result<String, prometheus::Error> {
     admin.metrics.traffic.show(&mut page);
     hooks(admin, &mut page);
     usage(admin, &mut page);
+    health(admin, &mut page);
     images(admin, &mut page);
     admin.metrics.events.show(&mut page);
     generations(admin, &mut page);
@@ -83,6 +85,40 @@ fn usage(admin: &Admin, page: &mut Page) {
     page.add(family);
 }
 
+/// What went wrong in every version of every plugin; a version may have had several files.
+fn health(admin: &Admin, page: &mut Page) {
+    let reports = admin.images.report();
+    let mut versions: BTreeMap<(&str, &str), (Faults, u64)> = BTreeMap::new();
+    for image in &reports {
+        let (faults, state) = versions.entry((&image.id, &image.version)).or_default();
+        faults.add(&image.health.faults);
+        *state = (*state).max(match image.health.breaker {
+            "open" => 2,
+            "half-open" => 1,
+            _ => 0,
+        });
+    }
+    let mut by_kind = Family::of(&names::PLUGIN_FAULTS);
+    let mut states = Family::of(&names::BREAKER);
+    let mut opened = Family::of(&names::BREAKER_OPENED);
+    for ((plugin, version), (faults, state)) in &versions {
+        let kinds = [
+            ("error", faults.errors),
+            ("panic", faults.panics),
+            ("unknown", faults.unknown),
+            ("over_budget", faults.over_budget),
+        ];
+        for (kind, count) in kinds {
+            by_kind.count(&[plugin, version, kind], count);
+        }
+        states.count(&[plugin, version], *state);
+        opened.count(&[plugin, version], faults.opened);
+    }
+    page.add(by_kind);
+    page.add(states);
+    page.add(opened);
+}
+
 #[allow(
     clippy::cast_precision_loss,
     reason = "the format has no other numbers; exact up to 2^53"
@@ -110,6 +146,9 @@ fn images(admin: &Admin, page: &mut Page) {
     for (plugin, count) in &resident {
         family.count(&[plugin], *count);
     }
+    page.add(family);
+    let mut family = Family::of(&names::STUCK_HOOKS);
+    family.count(&[], admin.watchdog.stuck().len() as u64);
     page.add(family);
     let mut family = Family::of(&names::STUCK);
     family.count(&[], admin.board.read(|status| status.stuck.len()) as u64);

@@ -11,7 +11,6 @@ use super::{Chain, Link, Outcome, PluginFault, trace};
 use crate::config::ready::OnError;
 use crate::context::{Context, Frame, Lane, Phase, RouteNames, Waits};
 use crate::fault::breaker::Fault;
-use crate::fault::label::Label;
 use crate::fault::tell;
 use crate::mark::{self, Mark};
 use crate::plugin::ffi::event::{Happened, Place};
@@ -217,7 +216,7 @@ impl Link {
         context.answer = None;
         context.error = None;
         let label = self.instance.label();
-        if !label.health.is_closed() && !admitted(label, call.phase, context.token) {
+        if !label.health.is_closed() && !admitted(&self.instance, call.phase, context.token) {
             return self.left_alone(call.phase, skipped);
         }
         let mark = self.mark(call.phase, context, matched);
@@ -391,17 +390,21 @@ impl Link {
     }
 }
 
-/// Whether an exchange may call a plugin whose breaker is not closed. One that is in the middle of a body goes on: there is
-/// no other answer to give any more.
+/// Whether an exchange may call a plugin whose breaker is not closed. Its first hook decides; an exchange that was let in
+/// goes on, for the later hooks are about what the earlier ones did.
 #[cold]
-fn admitted(label: &Label, phase: Phase, token: u64) -> bool {
-    let decides = matches!(
-        phase,
-        Phase::Rewrite | Phase::Access | Phase::HeaderFilter | Phase::Log
-    );
-    if !decides {
+fn admitted(instance: &Instance, phase: Phase, token: u64) -> bool {
+    let has = |earlier| instance.bound().has(earlier);
+    let is_first = match phase {
+        Phase::Rewrite | Phase::Access => true,
+        Phase::HeaderFilter => !has(Phase::Access),
+        Phase::Log => !has(Phase::Access) && !has(Phase::HeaderFilter),
+        _ => false,
+    };
+    if !is_first {
         return true;
     }
+    let label = instance.label();
     let (admitted, turn) = label.health.admits(token);
     tell::turned(label, turn);
     admitted

@@ -200,6 +200,12 @@ impl Folder {
         self.previous = Some(previous);
     }
 
+    /// Whether the file with this digest is in quarantine.
+    #[must_use]
+    pub fn holds(&self, digest: &str) -> bool {
+        self.held.contains_key(digest)
+    }
+
     /// Takes the files with these digests out of the choice, and all others back in.
     pub fn hold(&mut self, held: &BTreeMap<String, String>) {
         if self.held != *held {

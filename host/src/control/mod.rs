@@ -10,6 +10,7 @@
 //! - [`file`](mod@file): the configuration file, come to rest;
 //! - [`folder`]: which plugin files lie in the folder, settled and fit;
 //! - [`previous`]: the files that served before those of the folder;
+//! - [`probation`]: versions that replaced others a short while ago;
 //! - [`select`]: which of them a use admits;
 //! - [`resolve`]: from uses to instances;
 //! - [`assemble`]: from configuration and instances to a snapshot;
@@ -30,6 +31,7 @@ pub mod file;
 pub mod fleet;
 pub mod folder;
 pub mod previous;
+pub mod probation;
 pub mod resolve;
 pub mod select;
 pub mod status;

@@ -51,10 +51,40 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Adds those of another file.
+    pub fn add(&mut self, more: &Self) {
+        self.errors += more.errors;
+        self.panics += more.panics;
+        self.unknown += more.unknown;
+        self.over_budget += more.over_budget;
+        self.opened += more.opened;
+    }
+
     /// All that went wrong.
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.errors + self.panics + self.unknown + self.over_budget
+    }
+}
+
+/// The health of one plugin file, as `/plugins` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HealthReport {
+    /// `closed`, `open` or `half-open`.
+    pub breaker: &'static str,
+    /// Faults so far.
+    #[serde(flatten)]
+    pub faults: Faults,
+}
+
+impl HealthReport {
+    /// What is to be shown.
+    #[must_use]
+    pub fn of(health: &Health) -> Self {
+        Self {
+            breaker: health.state(),
+            faults: health.faults(),
+        }
     }
 }
 

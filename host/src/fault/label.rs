@@ -72,11 +72,3 @@ pub fn find(index: u32) -> Option<&'static Label> {
     let index = usize::try_from(index).ok().filter(|index| *index > 0)?;
     TABLE.get(index)?.get().map(|label| &**label)
 }
-
-/// Every label so far.
-pub fn all() -> impl Iterator<Item = &'static Label> {
-    TABLE
-        .iter()
-        .skip(1)
-        .map_while(|place| place.get().map(|label| &**label))
-}

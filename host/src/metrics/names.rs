@@ -90,12 +90,21 @@ names! {
     PLUGIN_KV "swapgate_plugin_kv_bytes" Gauge "bytes" ["plugin"]
         "What a plugin keeps in the gateway's key-value area."
 
+    PLUGIN_FAULTS "swapgate_plugin_faults_total" Counter "faults" ["plugin" "version" "kind"]
+        "What went wrong in a plugin's hooks: error, panic, unknown or over_budget."
+    BREAKER "swapgate_plugin_breaker_state" Gauge "state" ["plugin" "version"]
+        "Whether a plugin is called: 0 it is, 1 one exchange tries, 2 it is left alone."
+    BREAKER_OPENED "swapgate_plugin_breaker_opened_total" Counter "times" ["plugin" "version"]
+        "How often the breaker round a plugin opened."
+
     IMAGES "swapgate_images" Gauge "images" ["state"]
         "Known images of plugins, by where they stand in their life."
     RESIDENT "swapgate_resident_images" Gauge "images" ["plugin"]
         "Images of a plugin that serve nobody and stay mapped."
     STUCK "swapgate_stuck_calls" Gauge "calls" []
         "Control calls into plugins that have not returned in time."
+    STUCK_HOOKS "swapgate_stuck_hooks" Gauge "calls" []
+        "Hooks of exchanges that have not returned within faults.hook_budget, each on a worker that serves nobody meanwhile."
     REFUSALS "swapgate_refusals_total" Counter "files" ["reason"]
         "Plugin files that were not taken, by reason."
     SWAPS "swapgate_swaps_total" Counter "changes" ["outcome"]

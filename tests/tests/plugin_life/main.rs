@@ -1,5 +1,6 @@
 //! The life of plugins in a running gateway: how they come, what keeps them out, what they do wrong, how they go.
 
+mod care;
 mod conformance;
 mod faults;
 mod folder;

@@ -1,6 +1,7 @@
 //! One change from its beginning to its end: read, validate, resolve, build, publish. Or nothing changes, and it says
 //! why.
 
+mod give_back;
 mod told;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use super::file::{File, Look};
 use super::fleet::{Bound, Fleet, bind_all};
 use super::folder::{Folder, Offer, PREVIOUS, RETRY};
 use super::previous;
+use super::probation::Probation;
 use super::resolve::{Before, Refused, Resolution, Resolved, Trigger, resolve};
 use super::status::Board;
 use crate::config::diff::{self, Diff};
@@ -38,6 +40,7 @@ pub struct Control {
     fleet: Fleet,
     binder: Binder,
     quarantine: Quarantine,
+    probations: Vec<Probation>,
     watchdog: Watchdog,
     config: Config,
     resolved: Vec<Resolved>,
@@ -166,6 +169,7 @@ impl Control {
             fleet,
             binder,
             quarantine,
+            probations: Vec::new(),
             watchdog,
             config,
             resolved: resolution.uses,
@@ -261,6 +265,7 @@ impl Control {
         }
         let changes = swapped(&self.resolved, &resolution.uses);
         self.keep_replaced(&resolution.uses);
+        self.begin_probation(&resolution.uses);
         if replaces_an_image(&self.resolved, &resolution.uses) {
             self.catalog.metrics().events.swapped("published");
         }
@@ -268,6 +273,19 @@ impl Control {
         let none = Bound::default();
         self.publish(Trigger::Folder, none, &[], changes, resolution.notes)
             .await;
+    }
+
+    /// Puts files on probation that take the place of others, unless these went wrong themselves.
+    fn begin_probation(&mut self, uses: &[Resolved]) {
+        let faults = &self.config.faults;
+        if faults.probation.is_zero() || faults.return_after == 0 {
+            return;
+        }
+        let begun = Probation::of_swap(&self.resolved, uses);
+        let begun = begun
+            .into_iter()
+            .filter(|one| !one.returns(|digest| self.quarantine.holds(digest).is_some()));
+        self.probations.extend(begun);
     }
 
     /// Keeps the files that are replaced by what uses got now, for the time when the new ones are put into quarantine.
@@ -324,6 +342,7 @@ impl Control {
         // Workers say that they are drained before they let go of what they served.
         self.fleet.ended(limit).await;
         self.resolved.clear();
+        self.probations.clear();
         self.catalog.quiesce(limit).await;
     }
 

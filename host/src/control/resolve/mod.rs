@@ -106,7 +106,7 @@ pub async fn resolve(
         all: &all,
         ways: succession::ways(config),
         trigger,
-        alive: Alive::of(before),
+        alive: Alive::of(before, folder),
         folder,
         catalog,
         notes: Vec::new(),
@@ -180,7 +180,7 @@ fn asked(use_: &PluginUse) -> Asked<'_> {
 }
 
 impl<'a> Alive<'a> {
-    fn of(before: Option<Before<'a>>) -> Self {
+    fn of(before: Option<Before<'a>>, folder: &Folder) -> Self {
         let mut alive = Self::default();
         let Some(Before { config, resolved }) = before else {
             return alive;
@@ -189,6 +189,10 @@ impl<'a> Alive<'a> {
         for ((use_, resolved), way) in uses(config).zip(resolved).zip(ways) {
             if let Ok(instance) = resolved {
                 alive.places.push((way, use_, instance));
+                // What is in quarantine hands its state on, and serves no more.
+                if folder.holds(&instance.identity().digest) {
+                    continue;
+                }
                 alive.all.push((&*use_.place.key, instance));
                 alive.asked.insert(asked(use_), instance);
             }

@@ -6,6 +6,8 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::slot::{Slot, State};
+use crate::fault::breaker::HealthReport;
+use crate::fault::label;
 use crate::plugin::ffi::handover::Memory;
 use crate::plugin::image::{Digest, Door, ImageKey};
 use crate::plugin::inspect::Unload;
@@ -44,6 +46,8 @@ pub struct ImageReport {
     /// What its instances use just now.
     #[serde(flatten)]
     pub usage: UsageTotals,
+    /// Its faults, and whether its breaker lets it be called.
+    pub health: HealthReport,
     /// How much memory it uses, as it counts itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
@@ -111,6 +115,7 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
         mapped,
         instances,
         usage: shown.usage(),
+        health: HealthReport::of(&label::of(&shown.fit.identity()).health),
         memory: shown.memory,
         hooks,
     }

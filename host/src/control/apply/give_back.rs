@@ -1,0 +1,78 @@
+//! From a version on probation that went wrong to the one before.
+
+use super::{Control, Looked, Tried};
+use crate::control::probation::{Probation, Verdict};
+use crate::control::resolve::{Before, Resolved, Trigger, resolve};
+
+impl Control {
+    /// Whether a version is on probation.
+    #[must_use]
+    pub fn is_on_probation(&self) -> bool {
+        !self.probations.is_empty()
+    }
+
+    /// Looks how those on probation do: lets go of what is kept for those that passed, and goes back where one failed.
+    pub async fn judge(&mut self) {
+        let mut failed = Vec::new();
+        for probation in std::mem::take(&mut self.probations) {
+            match probation.verdict(&self.config.faults) {
+                _ if !probation.serves(&self.resolved) => {}
+                Verdict::Waits => self.probations.push(probation),
+                Verdict::Passed => {
+                    tracing::info!(target: "control", plugin = %probation.label, "plugin {} passed its probation", probation.label);
+                }
+                Verdict::Failed(count) => failed.push((probation, count)),
+            }
+        }
+        for (probation, count) in failed {
+            self.give_back(probation, count).await;
+        }
+    }
+
+    /// Puts a file into quarantine and resolves anew. Where the one before will not do, everything stays as it is.
+    async fn give_back(&mut self, probation: Probation, count: u64) {
+        let (label, replaced) = (probation.label, &probation.replaced);
+        let lasted = probation.lasted();
+        let why = format!(
+            "{label} had {count} faults within {lasted:.1?} after it had replaced {replaced}"
+        );
+        self.quarantine
+            .returned(&label.to_string(), &label.digest, why.clone());
+        let Looked { offer, .. } = self.look(false).await;
+        let before = Before {
+            config: &self.config,
+            resolved: &self.resolved,
+        };
+        let resolution = resolve(
+            &self.config,
+            Trigger::Folder,
+            Some(before),
+            &mut self.folder,
+            &mut self.catalog,
+        )
+        .await;
+        match resolution {
+            Ok(resolution) if is_as_good(&self.resolved, &resolution.uses) => {
+                tracing::error!(target: "control", plugin = %label, "plugin {label} is put into quarantine, {replaced} serves again: {why}");
+                self.catalog.metrics().events.swapped("returned");
+                self.tried = Tried::new(offer, resolution.passing);
+                self.swap(resolution).await;
+            }
+            _ => {
+                tracing::error!(target: "control", plugin = %label, "{why}; but {replaced} cannot serve again, so {label} goes on");
+                if let Err(error) = self.quarantine.release(&label.digest) {
+                    tracing::error!(target: "control", %error, "cannot write down that plugin {label} is not in quarantine");
+                }
+                self.folder.hold(&self.quarantine.held());
+            }
+        }
+        // Only now: until here the instances of before had to live.
+        drop(probation);
+    }
+}
+
+/// Whether no use loses its instance.
+fn is_as_good(before: &[Resolved], after: &[Resolved]) -> bool {
+    let mut pairs = before.iter().zip(after);
+    before.len() == after.len() && pairs.all(|(old, new)| old.is_err() || new.is_ok())
+}
