@@ -1,6 +1,9 @@
 //! What goes into the gateway in memory, and what comes out.
 
+use swapgate_abi::code;
+
 use super::live::HeaderList;
+use crate::guest::handle::Upstream;
 use crate::guest::response::Response;
 use crate::status::HostError;
 
@@ -11,12 +14,34 @@ pub enum Phase {
     Rewrite,
     /// After routing.
     Access,
+    /// Bytes of the request.
+    RequestBody,
     /// The head of the answer.
     HeaderFilter,
+    /// Bytes of the answer.
+    BodyFilter,
+    /// Trailers of either.
+    Trailers,
     /// The end.
     Log,
     /// The very end.
     RequestEnd,
+}
+
+impl Phase {
+    /// The number it has in events.
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Self::Rewrite => code::SG_PHASE_REWRITE,
+            Self::Access => code::SG_PHASE_ACCESS,
+            Self::RequestBody => code::SG_PHASE_REQUEST_BODY,
+            Self::HeaderFilter => code::SG_PHASE_HEADER_FILTER,
+            Self::BodyFilter => code::SG_PHASE_BODY_FILTER,
+            Self::Trailers => code::SG_PHASE_TRAILERS,
+            Self::Log => code::SG_PHASE_LOG,
+            Self::RequestEnd => code::SG_PHASE_REQUEST_END,
+        }
+    }
 }
 
 /// A request to run through a plugin, as it is after routing, and what the upstream would answer.
@@ -32,7 +57,14 @@ pub struct Exchange {
     pub(super) headers: HeaderList,
     pub(super) vars: Vec<(String, Vec<u8>)>,
     pub(super) consumer: Option<String>,
+    pub(super) body: Vec<Vec<u8>>,
+    pub(super) open_body: bool,
+    pub(super) trailers: HeaderList,
+    pub(super) early: bool,
     pub(super) upstream: Response,
+    pub(super) upstream_chunks: Option<Vec<Vec<u8>>>,
+    pub(super) upstream_open: bool,
+    pub(super) upstream_trailers: HeaderList,
     pub(super) global: bool,
 }
 
@@ -57,7 +89,14 @@ impl Exchange {
             headers: HeaderList::default(),
             vars: Vec::new(),
             consumer: None,
+            body: Vec::new(),
+            open_body: false,
+            trailers: HeaderList::default(),
+            early: false,
             upstream: Response::new(200),
+            upstream_chunks: None,
+            upstream_open: false,
+            upstream_trailers: HeaderList::default(),
             global: true,
         }
     }
@@ -134,12 +173,68 @@ impl Exchange {
         self
     }
 
+    /// The body of the request, in the pieces in which it arrives. Its end comes with the last one, which may be empty.
+    #[must_use]
+    pub fn body<B: AsRef<[u8]>>(mut self, pieces: impl IntoIterator<Item = B>) -> Self {
+        self.body = copies(pieces);
+        self
+    }
+
+    /// More of the body comes by [`Flight::send`](super::Flight::send).
+    #[must_use]
+    pub fn open_body(mut self) -> Self {
+        self.open_body = true;
+        self
+    }
+
+    /// Adds a trailer to the request.
+    #[must_use]
+    pub fn trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.trailers.add(name, value.as_ref());
+        self
+    }
+
+    /// The upstream answers as soon as it has the head of the request, and not when it has all of it.
+    #[must_use]
+    pub fn early_answer(mut self) -> Self {
+        self.early = true;
+        self
+    }
+
+    /// The pieces in which the body of the upstream's answer arrives, instead of the body of
+    /// [`upstream`](Self::upstream).
+    #[must_use]
+    pub fn upstream_body<B: AsRef<[u8]>>(mut self, pieces: impl IntoIterator<Item = B>) -> Self {
+        self.upstream_chunks = Some(copies(pieces));
+        self
+    }
+
+    /// More of the upstream's body comes by [`Flight::receive`](super::Flight::receive).
+    #[must_use]
+    pub fn open_upstream_body(mut self) -> Self {
+        self.upstream_chunks.get_or_insert_default();
+        self.upstream_open = true;
+        self
+    }
+
+    /// Adds a trailer to the upstream's answer.
+    #[must_use]
+    pub fn upstream_trailer(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.upstream_trailers.add(name, value.as_ref());
+        self
+    }
+
     /// What the upstream answers.
     #[must_use]
     pub fn upstream(mut self, response: Response) -> Self {
         self.upstream = response;
         self
     }
+}
+
+fn copies<B: AsRef<[u8]>>(pieces: impl IntoIterator<Item = B>) -> Vec<Vec<u8>> {
+    let pieces = pieces.into_iter();
+    pieces.map(|piece| piece.as_ref().to_vec()).collect()
 }
 
 /// A hook that failed.
@@ -167,6 +262,11 @@ pub struct Outcome {
     pub(super) consumer: Option<String>,
     pub(super) vars: Vec<(String, Vec<u8>)>,
     pub(super) failures: Vec<Failure>,
+    pub(super) request_body: Vec<u8>,
+    pub(super) trailers: [HeaderList; 2],
+    pub(super) upstream: Option<(u32, String)>,
+    pub(super) reset: bool,
+    pub(super) cancelled: bool,
 }
 
 impl Outcome {
@@ -186,6 +286,47 @@ impl Outcome {
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// The body the upstream got.
+    #[must_use]
+    pub fn request_body(&self) -> &[u8] {
+        &self.request_body
+    }
+
+    /// The values of a trailer of the request after the plugin, joined by ", ".
+    #[must_use]
+    pub fn request_trailer(&self, name: &str) -> Option<String> {
+        self.trailers[0].joined(name)
+    }
+
+    /// The values of a trailer of the answer after the plugin, joined by ", ".
+    #[must_use]
+    pub fn response_trailer(&self, name: &str) -> Option<String> {
+        self.trailers[1].joined(name)
+    }
+
+    /// The upstream the plugin chose, if it chose one.
+    #[must_use]
+    pub fn upstream(&self) -> Option<Upstream<'_>> {
+        let (kind, value) = self.upstream.as_ref()?;
+        Some(match *kind {
+            code::SG_UPSTREAM_SERVICE => Upstream::Service(value),
+            code::SG_UPSTREAM_TARGET => Upstream::Target(value),
+            _ => Upstream::Address(value),
+        })
+    }
+
+    /// Whether the client's connection was reset, because something failed once the answer had begun.
+    #[must_use]
+    pub fn was_reset(&self) -> bool {
+        self.reset
+    }
+
+    /// Whether the client was gone before the end.
+    #[must_use]
+    pub fn was_cancelled(&self) -> bool {
+        self.cancelled
     }
 
     /// The method the upstream got.

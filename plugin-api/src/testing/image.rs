@@ -3,27 +3,28 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use swapgate_abi::{
-    EntryFn, ExchangeTok, PhaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgHost, SgPlugin,
-    SgStateOut, SgStr,
+    EntryFn, ExchangeTok, InstanceTok, PhaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgEvent,
+    SgHost, SgMemory, SgPlugin, SgStateOut, SgStr,
 };
 
-use super::exchange::{Exchange, Failure, Outcome, Phase};
-use super::live::HeaderList;
+use super::area;
+use super::course::Call;
+use super::exchange::Phase;
 use super::metrics::Series;
-use super::table::{self, Left, Shared, Slot};
+use super::table::{self, Shared, Told};
 use super::{Host, LogLine};
 use crate::guest::call::Running;
 use crate::guest::export::{self, Definition, Exported};
-use crate::guest::response::Response;
-use crate::status::{HookResult, HostError};
+use crate::status::HostError;
 use crate::version::Range;
 use crate::view;
 
 /// Room for an error text.
 const ERROR_ROOM: usize = 4096;
+/// The longest state.
+const MOST_STATE: usize = 16 * 1024 * 1024;
 
 /// An entered plugin.
 pub(super) struct Image {
@@ -41,7 +42,7 @@ impl fmt::Debug for Image {
 
 /// An instance pointer; made by the image it is used with, destroyed once.
 #[derive(Debug)]
-pub(super) struct Made(*mut c_void);
+pub(super) struct Made(pub(super) *mut c_void);
 
 impl Image {
     pub(super) fn enter<P: Exported>(definition: &'static Definition<P>) -> Result<Self, String> {
@@ -87,6 +88,11 @@ impl Image {
         room.check(code, &error)?;
         // SAFETY: entry answered SG_OK, so the table is there until unload.
         let plugin = unsafe { *out.plugin };
+        shared.lock().told = Told {
+            on_event: plugin.on_event.is_some(),
+            on_op_done: plugin.on_op_done.is_some(),
+            on_tick: plugin.on_tick.is_some(),
+        };
         Ok(Self {
             plugin,
             host,
@@ -119,35 +125,47 @@ impl Image {
         Ok(Made(instance))
     }
 
-    pub(super) fn start(&self, made: &Made) -> Result<(), String> {
+    /// Starts an instance; the token is its name from then on.
+    pub(super) fn start(&self, made: &Made) -> Result<InstanceTok, String> {
+        let token = self.shared.lock().world.add_instance(made.0);
         let Some(start) = self.plugin.start else {
-            return Ok(());
+            return Ok(token);
         };
         let mut room = Room::new();
         let mut error = room.buffer();
         // SAFETY: the instance is one of this image and not destroyed; `error` has the room it says.
-        let code = unsafe { start(made.0, 1, &raw mut error) };
-        room.check(code, &error)
+        let code = unsafe { start(made.0, token, &raw mut error) };
+        room.check(code, &error)?;
+        Ok(token)
     }
 
-    pub(super) fn export_state(&self, made: &Made) -> Result<Option<(u32, Vec<u8>)>, String> {
-        let Some(export_state) = self.plugin.export_state else {
-            return Ok(None);
-        };
-        let mut state: Vec<u8> = Vec::new();
+    /// Ends the background of an instance, and the instance.
+    pub(super) fn destroy(&self, made: &Made, token: Option<InstanceTok>) {
+        if let Some(token) = token {
+            let mut state = self.shared.lock();
+            state.world.instances.remove(&token);
+            let jobs = state.world.end(token);
+            drop(state);
+            jobs.into_iter().for_each(area::release);
+        }
+        if let Some(destroy) = self.plugin.destroy {
+            // SAFETY: the one owner of the instance calls this in its drop, and nothing runs any more.
+            unsafe { destroy(made.0) };
+        }
+    }
+
+    pub(super) fn export_state(&self, made: &Made) -> Result<(u32, Vec<u8>), HostError> {
+        let export = self.plugin.export_state.ok_or(HostError::NotFound)?;
+        let mut bytes: Vec<u8> = Vec::new();
         let mut out = SgStateOut {
             struct_size: export::size_of_u32::<SgStateOut>(),
             version: 0,
-            private_: ptr::from_mut(&mut state).cast(),
-            write: write_state,
+            private_: (&raw mut bytes).cast(),
+            write,
         };
-        // SAFETY: the instance is one of this image and not destroyed; `out` and what it writes to outlive the call.
-        let code = unsafe { export_state(made.0, &raw mut out) };
-        match HostError::check(code) {
-            Ok(()) => Ok(Some((out.version, state))),
-            Err(HostError::NotFound) => Ok(None),
-            Err(error) => Err(error.to_string()),
-        }
+        // SAFETY: the instance is one of this image and not destroyed; `out` is a local, and so is what it writes to.
+        HostError::check(unsafe { export(made.0, &raw mut out) })?;
+        Ok((out.version, bytes))
     }
 
     pub(super) fn import_state(
@@ -156,22 +174,95 @@ impl Image {
         version: u32,
         state: &[u8],
     ) -> Result<(), String> {
-        let Some(import_state) = self.plugin.import_state else {
+        let Some(import) = self.plugin.import_state else {
             return Err("the plugin has no import_state".to_owned());
         };
         let mut room = Room::new();
         let mut error = room.buffer();
-        // SAFETY: the instance is one of this image and borrowed by nobody else; `state` is readable during the call and
-        // `error` has the room it says.
-        let code = unsafe { import_state(made.0, version, SgStr::new(state), &raw mut error) };
+        let state = SgStr::new(state);
+        // SAFETY: as configure(); `state` is readable during the call.
+        let code = unsafe { import(made.0, version, state, &raw mut error) };
         room.check(code, &error)
     }
 
-    pub(super) fn destroy(&self, made: &Made) {
-        if let Some(destroy) = self.plugin.destroy {
-            // SAFETY: the one owner of the instance calls this in its drop, and nothing runs any more.
-            unsafe { destroy(made.0) };
+    /// How much memory the plugin says it uses, if it says so.
+    pub(super) fn memory(&self) -> Option<SgMemory> {
+        let memory = self.plugin.memory?;
+        let mut out = SgMemory {
+            struct_size: export::size_of_u32::<SgMemory>(),
+            reserved: 0,
+            bytes: 0,
+            peak_bytes: 0,
+            allocations: 0,
+        };
+        // SAFETY: `out` is a local of the right type.
+        let code = unsafe { memory(&raw mut out) };
+        HostError::check(code).ok().map(|()| out)
+    }
+
+    /// The hooks, for who drives.
+    pub(super) fn plugin(&self) -> &SgPlugin {
+        &self.plugin
+    }
+
+    pub(super) fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+
+    /// Notes that this thread works for this gateway.
+    pub(super) fn enter_thread(&self) -> Running {
+        // SAFETY: the table is never freed.
+        unsafe { Running::enter(ptr::from_ref(self.host), 0) }
+    }
+
+    /// Calls a hook of an exchange.
+    pub(super) fn hook(&self, made: *mut c_void, token: ExchangeTok, call: Call) -> i32 {
+        let plugin = &self.plugin;
+        let phase = |hook: Option<PhaseFn>| {
+            // SAFETY: the instance is one of this image and not destroyed; the exchange is running.
+            hook.map_or(0, |hook| unsafe { hook(made, token) })
+        };
+        match call.phase {
+            Phase::Rewrite => phase(plugin.rewrite),
+            Phase::Access => phase(plugin.access),
+            Phase::HeaderFilter => phase(plugin.header_filter),
+            Phase::Log => phase(plugin.log),
+            Phase::RequestBody | Phase::BodyFilter | Phase::Trailers => {
+                let hook = match call.phase {
+                    Phase::RequestBody => plugin.request_body,
+                    Phase::BodyFilter => plugin.body_filter,
+                    _ => plugin.trailers,
+                };
+                // SAFETY: as above.
+                hook.map_or(0, |hook| unsafe { hook(made, token, call.flags) })
+            }
+            Phase::RequestEnd => {
+                if let Some(hook) = plugin.request_end {
+                    // SAFETY: as above.
+                    unsafe { hook(made, token) };
+                }
+                0
+            }
         }
+    }
+
+    /// Hands an event of an exchange to the plugin.
+    pub(super) fn on_event(&self, made: *mut c_void, token: ExchangeTok, event: &SgEvent) -> i32 {
+        let hook = self.plugin.on_event;
+        // SAFETY: the instance is one of this image and not destroyed; the event lives until the call returns.
+        hook.map_or(0, |hook| unsafe { hook(made, token, ptr::from_ref(event)) })
+    }
+
+    /// Hands an event of the background to the plugin.
+    pub(super) fn on_op_done(&self, made: *mut c_void, event: &SgEvent) -> i32 {
+        let hook = self.plugin.on_op_done;
+        // SAFETY: as on_event().
+        hook.map_or(0, |hook| unsafe { hook(made, ptr::from_ref(event)) })
+    }
+
+    pub(super) fn on_tick(&self, made: *mut c_void) -> i32 {
+        // SAFETY: the instance is one of this image and not destroyed.
+        self.plugin.on_tick.map_or(0, |hook| unsafe { hook(made) })
     }
 
     pub(super) fn schema(&self) -> &str {
@@ -185,7 +276,10 @@ impl Image {
         [
             (plugin.rewrite.is_some(), Phase::Rewrite),
             (plugin.access.is_some(), Phase::Access),
+            (plugin.request_body.is_some(), Phase::RequestBody),
             (plugin.header_filter.is_some(), Phase::HeaderFilter),
+            (plugin.body_filter.is_some(), Phase::BodyFilter),
+            (plugin.trailers.is_some(), Phase::Trailers),
             (plugin.log.is_some(), Phase::Log),
             (plugin.request_end.is_some(), Phase::RequestEnd),
         ]
@@ -200,68 +294,6 @@ impl Image {
 
     pub(super) fn logs(&self) -> Vec<LogLine> {
         self.shared.lock().logs.clone()
-    }
-
-    /// One exchange, from the first hook to the release of its state.
-    pub(super) fn run(&self, made: &Made, exchange: Exchange) -> Outcome {
-        static TOKENS: AtomicU64 = AtomicU64::new(1);
-        // SAFETY: the table lives as long as the image.
-        let _running = unsafe { Running::enter(ptr::from_ref(self.host), 0) };
-        let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-        let (upstream, global) = (exchange.upstream.clone(), exchange.global);
-        let routed = exchange.route.is_some();
-        self.shared.lock().running = Some(Slot::new(token, exchange));
-        let mut walk = Walk {
-            image: self,
-            made,
-            token,
-            failures: Vec::new(),
-            panicked: false,
-        };
-        let mut answer = None;
-        if global {
-            answer = walk.request_hook(Phase::Rewrite, self.plugin.rewrite);
-        }
-        if answer.is_none() && routed {
-            answer = walk.request_hook(Phase::Access, self.plugin.access);
-        }
-        let reached_upstream = answer.is_none() && routed;
-        let answer = answer.unwrap_or_else(|| if routed { upstream } else { gateway(404) });
-        walk.response_hooks(&answer, reached_upstream);
-        let failures = walk.failures;
-        self.outcome(answer, failures)
-    }
-
-    /// Takes the exchange down and says what became of it.
-    fn outcome(&self, answer: Response, failures: Vec<Failure>) -> Outcome {
-        let running = self.shared.lock().running.take();
-        let Some(slot) = running else {
-            unreachable!("run() put the exchange there");
-        };
-        let Slot {
-            live,
-            state,
-            replaced,
-            ..
-        } = slot;
-        replaced.into_iter().for_each(Left::release);
-        state.release();
-        let (status, response) = live
-            .response
-            .unwrap_or_else(|| (answer.status, HeaderList::default()));
-        Outcome {
-            method: live.request.method,
-            path: live.request.path,
-            query: live.request.query,
-            request: live.request.headers,
-            status,
-            response,
-            body: answer.body,
-            reached_upstream: live.reached_upstream,
-            consumer: live.request.consumer,
-            vars: live.vars.into_iter().collect(),
-            failures,
-        }
     }
 }
 
@@ -291,99 +323,23 @@ impl Host {
         // SAFETY: the caller vouches for it.
         let image = unsafe { Image::enter_foreign(entry) }?;
         image.load()?;
-        Ok(Self { image })
+        Ok(Self::new(image))
     }
 }
 
-/// An answer the gateway makes.
-fn gateway(status: u16) -> Response {
-    Response::problem(status, "made by the gateway", "")
-}
-
-/// The hooks of one exchange.
-struct Walk<'w> {
-    image: &'w Image,
-    made: &'w Made,
-    token: ExchangeTok,
-    failures: Vec<Failure>,
-    panicked: bool,
-}
-
-impl Walk<'_> {
-    /// Runs a hook that may answer.
-    fn request_hook(&mut self, phase: Phase, hook: Option<PhaseFn>) -> Option<Response> {
-        match self.call(phase, hook) {
-            HookResult::Continue => None,
-            HookResult::Respond => {
-                let mut state = self.image.shared.lock();
-                let slot = state.running.as_mut();
-                slot.and_then(|slot| slot.live.answer.take())
-                    .or_else(|| Some(gateway(500)))
-            }
-            _ => Some(gateway(500)),
-        }
+/// Appends to the bytes behind `private_`.
+unsafe extern "C" fn write(out: *mut SgStateOut, more: SgStr) -> i32 {
+    // SAFETY: plugins pass the structure they were given, which is there until export_state() returns.
+    let bytes = unsafe { (*out).private_ }.cast::<Vec<u8>>();
+    // SAFETY: as above; nobody else uses them meanwhile.
+    let bytes = unsafe { &mut *bytes };
+    // SAFETY: what goes in is readable during the call.
+    let more = unsafe { view::bytes(more) };
+    if bytes.len() + more.len() > MOST_STATE {
+        return HostError::TooLarge.code();
     }
-
-    fn response_hooks(&mut self, answer: &Response, reached_upstream: bool) {
-        if let Some(slot) = self.image.shared.lock().running.as_mut() {
-            slot.live.reached_upstream = reached_upstream;
-            slot.live.response = Some((answer.status, HeaderList::from(answer)));
-        }
-        let plugin = &self.image.plugin;
-        if self.call(Phase::HeaderFilter, plugin.header_filter) != HookResult::Continue
-            && let Some(slot) = self.image.shared.lock().running.as_mut()
-        {
-            slot.live.response = Some((500, HeaderList::default()));
-        }
-        self.call(Phase::Log, plugin.log);
-        if let Some(request_end) = plugin.request_end {
-            self.enter(Phase::RequestEnd);
-            // SAFETY: the instance is one of this image and not destroyed.
-            unsafe { request_end(self.made.0, self.token) };
-        }
-    }
-
-    fn enter(&self, phase: Phase) {
-        if let Some(slot) = self.image.shared.lock().running.as_mut() {
-            slot.live.phase = phase;
-            slot.live.error = None;
-        }
-    }
-
-    fn call(&mut self, phase: Phase, hook: Option<PhaseFn>) -> HookResult {
-        self.enter(phase);
-        let Some(hook) = hook.filter(|_| !self.panicked) else {
-            return HookResult::Continue;
-        };
-        // SAFETY: the instance is one of this image and not destroyed; the exchange is running.
-        let result = HookResult::from_code(unsafe { hook(self.made.0, self.token) });
-        let text = {
-            let mut state = self.image.shared.lock();
-            let slot = state.running.as_mut();
-            slot.and_then(|slot| slot.live.error.take())
-        };
-        let error = match result {
-            HookResult::Continue | HookResult::Respond => return result,
-            HookResult::Failed(error) => error,
-            HookResult::Unknown(code) => HostError::Unknown(code),
-            HookResult::Pending | HookResult::Buffer => HostError::Unavailable,
-        };
-        self.panicked |= error == HostError::Panic;
-        let text = text.unwrap_or_default();
-        self.failures.push(Failure { phase, error, text });
-        result
-    }
-}
-
-/// Appends to the vector behind `private_`.
-unsafe extern "C" fn write_state(out: *mut SgStateOut, bytes: SgStr) -> i32 {
-    // SAFETY: the plugin hands back what export_state() gave it.
-    let state = unsafe { (*out).private_ }.cast::<Vec<u8>>();
-    // SAFETY: export_state() put a vector there, which nobody else touches during the call.
-    let state = unsafe { &mut *state };
-    // SAFETY: the plugin's bytes are readable during the call.
-    state.extend_from_slice(unsafe { view::bytes(bytes) });
-    swapgate_abi::code::SG_OK
+    bytes.extend_from_slice(more);
+    0
 }
 
 /// Memory for an error text.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use swapgate_abi::code::{
-    SG_ATTR_CLIENT_ADDRESS, SG_ATTR_DURATION_NS, SG_ATTR_HOST, SG_ATTR_LOCAL_ADDRESS,
+    self, SG_ATTR_CLIENT_ADDRESS, SG_ATTR_DURATION_NS, SG_ATTR_HOST, SG_ATTR_LOCAL_ADDRESS,
     SG_ATTR_METHOD, SG_ATTR_PATH, SG_ATTR_PEER_ADDRESS, SG_ATTR_QUERY, SG_ATTR_REQUEST_BYTES,
     SG_ATTR_REQUEST_ID, SG_ATTR_RESPONSE_BYTES, SG_ATTR_ROUTE, SG_ATTR_SCHEME, SG_ATTR_SERVICE,
     SG_ATTR_STATUS, SG_ATTR_TARGET, SG_ATTR_UPSTREAM_NS, SG_HEADERS_REQUEST, SG_HEADERS_RESPONSE,
+    SG_TRAILERS_REQUEST, SG_TRAILERS_RESPONSE,
 };
 
 use super::exchange::{Exchange, Phase};
+use crate::guest::hooks::Lane;
 use crate::guest::response::Response;
 use crate::header::{self, check_request_name, check_response_name, is_token};
 use crate::status::HostError;
@@ -79,6 +81,11 @@ pub(super) struct Live {
     pub(super) vars: BTreeMap<String, Vec<u8>>,
     pub(super) reached_upstream: bool,
     pub(super) error: Option<String>,
+    /// Of the request and of the answer.
+    pub(super) trailers: [HeaderList; 2],
+    pub(super) upstream: Option<(u32, String)>,
+    /// Whose trailers the running hook sees.
+    pub(super) lane: Lane,
 }
 
 impl Live {
@@ -86,6 +93,9 @@ impl Live {
         Self {
             phase: Phase::Rewrite,
             vars: request.vars.iter().cloned().collect(),
+            trailers: [request.trailers.clone(), request.upstream_trailers.clone()],
+            upstream: None,
+            lane: Lane::Request,
             request,
             response: None,
             answer: None,
@@ -177,6 +187,12 @@ impl Live {
                 let response = self.response.as_ref().ok_or(HostError::WrongPhase)?;
                 Ok(&response.1)
             }
+            SG_TRAILERS_REQUEST => self
+                .trailers(Lane::Request)
+                .map(|place| &self.trailers[place]),
+            SG_TRAILERS_RESPONSE => self
+                .trailers(Lane::Response)
+                .map(|place| &self.trailers[place]),
             _ => Err(HostError::Invalid),
         }
     }
@@ -214,7 +230,10 @@ impl Live {
     }
 
     pub(super) fn respond(&mut self, answer: Response) -> Answer<()> {
-        self.until(Phase::Access)?;
+        self.until(Phase::RequestBody)?;
+        if self.response.is_some() {
+            return Err(HostError::WrongPhase);
+        }
         if !(200..600).contains(&answer.status) {
             return Err(HostError::Invalid);
         }
@@ -276,8 +295,39 @@ impl Live {
                 Ok(&mut response.1)
             }
             SG_HEADERS_RESPONSE => Err(HostError::WrongPhase),
+            SG_TRAILERS_REQUEST => {
+                let place = self.trailers(Lane::Request)?;
+                Ok(&mut self.trailers[place])
+            }
+            SG_TRAILERS_RESPONSE => {
+                let place = self.trailers(Lane::Response)?;
+                Ok(&mut self.trailers[place])
+            }
             _ => Err(HostError::Invalid),
         }
+    }
+
+    /// Where the trailers of this lane stand, while their hook runs.
+    fn trailers(&self, lane: Lane) -> Answer<usize> {
+        if self.phase != Phase::Trailers || self.lane != lane {
+            return Err(HostError::WrongPhase);
+        }
+        Ok(usize::from(lane == Lane::Response))
+    }
+
+    pub(super) fn upstream_set(&mut self, kind: u32, value: &str) -> Answer<()> {
+        if !matches!(self.phase, Phase::Access | Phase::RequestBody) {
+            return Err(HostError::WrongPhase);
+        }
+        let is_address = value.parse::<std::net::SocketAddr>().is_ok();
+        match kind {
+            code::SG_UPSTREAM_SERVICE if value == "none" => return Err(HostError::NotFound),
+            code::SG_UPSTREAM_SERVICE => {}
+            code::SG_UPSTREAM_TARGET | code::SG_UPSTREAM_ADDRESS if is_address => {}
+            _ => return Err(HostError::Invalid),
+        }
+        self.upstream = Some((kind, value.to_owned()));
+        Ok(())
     }
 
     fn since(&self, phase: Phase) -> Answer<()> {

@@ -1,22 +1,29 @@
 //! The table the plugin calls, and what its functions work on.
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use log::Level;
-use swapgate_abi::{ExchangeTok, MetricTok, ReleaseFn, SgHeader, SgHost, SgLabel, SgStr, code};
+use swapgate_abi::{
+    ExchangeTok, MetricTok, ReleaseFn, ScopeTok, SgHeader, SgHost, SgLabel, SgStr, code,
+};
 
 use super::LogLine;
+use super::area::Areas;
 use super::body::{
     body_append, body_append_own, body_drain, body_hold, body_ignore, body_len, body_pieces,
     body_replace,
 };
-use super::exchange::Exchange;
+use super::course::{Call, Course};
+use super::exchange::{Exchange, Phase};
 use super::live::Live;
 use super::metrics::Metrics;
 use super::waiting::{extension, op_cancel, sleep, tick_every, upstream_set, wake, waker};
+use super::world::{Scope, World};
 use crate::guest::export;
 use crate::guest::response::Response;
 use crate::metric::{Declared, Kind};
@@ -24,10 +31,17 @@ use crate::status::HostError;
 use crate::version::Range;
 use crate::view;
 
+/// How long a thread of the plugin may take to wake what waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What the table's functions work on.
 #[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Rung when a wake token was used.
+    pub(super) rung: Condvar,
+    /// The larger areas, made when the table is.
+    pub(super) areas: Areas,
     /// Apart from the rest: any thread may count, and what an exchange holds belongs to one.
     pub(super) metrics: Metrics,
 }
@@ -35,14 +49,30 @@ pub(super) struct Shared {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) logs: Vec<LogLine>,
-    pub(super) running: Option<Slot>,
+    /// The exchange whose hook is running, and on which thread.
+    running: Option<(ExchangeTok, ThreadId)>,
+    pub(super) slots: BTreeMap<ExchangeTok, Slot>,
+    pub(super) world: World,
+    /// Which of the hooks there are that are told of operations: of exchanges, of the background, of time.
+    pub(super) told: Told,
 }
 
-/// The running exchange, and the state the plugin left in it.
+/// Which hooks there are that can be told of something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told {
+    pub(super) on_event: bool,
+    pub(super) on_op_done: bool,
+    pub(super) on_tick: bool,
+}
+
+/// An exchange, and the state the plugin left in it.
 pub(super) struct Slot {
-    token: ExchangeTok,
-    thread: ThreadId,
+    /// The instance it runs through.
+    pub(super) made: *mut c_void,
     pub(super) live: Live,
+    pub(super) course: Course,
+    /// The hook that is running or was the last one to.
+    pub(super) call: Option<Call>,
     pub(super) state: Left,
     /// States that were replaced; released with the last one.
     pub(super) replaced: Vec<Left>,
@@ -54,12 +84,51 @@ pub(super) struct Left {
     release: Option<ReleaseFn>,
 }
 
+impl State {
+    /// The exchange with that token, if it is the running one.
+    fn exchange(&mut self, token: ExchangeTok) -> Result<&mut Slot, HostError> {
+        match self.running {
+            Some((_, thread)) if thread != thread::current().id() => Err(HostError::WrongThread),
+            Some((running, _)) if running == token => {
+                self.slots.get_mut(&token).ok_or(HostError::Stale)
+            }
+            Some(_) | None => Err(HostError::Stale),
+        }
+    }
+
+    /// Whose operation something would be that is begun now.
+    pub(super) fn scope(&mut self, token: ScopeTok) -> Result<Scope, HostError> {
+        let told = self.told;
+        if self.world.instances.contains_key(&token) {
+            let scope = Scope::Instance(token);
+            return told
+                .on_op_done
+                .then_some(scope)
+                .ok_or(HostError::WrongPhase);
+        }
+        let call = self.exchange(token)?.call.ok_or(HostError::Stale)?;
+        if call.phase >= Phase::Log || !told.on_event {
+            return Err(HostError::WrongPhase);
+        }
+        Ok(Scope::Exchange(token, call.lane))
+    }
+
+    /// Whether somebody may speak of this scope here.
+    pub(super) fn check_scope(&mut self, token: ScopeTok) -> Result<(), HostError> {
+        if self.world.instances.contains_key(&token) {
+            return Ok(());
+        }
+        self.exchange(token).map(drop)
+    }
+}
+
 impl Slot {
-    pub(super) fn new(token: ExchangeTok, exchange: Exchange) -> Self {
+    pub(super) fn new(made: *mut c_void, exchange: Exchange, needs: [u32; 2]) -> Self {
         Self {
-            token,
-            thread: thread::current().id(),
+            made,
+            course: Course::new(&exchange, needs),
             live: Live::new(exchange),
+            call: None,
             state: Left::NOTHING,
             replaced: Vec::new(),
         }
@@ -72,6 +141,11 @@ impl Left {
         release: None,
     };
 
+    /// Takes what is to be released, leaving nothing.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::NOTHING)
+    }
+
     pub(super) fn release(self) {
         if let Some(release) = self.release {
             // SAFETY: the plugin left the two together; self is used up, so this happens once.
@@ -83,9 +157,24 @@ impl Left {
 impl Shared {
     /// Whether a hook of an exchange is running on this thread.
     fn in_hook(&self) -> bool {
-        let running = &self.lock().running;
+        let running = self.lock().running;
+        running.is_some_and(|(_, thread)| thread == thread::current().id())
+    }
+
+    /// A hook of this exchange begins on this thread, or the last one ends.
+    pub(super) fn run(&self, exchange: Option<ExchangeTok>) {
         let here = thread::current().id();
-        running.as_ref().is_some_and(|slot| slot.thread == here)
+        self.lock().running = exchange.map(|exchange| (exchange, here));
+    }
+
+    /// Waits until a token is used, from whatever thread. False: it takes too long.
+    pub(super) fn wait_for_wake(&self) -> bool {
+        let state = self.lock();
+        let idle = |state: &mut State| !state.world.has_happened();
+        let waited = self.rung.wait_timeout_while(state, PATIENCE, idle);
+        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        !waited.timed_out()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -145,7 +234,7 @@ pub(super) fn table(private_: *const c_void) -> SgHost {
 /// # Safety
 ///
 /// `host` is a table of an [`Image`] that still lives.
-unsafe fn with(
+pub(super) unsafe fn with(
     host: *const SgHost,
     token: ExchangeTok,
     run: impl FnOnce(&mut Slot) -> Result<(), HostError>,
@@ -153,11 +242,7 @@ unsafe fn with(
     // SAFETY: the caller vouches for the table.
     let shared = unsafe { shared_of(host) };
     let mut state = shared.lock();
-    let answer = match state.running.as_mut() {
-        Some(slot) if slot.thread != thread::current().id() => Err(HostError::WrongThread),
-        Some(slot) if slot.token == token => run(slot),
-        Some(_) | None => Err(HostError::Stale),
-    };
+    let answer = state.exchange(token).and_then(run);
     answer.map_or_else(HostError::code, |()| code::SG_OK)
 }
 
@@ -166,7 +251,7 @@ unsafe fn with(
 /// # Safety
 ///
 /// `host` is a table of an [`Image`] that lives for `'a`.
-unsafe fn shared_of<'a>(host: *const SgHost) -> &'a Shared {
+pub(super) unsafe fn shared_of<'a>(host: *const SgHost) -> &'a Shared {
     // SAFETY: the caller vouches for the table.
     let private_ = unsafe { (*host).private_ };
     // SAFETY: enter() put the address of the Shared there, and the image keeps both.
@@ -178,7 +263,7 @@ unsafe fn shared_of<'a>(host: *const SgHost) -> &'a Shared {
 /// # Safety
 ///
 /// As [`view::bytes`], for the time of the call.
-unsafe fn text<'a>(view: SgStr) -> Result<&'a str, HostError> {
+pub(super) unsafe fn text<'a>(view: SgStr) -> Result<&'a str, HostError> {
     // SAFETY: the caller vouches for it.
     let bytes = unsafe { bytes(view) }?;
     std::str::from_utf8(bytes).map_err(|_| HostError::Invalid)
@@ -189,7 +274,7 @@ unsafe fn text<'a>(view: SgStr) -> Result<&'a str, HostError> {
 /// # Safety
 ///
 /// As [`view::bytes`], for the time of the call.
-unsafe fn bytes<'a>(view: SgStr) -> Result<&'a [u8], HostError> {
+pub(super) unsafe fn bytes<'a>(view: SgStr) -> Result<&'a [u8], HostError> {
     if view.ptr.is_null() && view.len > 0 {
         return Err(HostError::Invalid);
     }
@@ -202,7 +287,7 @@ unsafe fn bytes<'a>(view: SgStr) -> Result<&'a [u8], HostError> {
 /// # Safety
 ///
 /// `out` is null or writable.
-unsafe fn give<T>(out: *mut T, value: T) -> Result<(), HostError> {
+pub(super) unsafe fn give<T>(out: *mut T, value: T) -> Result<(), HostError> {
     if out.is_null() {
         return Err(HostError::Invalid);
     }
