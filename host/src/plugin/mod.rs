@@ -19,6 +19,7 @@
 //!
 //! Nothing here knows routes, connections or exchanges, and nothing here decides which version of a plugin serves.
 
+pub mod bench;
 pub mod catalog;
 #[allow(unsafe_code, reason = "every call into foreign code and back")]
 pub mod ffi;

@@ -3,8 +3,10 @@
 //! - here: `check`, would the gateway take this file?
 //! - [`new`](super::new): the project of a new plugin;
 //! - [`script`]: `test`, a plugin file through cases;
+//! - [`bench`]: what each hook costs;
 //! - [`docs`]: a page about a plugin, of what its [`schema`] says.
 
+mod bench;
 mod docs;
 mod schema;
 mod script;
@@ -18,7 +20,7 @@ use serde::Serialize;
 use swapgate::config::ready::Permissions;
 use swapgate::plugin::fit::Fit;
 use swapgate::plugin::inspect::Unload;
-use swapgate::plugin::preflight::{Preflight, Report, Verdicts};
+use swapgate::plugin::preflight::{Preflight, Report, Verdict, Verdicts};
 use swapgate::plugin::refusal::{Reason, Refusal, Step};
 use swapgate::plugin::settle;
 use swapgate::plugin::stage::Stage;
@@ -54,6 +56,8 @@ enum Command {
     Release(release::Args),
     /// Drive a plugin file through the cases of a script. Exit code 0: all as expected, 1: not, 2: the script is wrong.
     Test(script::Args),
+    /// Measure what each hook of a plugin file costs: time, and allocations where the plugin counts them.
+    Bench(bench::Args),
     /// Make the project of a new plugin: source, test, a configuration to try it with, and the SDK of this gateway.
     New(new::Args),
 }
@@ -66,6 +70,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             installed,
             format,
         } => tell(file, *installed, *format),
+        Command::Bench(args) => bench::run(args),
         Command::Docs(args) => docs::run(args),
         Command::Release(args) => release::run(args),
         Command::Test(args) => script::run(args),
@@ -118,7 +123,18 @@ struct Refused<'a> {
     refusal: &'a Refusal,
 }
 
-fn check(file: &Path, installed: bool, scratch: &Scratch) -> Result<Checked, Refusal> {
+/// A file that was tried in a child.
+struct Tried {
+    fit: Fit,
+    verdict: Verdict,
+}
+
+fn tried(
+    file: &Path,
+    installed: bool,
+    scratch: &Scratch,
+    configs: &[&str],
+) -> Result<Tried, Refusal> {
     let stage = Stage::prepare(scratch.path())?;
     // A file on its way from a build may well be writable by a group; the folder it will lie in is not known here.
     let (entry, permissions) = if installed {
@@ -139,7 +155,12 @@ fn check(file: &Path, installed: bool, scratch: &Scratch) -> Result<Checked, Ref
         .map_err(broken)?;
     let exe = std::env::current_exe().map_err(broken)?;
     let preflight = Preflight::new(&exe, TIMEOUT);
-    let verdict = runtime.block_on(preflight.run(&fit, &[], &Verdicts::none()))?;
+    let verdict = runtime.block_on(preflight.run(&fit, configs, &Verdicts::none()))?;
+    Ok(Tried { fit, verdict })
+}
+
+fn check(file: &Path, installed: bool, scratch: &Scratch) -> Result<Checked, Refusal> {
+    let Tried { fit, verdict } = tried(file, installed, scratch, &[])?;
     let identity = fit.identity();
     let descriptor = fit.inspected.descriptor;
     Ok(Checked {

@@ -39,7 +39,7 @@ use crate::router::table::Table;
 use crate::stream::{Pipeline, Spec, Step};
 
 /// How the one instance of the child is told apart.
-const OWNER: usize = 1;
+pub(in crate::plugin) const OWNER: usize = 1;
 /// How large a body may be in the child.
 const BODY_ROOM: u64 = 1 << 20;
 /// Nothing in the child is told apart by its digest.
@@ -231,7 +231,8 @@ fn exchange(
         } else {
             0
         };
-        body(&mut context, instance.bound(), phase);
+        let bytes = Bytes::from_static(b"{\"swapgate\": \"preflight\"}\n");
+        body(&mut context, instance.bound(), phase, bytes);
         let mut frame = frame(&mut context, &table, phase);
         frame.keeper = Some(&instance);
         let code = request::call(instance.bound(), &mut frame, flags);
@@ -253,7 +254,7 @@ fn exchange(
 }
 
 /// Gives a hook of a body one to work on.
-fn body(context: &mut Context, bound: &Bound, phase: Phase) {
+pub(in crate::plugin) fn body(context: &mut Context, bound: &Bound, phase: Phase, bytes: Bytes) {
     let trailers = phase == Phase::Trailers;
     if !phase.is_of_body() && !trailers {
         return;
@@ -272,7 +273,7 @@ fn body(context: &mut Context, bound: &Bound, phase: Phase) {
         keep: BODY_ROOM,
         room: BODY_ROOM,
     }]);
-    pipeline.feed(Bytes::from_static(b"{\"swapgate\": \"preflight\"}\n"));
+    pipeline.feed(bytes);
     pipeline.end(trailers.then(HeaderMap::new));
     while let Step::Pass(_) = pipeline.step() {}
     context.bodies.put(phase.lane(), pipeline);

@@ -11,7 +11,7 @@
 mod compare;
 mod drive;
 mod raw;
-pub(in crate::cli) mod trace;
+mod trace;
 mod upstream;
 
 use std::path::PathBuf;
@@ -20,6 +20,9 @@ use swapgate::config::{ConfigError, Document, Source};
 
 use super::checked;
 use crate::cli::{BAD_CONFIGURATION, FAILED, OK, print};
+pub(in crate::cli) use trace::outcome;
+pub(super) use upstream::header;
+
 use drive::Bench;
 use raw::Script;
 

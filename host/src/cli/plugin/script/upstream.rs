@@ -106,7 +106,7 @@ async fn answer(
 }
 
 /// A header out of a line such as `name: value`.
-pub(super) fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub(in crate::cli::plugin) fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
     let wrong = || format!("'{line}' is not a header; write it as 'name: value'");
     let (name, value) = line.split_once(':').ok_or_else(wrong)?;
     let name = name.trim().parse().map_err(|_| wrong())?;
