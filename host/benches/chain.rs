@@ -81,6 +81,7 @@ fn chain(criterion: &mut Criterion) {
                 context: &mut context,
                 table: &table,
                 names: None,
+                leads: None,
                 phase: Phase::Access,
                 lane: Lane::Request,
                 owner: 1,
@@ -106,6 +107,7 @@ fn chain(criterion: &mut Criterion) {
             let matched = Matched {
                 table: &table,
                 names: None,
+                leads: None,
                 worker: 0,
             };
             bench.iter(|| {

@@ -11,10 +11,13 @@ use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::context::RequestId;
-use crate::snapshot::{Report, Snapshot};
+use crate::snapshot::{Report, Snapshot, TargetAccount};
 use crate::upstream::balance::RoundRobin;
 use crate::upstream::pool::Pool;
 use crate::upstream::send::Group;
+
+/// How many addresses beside the targets a worker keeps connections to.
+const ELSEWHERE: usize = 64;
 
 /// The state of one worker.
 pub struct Local {
@@ -22,6 +25,8 @@ pub struct Local {
     pub worker: usize,
     generation: RefCell<Rc<Generation>>,
     pools: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    /// Addresses that plugins chose and no upstream has.
+    elsewhere: RefCell<HashMap<SocketAddr, Rc<Group>>>,
     reports: UnboundedSender<Report>,
     /// Exchanges so far; makes tokens and ids.
     count: Cell<u64>,
@@ -46,7 +51,7 @@ pub struct Generation {
     /// Always there until the drop.
     snapshot: Option<Arc<Snapshot>>,
     /// In the order of [`Snapshot::upstreams`].
-    pub groups: Vec<Group>,
+    pub groups: Vec<Rc<Group>>,
     /// What is added to `Via`: a copy of this worker's own, so that its reference count is not shared with others.
     pub via: Option<HeaderValue>,
     worker: usize,
@@ -88,6 +93,7 @@ impl Local {
             worker,
             generation: RefCell::new(Rc::new(generation)),
             pools: RefCell::new(pools),
+            elsewhere: RefCell::default(),
             reports,
             count: Cell::new(0),
             seed,
@@ -109,9 +115,35 @@ impl Local {
         drop(self.generation.replace(Rc::new(adopted)));
     }
 
+    /// The way to an address that a plugin chose, whose kept connections it shares with the target of that address if
+    /// there is one.
+    #[must_use]
+    pub fn elsewhere(&self, address: SocketAddr, account: &TargetAccount) -> Rc<Group> {
+        let mut known = self.elsewhere.borrow_mut();
+        if let Some(group) = known.get(&address) {
+            return Rc::clone(group);
+        }
+        if known.len() >= ELSEWHERE {
+            // Running exchanges keep what they use; the rest is connected to again.
+            known.clear();
+        }
+        let pool = self.pools.borrow().get(&address).cloned();
+        let pool = pool.unwrap_or_else(|| Pool::new(address, &account.connections));
+        let group = Rc::new(Group {
+            accounts: vec![account.clone()],
+            balance: RoundRobin::new(std::iter::once(1)),
+            pools: vec![pool],
+        });
+        known.insert(address, Rc::clone(&group));
+        group
+    }
+
     /// Lets go of connections to targets that are closed or grew old.
     pub fn sweep(&self) {
         self.pools.borrow().values().for_each(|pool| pool.sweep());
+        let elsewhere = self.elsewhere.borrow();
+        let pools = elsewhere.values().flat_map(|group| &group.pools);
+        pools.for_each(|pool| pool.sweep());
     }
 
     /// Remembers an exchange that waits for something, until [`Self::forget`].
@@ -168,22 +200,24 @@ fn generation(
     let groups = snapshot
         .upstreams
         .iter()
-        .map(|upstream| Group {
-            accounts: upstream.accounts.clone(),
-            balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
-            pools: upstream
-                .targets
-                .iter()
-                .zip(&upstream.accounts)
-                .map(|(target, account)| {
-                    let pool = kept.entry(target.address).or_insert_with(|| {
-                        pools
-                            .remove(&target.address)
-                            .unwrap_or_else(|| Pool::new(target.address, &account.connections))
-                    });
-                    Rc::clone(pool)
-                })
-                .collect(),
+        .map(|upstream| {
+            Rc::new(Group {
+                accounts: upstream.accounts.clone(),
+                balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
+                pools: upstream
+                    .targets
+                    .iter()
+                    .zip(&upstream.accounts)
+                    .map(|(target, account)| {
+                        let pool = kept.entry(target.address).or_insert_with(|| {
+                            pools
+                                .remove(&target.address)
+                                .unwrap_or_else(|| Pool::new(target.address, &account.connections))
+                        });
+                        Rc::clone(pool)
+                    })
+                    .collect(),
+            })
         })
         .collect();
     *pools = kept;

@@ -5,6 +5,7 @@
 
 pub mod leads;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use ipnet::IpNet;
 
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
-use crate::config::ready::{Algorithm, ClientTimeouts, Limits, Target};
+use crate::config::ready::{Algorithm, AllowedAddress, ClientTimeouts, Limits, Target};
+use crate::context;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
@@ -30,12 +32,33 @@ pub struct Snapshot {
     pub routes: Vec<Route>,
     /// What routes lead to.
     pub services: Vec<Service>,
+    /// Where each service stands, by name.
+    pub service_names: HashMap<Arc<str>, usize>,
+    /// Counts what plugins send to other addresses than targets.
+    pub elsewhere: TargetAccount,
     /// Groups of targets.
     pub upstreams: Vec<Upstream>,
     /// What runs before routing and where no route matched.
     pub global: Plan,
     /// Counts exchanges that no route matched.
     pub account: Arc<Account>,
+}
+
+impl context::Leads for Snapshot {
+    fn service(&self, name: &str) -> Option<usize> {
+        self.service_names.get(name).copied()
+    }
+
+    fn target(&self, service: usize, address: SocketAddr) -> Option<usize> {
+        let upstream = self.upstreams.get(self.services.get(service)?.upstream)?;
+        let mut targets = upstream.targets.iter();
+        targets.position(|target| target.address == address)
+    }
+
+    fn admits(&self, address: SocketAddr) -> bool {
+        let mut allowed = self.settings.upstream_allow.iter();
+        allowed.any(|allowed| allowed.admits(address))
+    }
 }
 
 /// What holds for every exchange.
@@ -49,6 +72,8 @@ pub struct Settings {
     pub client_timeouts: ClientTimeouts,
     /// Addresses whose forwarding headers are believed.
     pub trusted_addresses: Vec<IpNet>,
+    /// Addresses beside the configured targets that plugins may send requests to.
+    pub upstream_allow: Vec<AllowedAddress>,
     /// What is added to `Via` (RFC 9110, 7.6.3), version and pseudonym.
     pub via: Option<HeaderValue>,
     /// Whether repeated slashes become one.

@@ -9,7 +9,7 @@ use swapgate_abi as abi;
 use super::outcome::{May, Verdict};
 use super::{Chain, Link, Outcome, PluginFault, trace};
 use crate::config::ready::OnError;
-use crate::context::{Context, Frame, Lane, Phase, RouteNames, Waits};
+use crate::context::{Context, Frame, Lane, Leads, Phase, RouteNames, Waits};
 use crate::fault::breaker::Fault;
 use crate::fault::tell;
 use crate::mark::{self, Mark};
@@ -25,6 +25,8 @@ pub struct Matched<'a> {
     pub table: &'a Table,
     /// The matched route, if one was.
     pub names: Option<RouteNames<'a>>,
+    /// Where the request may go, if the route forwards it.
+    pub leads: Option<&'a dyn Leads>,
     /// The worker that serves it.
     pub worker: usize,
 }
@@ -343,6 +345,7 @@ impl Link {
             context,
             table: matched.table,
             names: matched.names,
+            leads: matched.leads,
             phase: call.phase,
             lane: call.lane,
             owner: owner(&self.instance),

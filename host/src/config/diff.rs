@@ -150,6 +150,7 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
         old.trusted_addresses != new.trusted_addresses,
         "trusted_addresses",
     );
+    changed(old.upstream_allow != new.upstream_allow, "upstream_allow");
     changed(old.via != new.via, "via");
     changed(old.merge_slashes != new.merge_slashes, "merge_slashes");
     changed(old.readiness != new.readiness, "readiness");

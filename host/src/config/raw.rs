@@ -66,6 +66,10 @@ pub(super) struct RawConfig {
     /// Addresses and networks whose forwarding headers are believed.
     #[serde(default)]
     pub(super) trusted_addresses: Vec<String>,
+    /// Addresses beside the configured targets that plugins may send requests to: `ip:port`, `network:port`, or `*` as
+    /// the port.
+    #[serde(default)]
+    pub(super) upstream_allow: Vec<String>,
     /// The pseudonym for `Via`; without it no `Via` is added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

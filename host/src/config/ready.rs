@@ -39,6 +39,8 @@ pub struct Config {
     pub client_timeouts: ClientTimeouts,
     /// Addresses whose forwarding headers are believed.
     pub trusted_addresses: Vec<IpNet>,
+    /// Addresses beside the configured targets that plugins may send requests to.
+    pub upstream_allow: Vec<AllowedAddress>,
     /// The pseudonym for `Via` (RFC 9110, 7.6.3); none: no `Via` is added.
     pub via: Option<String>,
     /// Whether repeated slashes in a path become one before routing.
@@ -209,6 +211,24 @@ pub struct ClientTimeouts {
     pub body: Duration,
     /// Between two requests of a connection.
     pub idle: Duration,
+}
+
+/// Addresses that are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowedAddress {
+    /// In this network.
+    pub network: IpNet,
+    /// With this port; none: with any.
+    pub port: Option<u16>,
+}
+
+impl AllowedAddress {
+    /// Whether this address is one of them.
+    #[must_use]
+    pub fn admits(&self, address: SocketAddr) -> bool {
+        let port = self.port.is_none_or(|port| port == address.port());
+        port && self.network.contains(&address.ip().to_canonical())
+    }
 }
 
 /// When `/readyz` says yes.

@@ -61,6 +61,9 @@ pub(super) fn config(
         trusted_addresses: check.each("/trusted_addresses", &raw.trusted_addresses, |text| {
             value::network(text)
         }),
+        upstream_allow: check.each("/upstream_allow", &raw.upstream_allow, |text| {
+            value::allowed_address(text)
+        }),
         via: raw.via.clone(),
         merge_slashes: raw.merge_slashes,
         readiness: match raw.readiness {

@@ -9,6 +9,7 @@ use http::Method;
 use ipnet::IpNet;
 
 use super::error::nearest;
+use super::ready::AllowedAddress;
 use crate::ops::allow::Allowed;
 
 /// What a duration looks like.
@@ -135,6 +136,32 @@ pub(super) fn allowed(text: &str) -> Result<Allowed, Flaw> {
     Allowed::parse(text).map_err(|why| Flaw::new(EXPECTED).advice(why.to_string()))
 }
 
+/// An address or a network, and a port.
+pub(super) fn allowed_address(text: &str) -> Result<AllowedAddress, Flaw> {
+    let flaw = || {
+        Flaw::new(
+            "an IP address or a network, and a port or *, such as 10.0.0.0/8:8080 or [fd00::/8]:*",
+        )
+    };
+    let (net, port) = text.rsplit_once(':').ok_or_else(flaw)?;
+    let bare = net.strip_prefix('[').and_then(|net| net.strip_suffix(']'));
+    let network = network(bare.unwrap_or(net)).map_err(|_| flaw())?;
+    let is_v6 = matches!(network, IpNet::V6(_));
+    if is_v6 != bare.is_some() {
+        return Err(flaw());
+    }
+    let port = match port {
+        "*" => None,
+        port => Some(
+            port.parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(flaw)?,
+        ),
+    };
+    Ok(AllowedAddress { network, port })
+}
+
 /// A method; the standard ones must be in capitals, for methods are compared letter by letter.
 pub(super) fn method(text: &str) -> Result<Method, Flaw> {
     const KNOWN: [&str; 9] = [
@@ -252,6 +279,31 @@ mod tests {
         assert_eq!(network("10.1.2.3/8"), Ok("10.0.0.0/8".parse().unwrap()));
         assert_eq!(network("::1"), Ok("::1/128".parse().unwrap()));
         assert!(network("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn allowed_addresses_are_networks_with_a_port() {
+        let admits = |text: &str, address: &str| {
+            let allowed = allowed_address(text).unwrap();
+            allowed.admits(address.parse().unwrap())
+        };
+        assert!(admits("10.0.0.0/8:80", "10.9.9.9:80"));
+        assert!(!admits("10.0.0.0/8:80", "10.9.9.9:81"));
+        assert!(!admits("10.0.0.0/8:80", "11.9.9.9:80"));
+        assert!(admits("127.0.0.1:*", "127.0.0.1:9"));
+        assert!(admits("127.0.0.1:*", "[::ffff:127.0.0.1]:9"));
+        assert!(admits("[fd00::/8]:443", "[fd00::1]:443"));
+        for wrong in [
+            "",
+            "10.0.0.1",
+            "10.0.0.1:",
+            "10.0.0.1:0",
+            "fd00::/8:1",
+            "[10.0.0.1]:1",
+            "a:1",
+        ] {
+            assert!(allowed_address(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Reading and changing a context, phase by phase.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use swapgate_abi as abi;
 
-use super::{Answer, Frame, Lane, Phase, ResponseHead, State, headers};
+use super::scope::Place;
+use super::{Answer, Choice, Frame, Lane, Phase, ResponseHead, State, Waits, headers};
+use crate::ops::{Begin, next_token, wake};
 use crate::router::path;
 
 /// Longest path or query a plugin may set, in bytes.
@@ -391,6 +395,108 @@ impl Frame<'_> {
     pub fn set_error(&mut self, text: &[u8]) {
         let cut = text.get(..ERROR_BYTES).unwrap_or(text);
         self.context.error = Some(String::from_utf8_lossy(cut).into_owned());
+    }
+
+    /// Begins an operation of this exchange, which starts once the hook has returned. `make` is asked only if there is
+    /// room for one more.
+    ///
+    /// # Errors
+    /// Nobody could be told what it came to, too many run already, or what `make` says.
+    pub fn begin(
+        &mut self,
+        make: impl FnOnce() -> Result<Begin, Denied>,
+    ) -> Result<abi::OpTok, Denied> {
+        let place = self.place()?;
+        let scope = self.context.scope.get_or_insert_default();
+        scope.room(place)?;
+        let token = next_token();
+        scope.begin(token, place, make()?);
+        Ok(token)
+    }
+
+    /// Ends an operation of the running instance.
+    ///
+    /// # Errors
+    /// It has none of that name.
+    pub fn cancel(&mut self, token: abi::OpTok) -> Result<(), Denied> {
+        let owner = self.owner;
+        let scope = self.context.scope.as_mut().ok_or(Denied::NotFound)?;
+        scope.cancel(token, owner)
+    }
+
+    /// The token that wakes the running instance in this lane.
+    ///
+    /// # Errors
+    /// Nobody could be told, or the worker takes nothing any more.
+    pub fn waker(&mut self) -> Result<abi::WakeTok, Denied> {
+        let place = self.place()?;
+        let exchange = self.context.token;
+        let scope = self.context.scope.get_or_insert_default();
+        if let Some(token) = scope.waker(place) {
+            return Ok(token);
+        }
+        let token = wake::issue(exchange).map_err(|_| Denied::Unavailable)?;
+        scope.keep_waker(token, place);
+        Ok(token)
+    }
+
+    /// Chooses where the request goes, instead of the service of the route.
+    ///
+    /// # Errors
+    /// In another phase; no such service or target; an address that is not allowed; malformed; the route does not forward.
+    pub fn choose_upstream(&mut self, kind: u32, value: &[u8]) -> Result<(), Denied> {
+        if self.waits == Waits::Preflight {
+            return Err(Denied::Unavailable);
+        }
+        let early = match self.phase {
+            Phase::Access => true,
+            Phase::RequestBody => !self.context.forwarded,
+            _ => false,
+        };
+        if !early {
+            return Err(Denied::WrongPhase);
+        }
+        let own = self.names.and_then(|names| names.service);
+        let (Some(leads), Some(own)) = (self.leads, own) else {
+            return Err(Denied::Invalid);
+        };
+        let text = std::str::from_utf8(value).map_err(|_| Denied::Invalid)?;
+        let address = || text.parse::<SocketAddr>().map_err(|_| Denied::Invalid);
+        let choice = match kind {
+            abi::SG_UPSTREAM_SERVICE => {
+                Choice::Service(leads.service(text).ok_or(Denied::NotFound)?)
+            }
+            abi::SG_UPSTREAM_TARGET => {
+                let service = match self.context.choice {
+                    Some(Choice::Service(service) | Choice::Target { service, .. }) => service,
+                    _ => leads.service(own).ok_or(Denied::NotFound)?,
+                };
+                let target = leads.target(service, address()?).ok_or(Denied::NotFound)?;
+                Choice::Target { service, target }
+            }
+            abi::SG_UPSTREAM_ADDRESS => {
+                let address = address()?;
+                if !leads.admits(address) {
+                    return Err(Denied::Forbidden);
+                }
+                Choice::Address(address)
+            }
+            _ => return Err(Denied::Invalid),
+        };
+        self.context.choice = Some(choice);
+        Ok(())
+    }
+
+    /// Where operations of the running hook belong.
+    fn place(&self) -> Result<Place, Denied> {
+        match self.waits {
+            Waits::Never => Err(Denied::WrongPhase),
+            Waits::Preflight => Err(Denied::Unavailable),
+            Waits::May => Ok(Place {
+                owner: self.owner,
+                lane: self.lane,
+            }),
+        }
     }
 
     fn routed(&self) -> Result<super::RouteNames<'_>, Denied> {

@@ -82,6 +82,10 @@ pub struct Context {
     pub scope: Option<Box<Scope>>,
     /// The bodies of both lanes, where plugins take part in them.
     pub bodies: Bodies,
+    /// Where a plugin wants the request to go, instead of the service of the route.
+    pub choice: Option<Choice>,
+    /// Whether the request was sent on.
+    pub forwarded: bool,
     /// Figures for the log phase.
     pub figures: Figures,
     /// Views lent to plugins.
@@ -162,6 +166,8 @@ pub struct Frame<'a> {
     pub table: &'a Table,
     /// The matched route.
     pub names: Option<RouteNames<'a>>,
+    /// Where the request may go, if the route forwards it.
+    pub leads: Option<&'a dyn Leads>,
     /// The running phase; for an event that of the hook that waits.
     pub phase: Phase,
     /// The lane it belongs to.
@@ -172,6 +178,32 @@ pub struct Frame<'a> {
     pub waits: Waits,
     /// What keeps the image of the running instance mapped; none in a preflight.
     pub keeper: Option<&'a dyn Keeper>,
+}
+
+/// Where requests may go.
+pub trait Leads {
+    /// The service of that name.
+    fn service(&self, name: &str) -> Option<usize>;
+    /// The target with that address, of a service.
+    fn target(&self, service: usize, address: SocketAddr) -> Option<usize>;
+    /// Whether plugins may choose that address.
+    fn admits(&self, address: SocketAddr) -> bool;
+}
+
+/// Where a plugin wants a request to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// To another service.
+    Service(usize),
+    /// To one target.
+    Target {
+        /// Of this service.
+        service: usize,
+        /// Its place there.
+        target: usize,
+    },
+    /// To an address that no service knows.
+    Address(SocketAddr),
 }
 
 /// Whether operations may begin, and wake tokens be asked for.
@@ -217,6 +249,8 @@ impl Context {
             error: None,
             scope: None,
             bodies: Bodies::default(),
+            choice: None,
+            forwarded: false,
             figures: Figures::default(),
             #[cfg(debug_assertions)]
             lent: lent::Lent::default(),

@@ -57,19 +57,14 @@ struct Waker {
 }
 
 impl Scope {
-    /// Begins an operation.
-    ///
-    /// # Errors
-    /// Too many run already.
-    pub fn begin(&mut self, token: OpTok, place: Place, begin: Begin) -> Result<(), Denied> {
-        self.room(place)?;
+    /// Begins an operation; there must be [`Self::room`] for it.
+    pub fn begin(&mut self, token: OpTok, place: Place, begin: Begin) {
         self.operations.push(Operation {
             token,
             place,
             state: Stage::Begun(begin),
         });
         self.fresh += 1;
-        Ok(())
     }
 
     /// Whether one more operation may begin.
@@ -77,7 +72,7 @@ impl Scope {
     /// # Errors
     /// Too many run already.
     pub fn room(&self, place: Place) -> Result<(), Denied> {
-        let same = |one: &&Operation| one.place.owner == place.owner;
+        let same = |one: &&Operation| one.place.owner == place.owner && !one.state.is_unwanted();
         if self.operations.iter().filter(same).count() >= OPERATIONS {
             return Err(Denied::TooLarge);
         }

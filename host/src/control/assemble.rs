@@ -1,5 +1,6 @@
 //! From a configuration and its instances to a snapshot: a pure function.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -62,6 +63,8 @@ pub fn snapshot(
         table: Table::build(&rules(config)),
         routes: routes.collect(),
         services: config.services.iter().map(service).collect(),
+        service_names: named(&config.services),
+        elsewhere: elsewhere(metrics),
         upstreams: config
             .upstreams
             .iter()
@@ -154,6 +157,7 @@ fn settings(config: &Config) -> Settings {
         connections_per_worker: config.limits.connections.div_ceil(config.workers.max(1)),
         client_timeouts: config.client_timeouts,
         trusted_addresses: config.trusted_addresses.clone(),
+        upstream_allow: config.upstream_allow.clone(),
         via: via(config),
         merge_slashes: config.merge_slashes,
     }
@@ -169,6 +173,21 @@ fn service(service: &crate::config::ready::Service) -> Service {
     Service {
         name: Arc::clone(&service.name),
         upstream: service.upstream,
+    }
+}
+
+fn named(services: &[crate::config::ready::Service]) -> HashMap<Arc<str>, usize> {
+    let services = services.iter().enumerate();
+    services
+        .map(|(at, service)| (Arc::clone(&service.name), at))
+        .collect()
+}
+
+/// The account of the addresses that plugins choose: one for all, because there may be many.
+fn elsewhere(metrics: &Metrics) -> TargetAccount {
+    TargetAccount {
+        attempts: Arc::new(Attempts::new(metrics.workers)),
+        connections: Arc::new(Connections::new(metrics.workers)),
     }
 }
 

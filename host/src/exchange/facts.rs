@@ -304,9 +304,11 @@ impl Exchange {
                 Action::Redirect(_) | Action::Respond(_) => None,
             },
         });
+        let forwards = names.is_some_and(|names| names.service.is_some());
         Matched {
             table,
             names,
+            leads: forwards.then_some(snapshot),
             worker: self.worker.worker,
         }
     }

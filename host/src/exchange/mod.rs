@@ -11,6 +11,7 @@
 
 mod answer;
 mod begin;
+mod choice;
 pub(crate) mod direct;
 mod facts;
 mod filtered;

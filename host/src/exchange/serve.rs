@@ -10,7 +10,7 @@ use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
 use super::flow::Stop;
 use super::pump::{self, Pump, Stopped};
-use super::{Exchange, Peer, direct, outgoing, upward};
+use super::{Exchange, Peer, choice, direct, outgoing, upward};
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
 use crate::local::Local;
@@ -199,9 +199,7 @@ async fn forward(
     rest: Rest,
 ) -> Result<Sent, Instead> {
     let generation = Rc::clone(&exchange.generation);
-    let service = snapshot.services.get(forward.service);
-    let group = service.and_then(|service| generation.groups.get(service.upstream));
-    let (Some(route), Some(group)) = (exchange.route(snapshot), group) else {
+    let Some(route) = exchange.route(snapshot) else {
         return Err(Failure::NoRoute.into());
     };
     let (limit, idle) = (route.body_bytes, snapshot.settings.client_timeouts.body);
@@ -215,6 +213,10 @@ async fn forward(
             }),
             Way::AsItCame,
         ),
+    };
+    // Not before the body: a plugin that has seen it may still choose.
+    let Some((group, only)) = choice::leads(exchange, &generation, snapshot, forward) else {
+        return Err(Failure::NoRoute.into());
     };
     let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)
         .map_err(|error| {
@@ -238,7 +240,8 @@ async fn forward(
     let activity = Rc::clone(exchange.activity());
     let watch = exchange.body.get().cloned();
     let order = Order {
-        group,
+        group: &group,
+        only,
         timeouts: forward.timeouts,
         preserve_host: forward.preserve_host,
         activity: &activity,

@@ -24,6 +24,7 @@ pub(super) fn request(
     body: RequestBody,
 ) -> Result<Request<RequestBody>, http::Error> {
     let uri = target(exchange, path)?;
+    exchange.context.borrow_mut().forwarded = true;
     let context = &mut *exchange.context.borrow_mut();
     let mut headers: HeaderMap = if keep.request {
         context.request_headers.clone()

@@ -68,6 +68,8 @@ impl Lease {
 pub struct Order<'a> {
     /// Where it may go.
     pub group: &'a Group,
+    /// The one target it must go to, if a plugin chose one.
+    pub only: Option<usize>,
     /// How long the upstream may take.
     pub timeouts: ServiceTimeouts,
     /// Whether the client's `Host` is kept, or the address of the target takes its place.
@@ -88,7 +90,7 @@ pub async fn send(
 ) -> Result<Sent, UpstreamFault> {
     let mut turn = Turn {
         order,
-        at: order.group.balance.next(),
+        at: order.only.unwrap_or_else(|| order.group.balance.next()),
         tried: 0,
     };
     let Checkout {
@@ -223,7 +225,11 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn has_more(&self) -> bool {
-        self.tried < self.order.group.pools.len()
+        let targets = match self.order.only {
+            Some(_) => 1,
+            None => self.order.group.pools.len(),
+        };
+        self.tried < targets
     }
 
     /// A kept connection, or a fresh one to the first target that takes it.

@@ -229,7 +229,7 @@ fn aliases_are_copied_within_bounds() {
 #[test]
 fn unknown_and_repeated_keys_are_told_where_they_stand() {
     check_more("routs: []\nvia: x\nvia: y\n", "
-        3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, faults, limits, client_timeouts, trusted_addresses, via, merge_slashes, readiness, drain, metrics, kv, callouts, blocking, upstreams, services, routes, plugins; did you mean \"routes\"?
+        3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, faults, limits, client_timeouts, trusted_addresses, upstream_allow, via, merge_slashes, readiness, drain, metrics, kv, callouts, blocking, upstreams, services, routes, plugins; did you mean \"routes\"?
         5:1: via: the key stands here twice; remove one of the two");
     check_more("drain: {shutdwn: 5s, \"a b\": 1}", "
         3:9: drain.shutdwn: this key is not known: found \"shutdwn\", expected one of shutdown; did you mean \"shutdown\"?

@@ -314,6 +314,7 @@ fn frame<'a>(context: &'a mut Context, table: &'a Table, phase: Phase) -> Frame<
             mark: 0,
             service: Some("preflight"),
         }),
+        leads: None,
         phase,
         lane: phase.lane(),
         owner: OWNER,
