@@ -24,6 +24,12 @@ pub struct Activity {
     answer_due: Cell<Option<Instant>>,
     /// It has not.
     answer_late: Cell<bool>,
+    /// How many hooks of the running exchange wait for something.
+    waiting: Cell<u32>,
+    /// When to look whether the client is still there: while a hook waits, nobody may be reading what it sends.
+    look_at: Cell<Option<Instant>>,
+    /// It is time to look.
+    look: Cell<bool>,
     /// Whether the connection is to end after the running exchange.
     draining: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -52,9 +58,14 @@ pub enum Overdue {
     Answer,
     /// The upstream has not answered; the exchange is told, the connection lives on.
     Upstream,
+    /// A hook waits, and the client may be gone; the connection looks, and lives on if it is not.
+    Look,
     /// It still sends after its last answer.
     Linger,
 }
+
+/// How often a client is looked for while a hook waits.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How long a closing connection may still send. As nginx's `lingering_timeout`, but short: it is a courtesy.
 const LINGER: Duration = Duration::from_secs(2);
@@ -70,6 +81,9 @@ impl Activity {
             unread: Cell::new(false),
             answer_due: Cell::new(None),
             answer_late: Cell::new(false),
+            waiting: Cell::new(0),
+            look_at: Cell::new(None),
+            look: Cell::new(false),
             draining: Cell::new(false),
             waker: RefCell::new(None),
         }
@@ -124,6 +138,34 @@ impl Activity {
     pub fn answer_is_late(&self) {
         self.answer_due.set(None);
         self.answer_late.set(true);
+    }
+
+    /// A hook of the running exchange waits for something.
+    pub fn wait_begins(&self) {
+        self.waiting.set(self.waiting.get().saturating_add(1));
+        self.look_at.set(Instant::now().checked_add(LOOK));
+    }
+
+    /// It has what it waited for.
+    pub fn wait_ends(&self) {
+        let left = self.waiting.get().saturating_sub(1);
+        self.waiting.set(left);
+        if left == 0 {
+            self.look_at.set(None);
+            self.look.set(false);
+        }
+    }
+
+    /// It is time to look for the client, and again after a while.
+    pub fn look_is_due(&self, now: Instant) {
+        self.look_at.set(now.checked_add(LOOK));
+        self.look.set(true);
+    }
+
+    /// Whether to look for the client now; says so once.
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        self.look.replace(false)
     }
 
     /// Whether the client may still be sending when the connection closes: closing at once would reset it, and it
@@ -181,7 +223,14 @@ impl Activity {
             Stage::Idle(_) if self.body_open.get() => None,
             Stage::Idle(since) => after(since, limits.idle, Overdue::Idle),
             Stage::Head(since) => after(since, limits.header, Overdue::Head),
-            Stage::Exchange => self.answer_due.get().map(|at| (at, Overdue::Upstream)),
+            Stage::Exchange => {
+                let answer = self.answer_due.get().map(|at| (at, Overdue::Upstream));
+                let look = self.look_at.get().map(|at| (at, Overdue::Look));
+                [answer, look]
+                    .into_iter()
+                    .flatten()
+                    .min_by_key(|(at, _)| *at)
+            }
             Stage::Lingering(since) => after(since, LINGER, Overdue::Linger),
         }
     }
@@ -242,6 +291,23 @@ mod tests {
             "more bytes of a head give it no more time"
         );
     }
+
+    #[test]
+    fn a_client_is_looked_for_while_a_hook_waits() {
+        let activity = Activity::new(Instant::now());
+        activity.exchange_begins();
+        activity.wait_begins();
+        activity.wait_begins();
+        assert_eq!(due(&activity), Some(Overdue::Look));
+        activity.look_is_due(Instant::now());
+        assert!(activity.looks());
+        assert!(!activity.looks(), "once");
+        activity.wait_ends();
+        assert_eq!(due(&activity), Some(Overdue::Look));
+        activity.wait_ends();
+        assert_eq!(due(&activity), None);
+    }
+
     #[test]
     fn only_who_may_still_send_is_waited_for() {
         let activity = Activity::new(Instant::now());

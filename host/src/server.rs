@@ -36,6 +36,8 @@ const RESCAN: Duration = Duration::from_secs(10);
 const MERGE: Duration = Duration::from_millis(20);
 /// How often versions on probation are looked at.
 const JUDGE: Duration = Duration::from_millis(100);
+/// How long plugins have to take note that their exchanges end, when the time of a shutdown is over.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// How nice the threads are that prepare a change.
 const BEHIND_TRAFFIC: i32 = 19;
 
@@ -299,6 +301,7 @@ async fn drain(control: Control, again: impl Future<Output = &'static str>) {
     };
     if !finished {
         tracing::warn!(target: "control", "exchanges were still running {why}, ending them");
+        control.cut(LAST_WORD).await;
         return;
     }
     // Every exchange is over; now the instances may be.

@@ -160,6 +160,8 @@ pub enum Command {
     },
     /// Stop accepting, let running exchanges end, then end.
     Drain,
+    /// The time for that is over: end what still runs.
+    Cut,
 }
 
 /// A listener whose socket stays and whose name may be another one.

@@ -108,7 +108,7 @@ async fn run(start: Start, seed: u64) {
                     let _ = reports.send(Report::Adopted { worker: index, generation });
                 }
                 // Without control there is nobody to serve for.
-                Some(Command::Drain) | None => break,
+                Some(Command::Drain | Command::Cut) | None => break,
             },
             _ = sweep.tick() => local.sweep(),
         }
@@ -116,7 +116,17 @@ async fn run(start: Start, seed: u64) {
     listening.stop_all().await;
     connections.drain();
     local.drain();
-    connections.gone().await;
+    loop {
+        tokio::select! {
+            () = connections.gone() => break,
+            command = commands.recv() => if matches!(command, Some(Command::Cut) | None) {
+                // Dropping what runs tells every hook that waits, and ends its exchange.
+                connections.cut();
+                connections.gone().await;
+                break;
+            },
+        }
+    }
     waking.abort();
     let _ = reports.send(Report::Drained { worker: index });
 }

@@ -201,6 +201,16 @@ impl Fleet {
             .await;
     }
 
+    /// Has every worker end what still runs, after [`Self::drain`], and waits until all have, at most for `limit`.
+    pub async fn cut(&self, limit: Duration) {
+        for commands in &self.commands {
+            let _ = commands.send(Command::Cut);
+        }
+        let workers = self.commands.len();
+        let drained = self.heard.until(|heard| heard.drained.get() >= workers);
+        let _ = tokio::time::timeout(limit, drained).await;
+    }
+
     /// Waits until the workers have ended and all they held was let go of, at most for `limit`.
     pub async fn ended(&mut self, limit: Duration) {
         // Whatever a worker holds can report, so that nobody can means that nothing is held.

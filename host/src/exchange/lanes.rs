@@ -123,6 +123,7 @@ impl Exchange {
         let Some(parked) = parked else {
             return Poll::Ready(Outcome::Continue);
         };
+        self.activity().wait_ends();
         let mut context = self.context.borrow_mut();
         context.answer = parked.left.answer;
         context.error = parked.left.error;
@@ -147,6 +148,7 @@ impl Exchange {
 
     fn park(self: &Rc<Self>, call: Call, link: &Link, snapshot: &Snapshot) {
         self.make_known();
+        self.activity().wait_begins();
         let mut context = self.context.borrow_mut();
         let left = Left {
             answer: context.answer.take(),
@@ -308,7 +310,11 @@ impl Exchange {
             let parked = lanes.of(lane).as_deref();
             let waits = parked.filter(|parked| parked.outcome.is_none());
             let owner = waits.map(|parked| parked.owner);
+            let ended = lanes.of(lane).is_some();
             drop(lanes);
+            if ended {
+                self.activity().wait_ends();
+            }
             let link = owner.and_then(|owner| self.link(snapshot, owner));
             if let (Some(owner), Some(link)) = (owner, link) {
                 let place = Place { owner, lane };

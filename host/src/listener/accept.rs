@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
+use tokio::task::{AbortHandle, spawn_local};
 
 use super::bind::BACKLOG;
 use super::connection;
@@ -23,7 +23,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_se
 /// The open connections of one worker.
 #[derive(Default)]
 pub struct Connections {
-    open: RefCell<HashMap<u64, Rc<Activity>>>,
+    open: RefCell<HashMap<u64, (Rc<Activity>, AbortHandle)>>,
     next: Cell<u64>,
     draining: Cell<bool>,
     /// One ended, or another number of them is admitted.
@@ -43,7 +43,15 @@ impl Connections {
         self.open
             .borrow()
             .values()
-            .for_each(|activity| activity.drain());
+            .for_each(|(activity, _)| activity.drain());
+    }
+
+    /// Ends all of them, in the middle of whatever they do.
+    pub fn cut(&self) {
+        self.open
+            .borrow()
+            .values()
+            .for_each(|(_, task)| task.abort());
     }
 
     /// Waits until none is open.
@@ -68,16 +76,18 @@ impl Connections {
         if self.draining.get() {
             activity.drain();
         }
-        self.open.borrow_mut().insert(key, Rc::clone(&activity));
         let entry = Entry {
             connections: Rc::clone(self),
             key,
         };
         let worker = Rc::clone(worker);
-        spawn_local(async move {
+        let known = Rc::clone(&activity);
+        let task = spawn_local(async move {
             let _entry = (entry, counted);
             connection::run(worker, stream, activity).await;
         });
+        let entry = (known, task.abort_handle());
+        self.open.borrow_mut().insert(key, entry);
     }
 }
 

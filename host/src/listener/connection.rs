@@ -114,6 +114,7 @@ impl Guard {
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
+            let due = self.activity.deadline(&self.timeouts);
             // While nothing is waited for, look again later; a limit that comes nearer moves the timer before that.
             let later = now + self.timeouts.idle.max(self.timeouts.header);
             let next = match due {
@@ -122,6 +123,14 @@ impl Guard {
                     self.activity.answer_is_late();
                     cx.waker().wake_by_ref();
                     later
+                }
+                Some((at, Overdue::Look)) if at <= now => {
+                    // The socket looks when it is asked to flush, which hyper does whenever it is polled.
+                    self.activity.look_is_due(now);
+                    cx.waker().wake_by_ref();
+                    self.activity
+                        .deadline(&self.timeouts)
+                        .map_or(later, |(at, _)| at)
                 }
                 Some((at, overdue)) if at <= now => return Poll::Ready(overdue),
                 Some((at, _)) => at,

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use rustix::event::{PollFd, PollFlags};
 use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 
@@ -31,6 +32,25 @@ impl ClientIo {
             activity,
             lingering: None,
         }
+    }
+
+    /// Whether the client has closed its side, also behind bytes that nobody has read yet: hyper reads no further than
+    /// somebody wants the body, and would not notice.
+    fn is_gone(&mut self) -> bool {
+        // Where the system does not tell one side from both, only a connection that is over altogether is found.
+        #[cfg(target_os = "linux")]
+        const LEFT: PollFlags = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        const LEFT: PollFlags = PollFlags::empty();
+        let mut asked = [PollFd::new(self.stream.socket(), LEFT)];
+        let now = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let left = LEFT | PollFlags::HUP | PollFlags::ERR;
+        let polled = rustix::event::poll(&mut asked, Some(&now));
+        let [asked] = asked;
+        polled.is_ok() && asked.revents().intersects(left)
     }
 
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -78,6 +98,10 @@ impl Write for ClientIo {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.looks() && self.is_gone() {
+            let gone = "the client left while a plugin was waiting";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, gone)));
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

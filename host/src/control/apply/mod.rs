@@ -337,6 +337,11 @@ impl Control {
         self.fleet.drain().await;
     }
 
+    /// Ends the exchanges that still run, so that their plugins hear of it, at most for `limit`.
+    pub async fn cut(&self, limit: Duration) {
+        self.fleet.cut(limit).await;
+    }
+
     /// Ends every instance and image, at most for `limit` each way.
     pub async fn end(mut self, limit: Duration) {
         // Workers say that they are drained before they let go of what they served.
