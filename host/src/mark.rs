@@ -5,7 +5,7 @@
 //! and names are looked up by them: plugin versions in [`crate::fault::label`], routes in [`route`]. The one pointer, to the
 //! id of the request, is for the crash handler alone: it is good for as long as the hook runs, and only there that is sure.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -34,13 +34,17 @@ const HOOKS: [&str; 11] = [
 ];
 /// Where the numbers of control calls begin.
 const CONTROL: u8 = 32;
-const CONTROL_HOOKS: [&str; 11] = [
+const CONTROL_HOOKS: [&str; 15] = [
     "a control call",
     "a constructor",
     "sg_plugin_entry",
     "load",
     "configure",
     "start",
+    "on_tick",
+    "on_op_done",
+    "memory",
+    "a blocking function",
     "export_state",
     "import_state",
     "destroy",
@@ -50,10 +54,14 @@ const CONTROL_HOOKS: [&str; 11] = [
 
 static TABLE: [Slot; SLOTS] = [const { Slot::new() }; SLOTS];
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
+/// Slots of threads that have ended.
+static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 
 thread_local! {
     /// Without a destructor, so that the handler of a crash may read it at any time.
     static OWN: Cell<Option<&'static Slot>> = const { Cell::new(None) };
+    /// Gives the slot back when the thread ends.
+    static CLAIM: RefCell<Option<Claim>> = const { RefCell::new(None) };
 }
 
 /// One thread's slot; two cache lines of its own, so that threads never slow one another down.
@@ -168,13 +176,32 @@ fn own() -> &'static Slot {
 fn claim(own: &Cell<Option<&'static Slot>>) -> &'static Slot {
     /// What threads beyond the table share: nobody reads it.
     static NOBODY: Slot = Slot::new();
-    let slot = TABLE
-        .get(TAKEN.fetch_add(1, Ordering::Relaxed))
-        .unwrap_or(&NOBODY);
+    let freed = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let slot = match freed.or_else(|| TABLE.get(TAKEN.fetch_add(1, Ordering::Relaxed))) {
+        Some(slot) => {
+            // A thread that is ending already gives nothing back.
+            let _ = CLAIM.try_with(|claim| claim.replace(Some(Claim(slot))));
+            slot
+        }
+        None => &NOBODY,
+    };
     let thread = rustix::thread::gettid().as_raw_nonzero().get();
     slot.thread.store(thread, Ordering::Relaxed);
     own.set(Some(slot));
     slot
+}
+
+/// A slot while its thread lives.
+struct Claim(&'static Slot);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let _ = OWN.try_with(|own| own.set(None));
+        self.0.worker.store(0, Ordering::Relaxed);
+        self.0.what.store(0, Ordering::Release);
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(self.0);
+    }
 }
 
 /// The number under which the name of a route is marked. Kept for the life of the process, so that the mark of a route that

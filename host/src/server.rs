@@ -69,7 +69,7 @@ pub enum Error {
 /// # Errors
 /// What keeps it from serving.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let source = Source::read(&options.config).map_err(|error| Error::Config(vec![error]))?;
+    let source = Source::read(&options.config).map_err(|error| vec![error]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("control")
@@ -86,12 +86,12 @@ pub fn run(options: &Options) -> Result<(), Error> {
     outcome
 }
 
-async fn serve(options: &Options, source: Source) -> Result<(), Error> {
+async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> Result<(), Error> {
     // Before anything that takes time, so that a signal at a bad moment is never the default one.
     let mut signals =
         Signals::take().map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
     let link = options.link.clone();
-    let mut config = config::load(&source, &System).map_err(Error::Config)?;
+    let (source, mut config) = configuration(options, source).map_err(Error::Config)?;
     supervised(link.as_deref(), &mut config)?;
     let binder = Binder::new(link.clone());
     let (events, mut seen) = unbounded_channel();
@@ -163,6 +163,30 @@ async fn serve(options: &Options, source: Source) -> Result<(), Error> {
     drain(control, signals.end(&events)).await;
     admin.abort();
     Ok(())
+}
+
+/// What the file says; or, where it is wrong and a process before this one crashed, what that one served: nobody asked for
+/// a start, so the file has the time to be mended.
+fn configuration(
+    options: &Options,
+    source: Result<Source, Vec<ConfigError>>,
+) -> Result<(Source, Config), Vec<ConfigError>> {
+    let read = source.and_then(|source| {
+        let config = config::load(&source, &System)?;
+        Ok((source, config))
+    });
+    let link = options.link.as_ref();
+    match (read, link.and_then(|link| link.served_text())) {
+        (Err(errors), Some(text)) => {
+            for error in &errors {
+                tracing::error!(target: "control", "the configuration of before serves on: {error}");
+            }
+            let source = Source::of(&options.config, text);
+            let config = config::load(&source, &System).map_err(|_| errors)?;
+            Ok((source, config))
+        }
+        (read, _) => read,
+    }
 }
 
 /// What a supervised process does before anything else.

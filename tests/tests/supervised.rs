@@ -285,3 +285,28 @@ fn listeners_come_and_go_with_reloads_and_stay_over_crashes() {
     );
     assert_eq!(gateway.admin_address(), admin);
 }
+
+#[test]
+fn a_stack_that_overflows_is_reported_as_well() {
+    let (builder, _upstream) = prepared("", "access: overflow, when: x-fault");
+    let gateway = builder
+        .plugin_bytes("libfaulty.so", faulty().bytes())
+        .start();
+    hit(&gateway);
+    gateway.wait_for_log("plugin faulty@0.1.0 crashed in access of route all at request the-one-that-hit (SIGSEGV at 0x");
+    gateway.wait_for_log("serves again");
+    assert_eq!(status_of(&gateway), Some(200));
+}
+
+#[test]
+fn a_file_that_is_wrong_at_the_time_of_a_crash_keeps_nobody_from_serving() {
+    let (builder, _upstream) = prepared("", "access: abort, when: x-fault");
+    let gateway = builder
+        .plugin_bytes("libfaulty.so", faulty().bytes())
+        .start();
+    std::fs::write(gateway.config_file(), "nonsense: 1\n").expect("the folder is ours");
+    hit(&gateway);
+    gateway.wait_for_log("the configuration of before serves on: ");
+    gateway.wait_for_log("serves again");
+    assert_eq!(status_of(&gateway), Some(200));
+}

@@ -56,6 +56,15 @@ pub struct Source {
 }
 
 impl Source {
+    /// A text as if it stood in a file.
+    #[must_use]
+    pub fn of(path: &Path, text: String) -> Self {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let base = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
+        let file = path.to_string_lossy().into();
+        Self { file, text, base }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -63,13 +72,8 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let file: Arc<str> = path.to_string_lossy().into();
         let limit = u64::try_from(yaml::MAX_TEXT_BYTES).unwrap_or(u64::MAX);
-        let text = environment::read_text(path, limit).and_then(|text| {
-            let absolute = std::path::absolute(path)?;
-            let base = absolute.parent().map_or_else(PathBuf::new, Path::to_owned);
-            Ok((text, base))
-        });
-        match text {
-            Ok((text, base)) => Ok(Self { file, text, base }),
+        match environment::read_text(path, limit) {
+            Ok(text) => Ok(Self::of(path, text)),
             Err(e) => {
                 let start = place_at(&file, Spot { line: 1, column: 1 }, String::new());
                 let problem = format!("the configuration file cannot be read, {e}");

@@ -77,6 +77,19 @@ impl Binder {
         }
     }
 
+    /// Has the parent keep the text of the configuration that serves now.
+    pub fn keep_text(&self, text: &str) {
+        if let Some(link) = &self.0 {
+            link.keep_text(text);
+        }
+    }
+
+    /// Whether this process follows one that served and crashed.
+    #[must_use]
+    pub fn is_again(&self) -> bool {
+        self.0.as_ref().is_some_and(|link| link.served_before() > 0)
+    }
+
     /// After how long a worker that stands still is ended: only where a parent starts another process.
     #[must_use]
     pub fn hung(&self, config: &Config) -> Option<Duration> {

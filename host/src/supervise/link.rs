@@ -1,7 +1,8 @@
 //! The child's side of supervision: the sockets it was handed, and what it says to its parent.
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,11 +17,14 @@ use super::wire::{self, Begin, Said, Told};
 /// How long an answer of the parent may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The key under which the text of the configuration is kept.
+const CONFIG: &str = "config";
+
 /// The way to the parent.
 #[derive(Debug)]
 pub struct Link {
     socket: OwnedFd,
-    inherited: Mutex<HashMap<String, Vec<TcpListener>>>,
+    inherited: Mutex<HashMap<String, Vec<OwnedFd>>>,
     begin: Begin,
     answers: Mutex<Receiver<()>>,
     gone: Arc<Notify>,
@@ -36,15 +40,14 @@ impl Link {
         // A plugin that reads its standard input must not read this.
         let nothing = std::fs::File::open("/dev/null")?;
         rustix::stdio::dup2_stdin(&nothing)?;
-        let mut inherited: HashMap<String, Vec<TcpListener>> = HashMap::new();
+        let mut inherited: HashMap<String, Vec<OwnedFd>> = HashMap::new();
         let begin = loop {
             let Some((packet, sockets)) = wire::receive(&socket)? else {
                 return Err(io::Error::other("the supervising process is gone"));
             };
             match serde_json::from_slice(&packet)? {
                 Told::Sockets(key) => {
-                    let listeners = sockets.into_iter().map(TcpListener::from);
-                    inherited.entry(key).or_default().extend(listeners);
+                    inherited.entry(key).or_default().extend(sockets);
                 }
                 Told::Begin(begin) => break begin,
                 Told::Done => {}
@@ -86,7 +89,35 @@ impl Link {
     /// The sockets that a child before this one kept under a key.
     #[must_use]
     pub fn inherit(&self, key: &str) -> Option<Vec<TcpListener>> {
-        self.inherited().remove(key)
+        let sockets = self.inherited().remove(key)?;
+        Some(sockets.into_iter().map(TcpListener::from).collect())
+    }
+
+    /// The text of the configuration that a child before this one served.
+    #[must_use]
+    pub fn served_text(&self) -> Option<String> {
+        let mut file = File::from(self.inherited().remove(CONFIG)?.pop()?);
+        let mut text = String::new();
+        file.rewind().ok()?;
+        file.read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+
+    /// Has the parent keep the text of the configuration that serves, for the case that the file is wrong when the next
+    /// child starts. It lies in memory, as the file says it, without what its references lead to.
+    pub fn keep_text(&self, text: &str) {
+        let kept = memory().and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            self.forget(CONFIG);
+            wire::send(
+                &self.socket,
+                &Said::Keep(CONFIG.to_owned()),
+                &[file.as_fd()],
+            )
+        });
+        if let Err(error) = kept {
+            tracing::warn!(target: "control", %error, "the supervising process cannot keep the configuration; after a crash the file must be right");
+        }
     }
 
     /// Of a number of sockets under each key: what the children before had as workers.
@@ -95,7 +126,7 @@ impl Link {
         let inherited = self.inherited();
         let groups = inherited
             .iter()
-            .filter(|(key, _)| *key != super::binder::ADMIN);
+            .filter(|(key, _)| ![super::binder::ADMIN, CONFIG].contains(&&***key));
         groups.map(|(_, sockets)| sockets.len()).max()
     }
 
@@ -148,11 +179,23 @@ impl Link {
         }
     }
 
-    fn inherited(&self) -> MutexGuard<'_, HashMap<String, Vec<TcpListener>>> {
+    fn inherited(&self) -> MutexGuard<'_, HashMap<String, Vec<OwnedFd>>> {
         self.inherited
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A file without a name, in memory.
+#[cfg(target_os = "linux")]
+fn memory() -> io::Result<File> {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::memfd_create("swapgate", flags)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn memory() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 fn listen(socket: &OwnedFd, answered: &Sender<()>, gone: &Notify) {

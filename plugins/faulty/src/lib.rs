@@ -37,6 +37,8 @@ pub enum Fault {
     Abort,
     /// Ends the process with SIGSEGV.
     Segv,
+    /// Calls itself until the stack is full.
+    Overflow,
     /// Ends the process with this exit code.
     Exit(i32),
     /// Answers this code, whatever it means.
@@ -190,6 +192,17 @@ impl RequestEnd for Faulty {
 
 swapgate_plugin::export!(Faulty, id = "faulty");
 
+/// Never returns, and needs more of the stack each time.
+fn overflow(depth: u64) -> Result<(), Error> {
+    let room = std::hint::black_box([depth; 64]);
+    if room.contains(&u64::MAX) {
+        return Ok(());
+    }
+    overflow(depth.wrapping_add(1))?;
+    std::hint::black_box(room);
+    Ok(())
+}
+
 /// Lets it happen.
 fn happen(fault: Fault) -> Result<(), Error> {
     match fault {
@@ -199,6 +212,7 @@ fn happen(fault: Fault) -> Result<(), Error> {
         Fault::Hang => crash::hang(),
         Fault::Abort => std::process::abort(),
         Fault::Segv => crash::segv(),
+        Fault::Overflow => overflow(0),
         Fault::Exit(code) => std::process::exit(code),
         Fault::Code(code) => Err(Error::new(format!("code {code}")).with_code(code)),
         Fault::Respond(_) => Err(Error::new("there is nothing to respond to in this phase")),

@@ -149,7 +149,12 @@ impl Control {
             catalog.metrics(),
         )
         .map_err(|(listener, error)| StartError::Bind(listener, error))?;
-        let resolution = resolve(&config, Trigger::Start, None, &mut folder, &mut catalog)
+        let trigger = if binder.is_again() {
+            Trigger::Again
+        } else {
+            Trigger::Start
+        };
+        let resolution = resolve(&config, trigger, None, &mut folder, &mut catalog)
             .await
             .map_err(|refused| StartError::Config(refused.errors))?;
         let snapshot = Arc::new(assemble::snapshot(
@@ -178,9 +183,10 @@ impl Control {
             generation: 1,
             attempts: 0,
         };
+        control.keep_text();
         control.published(
             &snapshot,
-            Trigger::Start,
+            trigger,
             vec!["started".to_owned()],
             resolution.notes,
         );
@@ -438,6 +444,7 @@ impl Control {
         breaker::set(config.faults.breaker);
         self.watchdog
             .set(config.faults.hook_budget, self.binder.hung(&config));
+        self.keep_text();
         self.config = config;
         self.resolved = resolution.uses;
         self.tried = Tried::new(offer, resolution.passing);
@@ -455,6 +462,13 @@ impl Control {
     fn keep_settings(&mut self) {
         self.catalog.set_loader(self.config.loader.clone());
         self.catalog.services().withdraw();
+    }
+
+    /// Keeps the text that serves from now on, beyond this process where there is a parent.
+    fn keep_text(&self) {
+        if let Ok(text) = &self.seen {
+            self.binder.keep_text(text);
+        }
     }
 
     async fn publish(

@@ -165,7 +165,7 @@ pub fn cannot_bind(listener: &Listener, error: &std::io::Error) -> String {
 
 fn name(trigger: Trigger) -> &'static str {
     match trigger {
-        Trigger::Start => "start",
+        Trigger::Start | Trigger::Again => "start",
         Trigger::Reload => "reload",
         Trigger::Folder => "folder",
         Trigger::Check => "check",

@@ -6,6 +6,7 @@
 //! | | file unfit | configuration does not fit | plugin not there |
 //! |---|---|---|---|
 //! | start | next file | schema: the start fails; `configure`: the route answers 503 | 503 |
+//! | start after a crash | next file | the route answers 503 | 503 |
 //! | reload | next file | the reload is refused | the reload is refused |
 //! | check | next file | an error | an error |
 //! | folder | next file | the instances of before stay | the instances of before stay |
@@ -39,6 +40,8 @@ use crate::plugin::instance::Instance;
 pub enum Trigger {
     /// The first snapshot.
     Start,
+    /// The first snapshot of a process that follows one which crashed. Nobody asked for it, so nothing ends it.
+    Again,
     /// A configuration that may differ.
     Reload,
     /// The same configuration, another folder.

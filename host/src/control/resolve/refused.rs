@@ -85,7 +85,7 @@ impl Run<'_> {
                 .any(|(.., severity)| *severity == Severity::Schema),
             Trigger::Reload => indices.iter().any(|index| self.as_before(*index).is_none()),
             Trigger::Check => true,
-            Trigger::Folder => false,
+            Trigger::Folder | Trigger::Again => false,
         };
         if is_refused {
             self.errors

@@ -9,6 +9,8 @@ use swapgate_abi as abi;
 
 use super::slot::Slot;
 use crate::context::Phase;
+use crate::fault::breaker::Fault;
+use crate::fault::{label, tell};
 use crate::ops::background::{Hooks, Told};
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::event::Happened;
@@ -87,6 +89,12 @@ fn count(slot: &Slot, account: &InstanceAccount, phase: Phase, code: i32) {
         return;
     }
     stats.count_error();
+    let label = label::of(&slot.shown().fit.identity());
+    let fault = match code {
+        abi::SG_E_PANIC => Fault::Panic,
+        _ => Fault::Error,
+    };
+    tell::turned(label, label.health.fault(fault));
     if code == abi::SG_E_PANIC {
         stats.count_panic();
     }

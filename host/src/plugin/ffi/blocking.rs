@@ -13,6 +13,8 @@ use swapgate_abi::{OpTok, ReleaseFn, ScopeTok, SgHost, WorkFn};
 
 use super::waiting::begin;
 use crate::context::Denied;
+use crate::fault::label;
+use crate::mark;
 use crate::ops::blocking::{Full, Job};
 use crate::ops::{Data, Done, Held, background};
 use crate::plugin::image::Image;
@@ -34,7 +36,7 @@ pub(super) unsafe extern "C" fn start(
             pointer: context,
             release,
             owned: AtomicBool::new(true),
-            _image: caller.image().ok_or(Denied::Stale)?,
+            image: caller.image().ok_or(Denied::Stale)?,
         });
         passed = Some(Arc::clone(&context));
         let job = Box::new(Call { work, context });
@@ -59,7 +61,7 @@ struct Context {
     /// Whether it was taken over.
     owned: AtomicBool,
     /// Keeps the code mapped; dropped after `drop` has called it for the last time.
-    _image: Arc<Image>,
+    image: Arc<Image>,
 }
 
 // SAFETY: the contract says that `work` and `release` are called with the pointer on other threads, one after the other;
@@ -87,6 +89,8 @@ struct Call {
 
 impl Job for Call {
     fn run(self: Box<Self>) -> Done {
+        let label = label::of(self.context.image.identity());
+        let _mark = mark::enter_control(label, "a blocking function");
         // SAFETY: function and pointer were passed together and not released, for the context is held; the image is mapped,
         // for the context holds it; until the function returns.
         let result = unsafe { (self.work)(self.context.pointer) };
