@@ -562,7 +562,8 @@ typedef struct sg_kv {
     /* Sets a value. */
     int32_t (*set)(const sg_host *host, sg_str key, sg_str value, uint64_t ttl_ms);
     /* Adds to a number, which is 0 where there is none, and answers the sum (`out` may be null). The TTL holds only where
-     * the key is new. Numbers are read by get() as 8 bytes in the byte order of the machine. SG_E_INVALID: not a number. */
+     * the key is new. Numbers are read by get() as 8 bytes in the byte order of the machine, and every value of 8 bytes is
+     * one. SG_E_INVALID: not a number; SG_E_TOO_LARGE: the sum is none of 64 bits. */
     int32_t (*add)(const sg_host *host, sg_str key, int64_t delta, uint64_t ttl_ms, int64_t *out);
     /* Sets a value if its revision is still this one; 0: if there is none. SG_E_CONFLICT. */
     int32_t (*compare_and_set)(const sg_host *host, sg_str key, uint64_t revision, sg_str value, uint64_t ttl_ms);

@@ -119,7 +119,6 @@ pub(super) struct Background {
 struct Stored {
     value: Vec<u8>,
     revision: u64,
-    number: bool,
     until: Option<Duration>,
 }
 
@@ -419,13 +418,7 @@ impl World {
         Ok((&stored.value, stored.revision))
     }
 
-    fn put(
-        &mut self,
-        key: &[u8],
-        value: Vec<u8>,
-        number: bool,
-        ttl_ms: u64,
-    ) -> Result<(), HostError> {
+    fn put(&mut self, key: &[u8], value: Vec<u8>, ttl_ms: u64) -> Result<(), HostError> {
         if value.len() > MAX_VALUE || key.len() > MAX_KEY {
             return Err(HostError::TooLarge);
         }
@@ -434,7 +427,6 @@ impl World {
         let stored = Stored {
             value,
             revision,
-            number,
             until,
         };
         self.values.insert(key.to_vec(), stored);
@@ -442,21 +434,18 @@ impl World {
     }
 
     pub(super) fn set(&mut self, key: &[u8], value: &[u8], ttl_ms: u64) -> Result<(), HostError> {
-        self.put(key, value.to_vec(), false, ttl_ms)
+        self.put(key, value.to_vec(), ttl_ms)
     }
 
     pub(super) fn add(&mut self, key: &[u8], delta: i64, ttl_ms: u64) -> Result<i64, HostError> {
         let revision = self.number();
         let Some(stored) = self.stored(key)? else {
-            self.put(key, delta.to_ne_bytes().to_vec(), true, ttl_ms)?;
+            self.put(key, delta.to_ne_bytes().to_vec(), ttl_ms)?;
             return Ok(delta);
         };
         let number = stored.value.as_slice().try_into();
-        let number = number
-            .ok()
-            .filter(|_| stored.number)
-            .ok_or(HostError::Invalid)?;
-        let sum = i64::from_ne_bytes(number).wrapping_add(delta);
+        let number = i64::from_ne_bytes(number.map_err(|_| HostError::Invalid)?);
+        let sum = number.checked_add(delta).ok_or(HostError::TooLarge)?;
         stored.value = sum.to_ne_bytes().to_vec();
         stored.revision = revision;
         Ok(sum)
