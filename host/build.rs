@@ -18,7 +18,13 @@ const CRATES: [(&str, &str); 2] = [
     ("swapgate-plugin", "plugin-api"),
 ];
 
-/// The files of the C SDK, by their places in a project's `vendor`.
+/// The package for Go.
+const GO_FOLDER: &str = "sdk-c/go";
+
+/// What C++ has besides the files of C.
+const CPP_FILE: (&str, &str) = ("include/swapgate.hpp", "sdk-c/include/swapgate.hpp");
+
+/// The files of the C SDK, by their places in a project's folder for it.
 const C_FILES: [(&str, &str); 4] = [
     ("include/swapgate.h", "sdk-c/include/swapgate.h"),
     (
@@ -64,13 +70,29 @@ fn embed() -> Outcome<()> {
         }
     }
     let c = C_FILES.map(|(to, from)| (to.to_owned(), watched(top.join(from))));
+    let cpp = [CPP_FILE].map(|(to, from)| (to.to_owned(), watched(top.join(from))));
+    let go = go_package(&watched(top.join(GO_FOLDER)))?;
     let list = format!(
-        "/// The crates.\npub static RUST: &[Embedded] = &[{}];\n/// Header, version rule, linker script.\npub static C: &[Embedded] = &[{}];\n",
+        "/// The crates.\npub static RUST: &[Embedded] = &[{}];\n\
+         /// Header, version rule, linker script.\npub static C: &[Embedded] = &[{}];\n\
+         /// The same and the layer for C++.\npub static CPP: &[Embedded] = &[{}];\n\
+         /// The same as for C and the package for Go.\npub static GO: &[Embedded] = &[{}];\n",
         entries(&crates)?,
-        entries(&c)?
+        entries(&c)?,
+        entries(&[c.as_slice(), &cpp].concat())?,
+        entries(&[c.as_slice(), &go].concat())?,
     );
     let made = out.join("sdk.rs");
     fs::write(&made, list).map_err(|error| told(&made, &error))
+}
+
+/// The files of the package for Go; its own `go.mod` is for this repository, a project has one for all.
+fn go_package(folder: &Path) -> Outcome<Vec<(String, PathBuf)>> {
+    let files = files(folder, Path::new(""))?;
+    let wanted = files.iter().filter(|path| *path != "go.mod");
+    Ok(wanted
+        .map(|path| (format!("swapgate/{path}"), folder.join(path)))
+        .collect())
 }
 
 fn variable(name: &str) -> Outcome<String> {

@@ -1,4 +1,4 @@
-//! `swapgate plugin new NAME --lang rust|c`: a project to start from.
+//! `swapgate plugin new NAME --lang rust|c|cpp|go`: a project to start from.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) struct Args {
     /// The id of the plugin: 1 to 63 characters of a-z, 0-9 and -.
     name: String,
     /// What it is written in.
-    #[arg(long, value_enum, value_name = "rust|c")]
+    #[arg(long, value_enum, value_name = "rust|c|cpp|go")]
     lang: Lang,
     /// The folder to make; it must be empty or not exist [default: ./NAME].
     #[arg(long, value_name = "DIR")]
@@ -27,6 +27,10 @@ enum Lang {
     Rust,
     /// C, with the header.
     C,
+    /// C++, with the header and a layer on it.
+    Cpp,
+    /// Go, with the header and a package on it.
+    Go,
 }
 
 /// Why there is no project.
@@ -54,6 +58,8 @@ fn make(args: &Args) -> Result<String, Error> {
     let language = match args.lang {
         Lang::Rust => Language::Rust,
         Lang::C => Language::C,
+        Lang::Cpp => Language::Cpp,
+        Lang::Go => Language::Go,
     };
     let folder = args
         .path
@@ -76,7 +82,7 @@ fn next(name: &Name, language: Language, folder: &Path, files: usize) -> String 
             format!("{this} run --config try/swapgate.yaml"),
             format!("install -m 755 {product} try/plugins.d/"),
         ],
-        Language::C => [
+        Language::C | Language::Cpp | Language::Go => [
             "make test".to_owned(),
             "make".to_owned(),
             format!("{this} plugin check {product}"),
@@ -84,12 +90,16 @@ fn next(name: &Name, language: Language, folder: &Path, files: usize) -> String 
             "make install PLUGINS_DIR=try/plugins.d".to_owned(),
         ],
     };
+    let again = match language {
+        Language::Go => "once; a later build takes a restart of the gateway",
+        Language::Rust | Language::C | Language::Cpp => "again after every build: that is a swap",
+    };
     let notes = [
         "its tests, without a gateway",
         "",
         "would a gateway take it?",
         "in another shell: a gateway to try it in",
-        "again after every build: that is a swap",
+        again,
     ];
     let width = commands.iter().map(String::len).max().unwrap_or(0);
     let lines = commands.iter().zip(notes).map(|(command, note)| {

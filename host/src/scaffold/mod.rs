@@ -2,7 +2,7 @@
 //!
 //! - [`name`]: what a plugin may be called, and what cargo can call its crate;
 //! - here: which files a project has, as texts; pure;
-//! - [`sdk`]: the SDK that goes into its `vendor` folder;
+//! - [`sdk`]: the SDK that goes into its `vendor` folder, or `sdk`;
 //! - [`place`]: how the files get to the disk, all or none.
 //!
 //! The templates are files of their own, in `templates`: `@name@` and its like are places that are filled in.
@@ -22,6 +22,23 @@ pub enum Language {
     Rust,
     /// With the header.
     C,
+    /// With the header and the layer for C++ on it.
+    Cpp,
+    /// With the header and the package for Go on it.
+    Go,
+}
+
+impl Language {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Rust, Self::C, Self::Cpp, Self::Go];
+
+    /// The folder of the SDK in a project. For Go it is another one, because its tools take `vendor` for their own.
+    const fn sdk_folder(self) -> &'static str {
+        match self {
+            Self::Rust | Self::C | Self::Cpp => "vendor",
+            Self::Go => "sdk",
+        }
+    }
 }
 
 /// One file of a project.
@@ -43,6 +60,7 @@ macro_rules! templates {
 }
 
 const RUST: &[Template] = templates![
+    ".github/workflows/ci.yml" from "ci/cargo.yml",
     ".gitignore" from "rust/gitignore",
     "Cargo.toml" from "rust/Cargo.toml.in",
     "README.md" from "rust/README.md",
@@ -51,6 +69,7 @@ const RUST: &[Template] = templates![
 ];
 
 const C: &[Template] = templates![
+    ".github/workflows/ci.yml" from "ci/make.yml",
     ".gitignore" from "c/gitignore",
     "Makefile" from "c/Makefile",
     "README.md" from "c/README.md",
@@ -60,7 +79,30 @@ const C: &[Template] = templates![
     "vendor/README.md" from "c/vendor.md",
 ];
 
-/// In both: a gateway to try the plugin in.
+const CPP: &[Template] = templates![
+    ".github/workflows/ci.yml" from "ci/make.yml",
+    ".gitignore" from "cpp/gitignore",
+    "Makefile" from "cpp/Makefile",
+    "README.md" from "cpp/README.md",
+    "compile_flags.txt" from "cpp/compile_flags.txt",
+    "plugin.cpp" from "cpp/plugin.cpp",
+    "test/test.c" from "c/test/test.c",
+    "vendor/README.md" from "cpp/vendor.md",
+];
+
+const GO: &[Template] = templates![
+    ".github/workflows/ci.yml" from "ci/make.yml",
+    ".gitignore" from "go/gitignore",
+    "Makefile" from "go/Makefile",
+    "README.md" from "go/README.md",
+    "descriptor.c" from "go/descriptor.c",
+    "go.mod" from "go/go.mod.in",
+    "main.go" from "go/main.go",
+    "sdk/README.md" from "go/sdk.md",
+    "test/test.c" from "c/test/test.c",
+];
+
+/// In all: a gateway to try the plugin in.
 const TRY: &[Template] = templates![
     "try/plugins.d/.gitignore" from "try/gitignore",
     "try/swapgate.yaml" from "try/swapgate.yaml",
@@ -72,13 +114,15 @@ pub fn project(name: &Name, language: Language) -> Vec<File> {
     let (own, sdk) = match language {
         Language::Rust => (RUST, sdk::RUST),
         Language::C => (C, sdk::C),
+        Language::Cpp => (CPP, sdk::CPP),
+        Language::Go => (GO, sdk::GO),
     };
     let filled = own.iter().chain(TRY).map(|Template(path, text)| File {
         path: (*path).to_owned(),
         text: Cow::Owned(fill(text, name)),
     });
     let vendored = sdk.iter().map(|file| File {
-        path: format!("vendor/{}", file.path),
+        path: format!("{}/{}", language.sdk_folder(), file.path),
         text: Cow::Borrowed(file.text),
     });
     let schema = File {
@@ -94,7 +138,7 @@ pub fn product(name: &Name, language: Language) -> String {
     let suffix = std::env::consts::DLL_SUFFIX;
     match language {
         Language::Rust => format!("target/release/lib{}{suffix}", name.library()),
-        Language::C => format!("build/lib{name}{suffix}"),
+        Language::C | Language::Cpp | Language::Go => format!("build/lib{name}{suffix}"),
     }
 }
 
@@ -128,7 +172,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_to_fill_in() {
-        for language in [Language::Rust, Language::C] {
+        for language in Language::ALL {
             for file in files("hello-world", language) {
                 assert_eq!(left(&file.text), None, "{}", file.path);
             }
@@ -157,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_file_has_a_place_of_its_own() {
-        for language in [Language::Rust, Language::C] {
+        for language in Language::ALL {
             let mut paths: Vec<_> = files("a", language).into_iter().map(|f| f.path).collect();
             let all = paths.len();
             paths.sort();
@@ -184,10 +228,15 @@ mod tests {
 
     #[test]
     fn the_header_is_this_gateways() {
-        let files = files("hello", Language::C);
-        let header = text(&files, "vendor/include/swapgate.h");
         let minor = format!("#define SG_ABI_MINOR {}u", swapgate_abi::ABI_MINOR);
-        assert!(header.contains(&minor));
+        for (language, path) in [
+            (Language::C, "vendor/include/swapgate.h"),
+            (Language::Cpp, "vendor/include/swapgate.h"),
+            (Language::Go, "sdk/include/swapgate.h"),
+        ] {
+            let files = files("hello", language);
+            assert!(text(&files, path).contains(&minor));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 /// One file of the SDK.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedded {
-    /// Where it goes below `vendor`.
+    /// Where it goes below the folder of the SDK.
     pub path: &'static str,
     /// What it says.
     pub text: &'static str,

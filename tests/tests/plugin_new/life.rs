@@ -47,8 +47,63 @@ fn a_c_project_builds_loads_and_swaps() {
     );
 }
 
+#[test]
+fn a_cpp_project_builds_loads_and_swaps() {
+    check(
+        &Project::make("made-in-cpp", Lang::Cpp),
+        &Edits {
+            greeting: (
+                "plugin.cpp",
+                "\"x-greeting\", greeting_",
+                "\"x-greeting\", greeting_ + \" again\"",
+            ),
+            version: (
+                "plugin.cpp",
+                "\"made-in-cpp\", \"0.1.0\"",
+                "\"made-in-cpp\", \"0.2.0\"",
+            ),
+        },
+    );
+}
+
+/// A process holds one runtime of Go, for ever: a second build is refused, and what serves goes on.
+#[test]
+fn a_go_project_builds_and_loads_and_its_second_version_takes_a_restart() {
+    let project = Project::make("made-in-go", Lang::Go);
+    let mut gateway = loaded(&project);
+    project.edit(
+        "main.go",
+        "\"x-greeting\", *g.Greeting",
+        "\"x-greeting\", *g.Greeting+\" again\"",
+    );
+    project.edit("descriptor.c", "\"0.1.0\"", "\"0.2.0\"");
+    let load = Load::start(gateway.address(), 3, REQUEST, |answer| {
+        match (answer.status, greeting(answer).as_str()) {
+            (200, "hello") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    load.wait_for_more(20);
+    project.build();
+    project.install(gateway.plugins().path());
+    gateway.wait_for_log("restart the gateway");
+    load.wait_for_more(20);
+    load.stop_without_failure();
+    assert_eq!(active_version(&gateway, &project), "0.1.0");
+
+    // The handlers of signals that the runtime of Go brings do not keep the gateway from ending in order.
+    assert!(gateway.terminate().success());
+    let gateway = self::gateway(&project);
+    project.install(gateway.plugins().path());
+    eventually!(greeting(&gateway.get("/")) == "hello again");
+    assert_eq!(active_version(&gateway, &project), "0.2.0");
+}
+
+const REQUEST: &str = "GET /load HTTP/1.1\r\nHost: test\r\n\r\n";
+
+/// Tests, builds and checks a project, and puts it into a gateway.
 #[track_caller]
-fn check(project: &Project, edits: &Edits) {
+fn loaded(project: &Project) -> Gateway {
     names_no_place_in_this_repository(project);
     project.test();
     project.build();
@@ -63,12 +118,16 @@ fn check(project: &Project, edits: &Edits) {
     let denied = gateway.get("/private/a");
     assert_eq!((denied.status, greeting(&denied).as_str()), (403, "hello"));
     assert_eq!(active_version(&gateway, project), "0.1.0");
+    gateway
+}
 
+#[track_caller]
+fn check(project: &Project, edits: &Edits) {
+    let gateway = loaded(project);
     for (file, from, to) in [edits.greeting, edits.version] {
         project.edit(file, from, to);
     }
-    let request = "GET /load HTTP/1.1\r\nHost: test\r\n\r\n";
-    let load = Load::start(gateway.address(), 3, request, |answer| {
+    let load = Load::start(gateway.address(), 3, REQUEST, |answer| {
         match (answer.status, greeting(answer).as_str()) {
             (200, "hello" | "hello again") => Ok(()),
             other => Err(format!("{other:?}")),

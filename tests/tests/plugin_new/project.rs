@@ -14,6 +14,20 @@ use tempfile::TempDir;
 pub(crate) enum Lang {
     Rust,
     C,
+    Cpp,
+    Go,
+}
+
+impl Lang {
+    /// As the command line has it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+            Self::Cpp => "cpp",
+            Self::Go => "go",
+        }
+    }
 }
 
 /// A project. Dropped, it is gone, and what cargo built of it as well.
@@ -39,11 +53,7 @@ impl Project {
             folder,
             built: Cell::new(false),
         };
-        let lang = match lang {
-            Lang::Rust => "rust",
-            Lang::C => "c",
-        };
-        let output = plugin_new(&[name, "--lang", lang], project.folder.path());
+        let output = plugin_new(&[name, "--lang", lang.word()], project.folder.path());
         expect_success("plugin new", &output);
         project
     }
@@ -70,7 +80,7 @@ impl Project {
     pub(crate) fn test(&self) {
         match self.lang {
             Lang::Rust => self.cargo("test"),
-            Lang::C => self.make_target(&["test"]),
+            _ => self.make_target(&["test"]),
         }
     }
 
@@ -78,7 +88,7 @@ impl Project {
     pub(crate) fn build(&self) {
         match self.lang {
             Lang::Rust => self.cargo("build"),
-            Lang::C => self.make_target(&[]),
+            _ => self.make_target(&[]),
         }
     }
 
@@ -89,7 +99,7 @@ impl Project {
                 let library = self.name.replace('-', "_");
                 target().join(format!("debug/lib{library}.so"))
             }
-            Lang::C => self.top().join(format!("build/lib{}.so", self.name)),
+            _ => self.top().join(format!("build/lib{}.so", self.name)),
         }
     }
 
@@ -102,7 +112,7 @@ impl Project {
                 install.args(["-m", "755"]).args([&self.product(), plugins]);
                 run("install", &mut install);
             }
-            Lang::C => {
+            _ => {
                 self.make_target(&["install", &format!("PLUGINS_DIR={}", plugins.display())]);
             }
         }
@@ -136,6 +146,8 @@ impl Project {
         let mut make = Command::new("make");
         make.current_dir(self.top()).args(arguments);
         make.env("SWAPGATE", artifacts::gateway());
+        // Whatever a project in Go needs lies in it.
+        make.env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
         run("make", &mut make);
     }
 }

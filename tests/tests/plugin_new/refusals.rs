@@ -31,8 +31,12 @@ fn a_name_that_is_no_id() {
 
 #[test]
 fn a_language_there_is_no_sdk_for() {
-    check(&["a", "--lang", "go"], 2, "[possible values: rust, c]");
-    check(&["a"], 2, "--lang <rust|c>");
+    check(
+        &["a", "--lang", "cobol"],
+        2,
+        "[possible values: rust, c, cpp, go]",
+    );
+    check(&["a"], 2, "--lang <rust|c|cpp|go>");
 }
 
 #[test]
@@ -76,6 +80,8 @@ fn it_says_what_to_type_next() {
             "install -m 755 target/release/libfine_name.so try/plugins.d/",
         ),
         ("c", "make install PLUGINS_DIR=try/plugins.d"),
+        ("cpp", "again after every build: that is a swap"),
+        ("go", "once; a later build takes a restart of the gateway"),
     ] {
         let path = format!("some where/{lang}");
         let output = plugin_new(

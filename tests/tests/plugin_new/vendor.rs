@@ -81,6 +81,42 @@ fn the_c_sdk_is_the_one_of_this_repository() {
     );
 }
 
+#[test]
+fn the_sdk_for_cpp_is_the_one_of_this_repository() {
+    let project = Project::make("vendoring-cpp", Lang::Cpp);
+    let sdk = artifacts::root().join("sdk-c");
+    for file in [
+        "include/swapgate.h",
+        "include/swapgate.hpp",
+        "include/swapgate_version.h",
+        "plugin.map",
+    ] {
+        assert_eq!(
+            project.read(&format!("vendor/{file}")),
+            read(&sdk.join(file))
+        );
+    }
+}
+
+#[test]
+fn the_package_for_go_is_the_one_of_this_repository() {
+    let project = Project::make("vendoring-go", Lang::Go);
+    let sdk = artifacts::root().join("sdk-c");
+    assert_eq!(
+        project.read("sdk/include/swapgate.h"),
+        read(&sdk.join("include/swapgate.h"))
+    );
+    let mut own: Vec<_> = files(&sdk.join("go"));
+    own.retain(|file| file != "go.mod");
+    assert_eq!(files(&project.top().join("sdk/swapgate")), own);
+    for file in own {
+        assert_eq!(
+            project.read(&format!("sdk/swapgate/{file}")),
+            read(&sdk.join("go").join(file))
+        );
+    }
+}
+
 /// A manifest without what cargo found out by itself, and without the paths between the crates, which a published one
 /// has not.
 fn comparable(manifest: &str) -> Table {

@@ -1,7 +1,8 @@
 /*
  * The tests: they load the built plugin as the gateway does, and play the gateway.
  *
- * `make test` gives the file as an argument. `make asan` links the plugin in instead, so that AddressSanitizer sees all of it.
+ * `make test` gives the file as an argument. With LINKED_IN the plugin is a part of this program instead, so that
+ * AddressSanitizer sees all of it.
  */
 #include <dlfcn.h>
 #include <stdio.h>
