@@ -282,12 +282,14 @@ impl Bench<'_> {
             names: (phase != Phase::Rewrite).then_some(RouteNames {
                 route: "bench",
                 service: Some("bench"),
+                mark: 0,
             }),
             phase,
             lane: phase.lane(),
             owner: OWNER,
             waits: Waits::Preflight,
             keeper: Some(self.instance),
+            leads: None,
         }
     }
 
