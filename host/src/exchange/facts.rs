@@ -228,9 +228,7 @@ impl Exchange {
             return;
         };
         self.give_up(snapshot);
-        // What plugins keep of bodies goes before the last calls, and with it what belongs to them.
-        let bodies = std::mem::take(&mut self.context.borrow_mut().bodies);
-        drop(bodies);
+        self.close_flows(snapshot);
         let duration = now.duration_since(self.started);
         self.count(snapshot, duration);
         let chain = &self.plan(snapshot).chain;

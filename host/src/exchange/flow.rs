@@ -3,14 +3,14 @@
 //! Nothing of this exists where no plugin takes part: then a body is relayed as it comes.
 
 use std::rc::Rc;
-use std::task::{Context as Task, Poll, ready};
+use std::task::{Context as Task, Poll};
 
 use bytes::Bytes;
 use http::HeaderMap;
 
 use super::Exchange;
 use crate::chain::{Call, Outcome, PluginFault, owner};
-use crate::context::{Answer, Lane, Phase, trailers};
+use crate::context::{Answer, LANES, Lane, Phase, trailers};
 use crate::respond::failure::Failure;
 use crate::snapshot::Snapshot;
 use crate::stream::{Hook, Need, Overflow, Pipeline, Spec, Step, Verdict};
@@ -96,15 +96,54 @@ impl Exchange {
             };
             let outcome = match step {
                 Step::Pass(bytes) => return Poll::Ready(Came::Data(bytes)),
-                Step::More => return Poll::Ready(Came::More),
+                Step::More => {
+                    self.tell_kept(lane, snapshot);
+                    return Poll::Ready(Came::More);
+                }
                 Step::Over => return Poll::Ready(self.flow_over(lane)),
                 Step::Call(owner, hook) => self.call_body(lane, owner, hook, snapshot),
-                Step::Parked => ready!(self.poll_lane(lane, cx)),
+                Step::Parked => match self.poll_lane(lane, cx) {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending => {
+                        self.tell_kept(lane, snapshot);
+                        return Poll::Pending;
+                    }
+                },
             };
             if let Some(stop) = self.judge_body(lane, outcome, snapshot) {
                 return Poll::Ready(Came::Stopped(stop));
             }
         }
+    }
+
+    /// The exchange is over: what plugins keep of its bodies goes, and with it what belongs to them.
+    pub(super) fn close_flows(&self, snapshot: &Snapshot) {
+        for lane in LANES {
+            if let Some(pipeline) = self.context.borrow_mut().bodies.of(lane) {
+                pipeline.clear();
+            }
+            self.tell_kept(lane, snapshot);
+            let gone = self.context.borrow_mut().bodies.take(lane);
+            drop(gone);
+        }
+    }
+
+    /// Keeps the account of what plugins keep.
+    fn tell_kept(&self, lane: Lane, snapshot: &Snapshot) {
+        let mut context = self.context.borrow_mut();
+        let Some(pipeline) = context.bodies.of(lane) else {
+            return;
+        };
+        pipeline.tell_kept(|at, now, before| {
+            if let Some(link) = self.plan(snapshot).chain.link_of(at) {
+                let usage = link.instance.stats(self.worker.worker).usage();
+                if now > before {
+                    usage.buffered.raise(now - before);
+                } else {
+                    usage.buffered.lower(before - now);
+                }
+            }
+        });
     }
 
     /// Bytes arrived.

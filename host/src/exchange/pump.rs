@@ -153,7 +153,11 @@ impl Pump {
     fn stop(&mut self, stop: Stop) -> RequestBodyError {
         let fault = BodyFault::Stopped;
         if let Some(source) = &mut self.source {
-            *self.stopped.rest.borrow_mut() = source.give_up(fault);
+            source.stop(fault);
+            // Once an answer has begun nobody reads the rest away.
+            if self.exchange.context.borrow().response.is_none() {
+                *self.stopped.rest.borrow_mut() = source.give_up();
+            }
         }
         *self.stopped.why.borrow_mut() = Some(stop);
         RequestBodyError(fault)

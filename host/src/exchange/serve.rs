@@ -62,9 +62,10 @@ pub async fn serve(
                         let close = rest.is_some_and(|rest| outgoing::dismiss(&exchange, rest));
                         outgoing::local(exchange, snapshot, answer, close).await
                     }
-                    Err(Instead::Failure(failure)) => {
+                    Err(Instead::Failure(failure, rest)) => {
+                        let close = rest.is_some_and(|rest| outgoing::dismiss(&exchange, rest));
                         let answer = outgoing::rescued(&exchange, &failure);
-                        outgoing::local(exchange, snapshot, answer, false).await
+                        outgoing::local(exchange, snapshot, answer, close).await
                     }
                 },
             );
@@ -182,13 +183,13 @@ fn body_limit(exchange: &Exchange, snapshot: &Snapshot) -> u64 {
 enum Instead {
     /// The answer of a plugin that saw the request's body, and what is left of that.
     Answer(Answer, Option<Incoming>),
-    /// It failed.
-    Failure(Failure),
+    /// It failed; what is left of the request's body, where a plugin ended it.
+    Failure(Failure, Option<Incoming>),
 }
 
 impl<T: Into<Failure>> From<T> for Instead {
     fn from(failure: T) -> Self {
-        Self::Failure(failure.into())
+        Self::Failure(failure.into(), None)
     }
 }
 
@@ -330,7 +331,7 @@ impl Stopped {
         let rest = self.rest.take();
         Some(match self.why.take()? {
             Stop::Answer(answer) => Instead::Answer(answer, rest),
-            Stop::Failure(failure) => Instead::Failure(failure),
+            Stop::Failure(failure) => Instead::Failure(failure, rest),
         })
     }
 }

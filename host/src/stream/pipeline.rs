@@ -128,6 +128,8 @@ struct Stage {
     ended: bool,
     /// Whether it takes part no more.
     out: bool,
+    /// What it was last said to keep.
+    told: u64,
 }
 
 /// The plugins of one lane of one exchange.
@@ -158,6 +160,7 @@ impl Pipeline {
             called: false,
             ended: !spec.body,
             out: false,
+            told: 0,
         };
         Self {
             stages: specs.into_iter().filter(takes_part).map(stage).collect(),
@@ -308,6 +311,25 @@ impl Pipeline {
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.stages.iter().map(|stage| stage.window.len()).sum()
+    }
+
+    /// Tells how many bytes each plugin keeps now, and how many it was last said to keep, where the two differ.
+    pub fn tell_kept(&mut self, mut tell: impl FnMut(usize, u64, u64)) {
+        for stage in &mut self.stages {
+            let kept = stage.window.len();
+            if kept != stage.told {
+                tell(stage.spec.at, kept, stage.told);
+                stage.told = kept;
+            }
+        }
+    }
+
+    /// Throws away what plugins keep: nobody wants it any more.
+    pub fn clear(&mut self) {
+        for stage in &mut self.stages {
+            stage.window = Window::new(stage.spec.room);
+        }
+        self.passed.clear();
     }
 
     /// The fields after the body.

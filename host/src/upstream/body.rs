@@ -180,9 +180,13 @@ impl Stream {
         self.watch.progress.set(Instant::now());
     }
 
-    /// Gives up; what is left of the body, so that somebody can read it away.
-    pub fn give_up(&mut self, fault: BodyFault) -> Option<Incoming> {
+    /// Says why it ends early.
+    pub fn stop(&self, fault: BodyFault) {
         self.watch.fault.set(Some(fault));
+    }
+
+    /// What is left of the body, for somebody who reads it away and says when that has ended.
+    pub fn give_up(&mut self) -> Option<Incoming> {
         self.incoming.take()
     }
 

@@ -91,6 +91,22 @@ fn who_fails_with_an_open_use_is_out_and_the_rest_goes_on() {
 }
 
 #[test]
+fn who_panicked_is_called_no_more() {
+    let open = Plugin {
+        use_: ", on_error: open",
+        ..plugin("panic", TRANSFORM, TRANSFORM)
+    };
+    let upstream = says(chunked("", "one two three", 3));
+    let gateway = gateway(&upstream, "64KiB", &[open]);
+    let mut client = gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(crate::world::chunks("abcdef", 2));
+    assert_eq!(client.expect_response().text(), "one two three");
+    assert_eq!(nth(&upstream, 0).body, b"abcdef");
+    counted(&gateway, "calls", 1.0);
+}
+
+#[test]
 fn who_fails_on_the_way_up_is_an_answer() {
     let upstream = Upstream::echo();
     let gateway = gateway(&upstream, "64KiB", &[plugin("fail", TRANSFORM, NONE)]);

@@ -27,7 +27,7 @@ const sg_descriptor sg_plugin_abi = {
 struct instance {
     const sg_host *host;
     char mode[32];
-    sg_metric_tok bytes, calls, ends, firsts, released, forbidden, wrong, trailers, odd;
+    sg_metric_tok bytes, calls, ends, firsts, released, forbidden, wrong, trailers, odd, cancels;
 };
 
 struct own {
@@ -221,9 +221,9 @@ static int32_t body(struct instance *self, sg_exchange_tok x, uint32_t flags) {
     }
     if (is(self, "sign")) return end && h->body_append(h, x, text("--end")) != SG_OK ? SG_E_FAILED : SG_CONTINUE;
     if (is(self, "empty")) return h->body_drain(h, x, len) == SG_OK ? SG_CONTINUE : SG_E_FAILED;
-    if (is(self, "wait")) {
+    if (is(self, "wait") || is(self, "wait-long")) {
         sg_op_tok op;
-        int32_t code = h->sleep(h, x, 1000000, &op);
+        int32_t code = h->sleep(h, x, is(self, "wait") ? 1000000u : 3600000000000u, &op);
         return code == SG_OK ? SG_PENDING : code;
     }
     if (is(self, "refuse")) return refuse(self, x);
@@ -234,6 +234,7 @@ static int32_t body(struct instance *self, sg_exchange_tok x, uint32_t flags) {
         return SG_E_FAILED;
     }
     if (is(self, "fail-later") && !first) return SG_E_FAILED;
+    if (is(self, "panic")) return end ? SG_CONTINUE : SG_E_PANIC; /* a preflight has one piece */
     if (is(self, "unknown")) return end ? SG_CONTINUE : 77; /* a preflight has one piece */
     if (is(self, "head") && first) {
         expect(self, h->header_set(h, x, SG_HEADERS_REQUEST, text("x-len"), text("known")), SG_OK);
@@ -250,7 +251,10 @@ static int32_t on_event(void *instance, sg_exchange_tok x, const sg_event *event
     struct instance *self = instance;
     uint64_t len = 0;
     if (event->phase == 0) return SG_CONTINUE;
-    if (event->kind == SG_EVENT_CANCEL) return SG_CONTINUE;
+    if (event->kind == SG_EVENT_CANCEL) {
+        count(self, self->cancels, 1);
+        return SG_CONTINUE;
+    }
     expect(self, self->host->body_len(self->host, x, &len), SG_OK);
     return SG_CONTINUE;
 }
@@ -328,6 +332,7 @@ static int32_t configure(const sg_host *host, sg_str config, void **out, sg_erro
     if (code == SG_OK) code = declare(self, "wrong", &self->wrong);
     if (code == SG_OK) code = declare(self, "trailers", &self->trailers);
     if (code == SG_OK) code = declare(self, "odd", &self->odd);
+    if (code == SG_OK) code = declare(self, "cancels", &self->cancels);
     *out = self;
     return code;
 }
