@@ -52,7 +52,7 @@ impl Filtered {
         };
         match std::mem::replace(&mut filtered.source, Source::Fed) {
             Source::Upstream(relay) if !relay.is_over() => {
-                filtered.source = Source::Upstream(relay)
+                filtered.source = Source::Upstream(relay);
             }
             Source::Whole(bytes) => {
                 exchange.feed(Lane::Response, bytes);
@@ -112,12 +112,11 @@ impl Filtered {
             match came {
                 Came::Data(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Came::Trailers(fields) => return Poll::Ready(Some(Ok(Frame::trailers(fields)))),
-                Came::Over => return Poll::Ready(None),
                 Came::Stopped(Stop::Failure(failure)) => {
                     return Poll::Ready(Some(Err(AnswerError::Plugin(failure))));
                 }
                 // No hook of an answer's body may make another answer, and the chain knows that.
-                Came::Stopped(Stop::Answer(_)) => return Poll::Ready(None),
+                Came::Over | Came::Stopped(Stop::Answer(_)) => return Poll::Ready(None),
                 Came::More => {
                     if let Some(Err(error)) = ready!(self.poll_source(exchange, cx)) {
                         return Poll::Ready(Some(Err(error)));
