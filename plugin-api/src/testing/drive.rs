@@ -30,7 +30,9 @@ impl Image {
         let plugin = self.plugin();
         let needs = [plugin.request_body_need, plugin.response_body_need];
         let slot = Slot::new(made.0, exchange, needs);
-        self.shared().lock().slots.insert(token, slot);
+        let mut state = self.shared().lock();
+        state.slots.insert(token, slot);
+        state.moved.insert(token);
         token
     }
 
@@ -166,6 +168,7 @@ impl Image {
         shared.run(Some(token));
         let code = self.on_event(made, token, &event);
         shared.run(None);
+        shared.lock().moved.insert(token);
         let cancelled = event.kind == code::SG_EVENT_CANCEL;
         let mut state = shared.lock();
         let slot = state.slots.get_mut(&token)?;
@@ -187,14 +190,14 @@ impl Image {
 
     /// Calls every hook that can be called. False: there was none.
     fn step_all(&self) -> bool {
-        let tokens: Vec<_> = self.shared().lock().slots.keys().copied().collect();
-        let mut moved = false;
-        for token in tokens {
+        let moved = std::mem::take(&mut self.shared().lock().moved);
+        let mut any = false;
+        for token in moved {
             while self.step(token) {
-                moved = true;
+                any = true;
             }
         }
-        moved
+        any
     }
 
     fn step(&self, token: ExchangeTok) -> bool {
@@ -243,6 +246,25 @@ impl Image {
         left.into_iter().for_each(Left::release);
     }
 
+    /// Calls one hook again and again.
+    pub(super) fn repeat(&self, made: &Made, phase: Phase, exchange: Exchange, times: u32) -> i64 {
+        let _running = self.enter_thread();
+        let token = self.begin(made, exchange);
+        let (lane, flags) = (Lane::Request, 0);
+        let call = Call { phase, lane, flags };
+        if let Some(slot) = self.shared().lock().slots.get_mut(&token) {
+            slot.enter(call);
+        }
+        self.shared().run(Some(token));
+        let answers = (0..times).map(|_| i64::from(self.hook(made.0, token, call)));
+        let sum = answers.sum();
+        self.shared().run(None);
+        self.cancel(token);
+        while self.step(token) {}
+        drop(self.finish(token));
+        sum
+    }
+
     /// The client of an exchange is gone.
     pub(super) fn cancel(&self, token: ExchangeTok) {
         let _running = self.enter_thread();
@@ -269,6 +291,7 @@ impl Image {
         if let Some(slot) = state.slots.get_mut(&token) {
             slot.course.cancel();
         }
+        state.moved.insert(token);
         drop(state);
         jobs.into_iter().for_each(area::release);
     }

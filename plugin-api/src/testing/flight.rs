@@ -73,13 +73,16 @@ impl<'i> Flight<'i> {
 
     fn feed(&self, lane: Lane, bytes: Option<&[u8]>) {
         let host = self.instance.host;
-        if let Some(slot) = host.image.shared().lock().slots.get_mut(&self.token) {
+        let mut state = host.image.shared().lock();
+        state.moved.insert(self.token);
+        if let Some(slot) = state.slots.get_mut(&self.token) {
             let way = slot.course.way(lane);
             match bytes {
                 Some(bytes) => way.feed(bytes),
                 None => way.end(),
             }
         }
+        drop(state);
         host.settle();
     }
 

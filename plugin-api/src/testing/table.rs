@@ -1,6 +1,6 @@
 //! The table the plugin calls, and what its functions work on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -52,6 +52,8 @@ pub(super) struct State {
     /// The exchange whose hook is running, and on which thread.
     running: Option<(ExchangeTok, ThreadId)>,
     pub(super) slots: BTreeMap<ExchangeTok, Slot>,
+    /// Exchanges for which something happened, so that they may be able to go on.
+    pub(super) moved: BTreeSet<ExchangeTok>,
     pub(super) world: World,
     /// Which of the hooks there are that are told of operations: of exchanges, of the background, of time.
     pub(super) told: Told,

@@ -1,4 +1,16 @@
 //! The window of a body: the bytes that arrived and that the plugin has not passed on.
+//!
+//! A view of it borrows the handle, so a change ends it:
+//!
+//! ```compile_fail,E0502
+//! # use swapgate_plugin::{BodyFilterCall, HostError};
+//! fn body_filter(body: &mut BodyFilterCall<'_>) -> Result<(), HostError> {
+//!     let pieces = body.pieces()?;
+//!     body.drain(1)?;
+//!     println!("{:?}", pieces.iter().next());
+//!     Ok(())
+//! }
+//! ```
 
 use swapgate_abi::code;
 

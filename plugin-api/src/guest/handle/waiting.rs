@@ -19,6 +19,15 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! And they stay on their thread:
+//!
+//! ```compile_fail,E0277
+//! # use swapgate_plugin::AsyncAccessCall;
+//! fn access(request: AsyncAccessCall) {
+//!     std::thread::spawn(move || request.path());
+//! }
+//! ```
 
 use std::marker::PhantomData;
 
