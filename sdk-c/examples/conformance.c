@@ -3,9 +3,12 @@
  * plugins/conformance, word for word: both must have the same trace.
  *
  * The trace is a list of words PHASE.STEP=CODE or PHASE.STEP=CODE:VALUE. It grows in the variable "conformance.trace",
- * leaves in the header x-trace of the answer, and what log() and request_end() add goes to the log in one line each.
+ * leaves in the header x-trace of the answer, and what comes after the head goes to the log in one line each. Phases are
+ * letters: Rewrite, Access, W after a wait in access(), B request_body(), H header_filter(), F body_filter(), T and U trailers()
+ * of both lanes, Log, E request_end(), X for a wait that was cancelled.
  */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +33,8 @@ const sg_descriptor sg_plugin_abi = {
 
 static const char schema[] =
     "{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {"
-    "\"respond\": {\"type\": \"string\", \"enum\": [\"\", \"rewrite\", \"access\"]}}}";
+    "\"respond\": {\"type\": \"string\", \"enum\": [\"\", \"rewrite\", \"access\"]}, "
+    "\"wait\": {\"type\": \"string\", \"enum\": [\"\", \"sleep\", \"wake\", \"callout\", \"blocking\", \"never\"]}}}";
 
 #define TRACE_VARIABLE "conformance.trace"
 #define LONG_VARIABLE (64 * 1024 + 1)
@@ -39,7 +43,14 @@ static const char schema[] =
 #define LONG_METRIC 101
 #define NO_MAP 99u /* a header map that does not exist */
 
-static char many_v[LONG_VARIABLE], many_n[LONG_NAME], many_c[LONG_CONSUMER];
+#define LONG_KEY 513
+#define LONG_VALUE (1024 * 1024 + 1)
+#define MINUTE UINT64_C(60000000000)
+#define MANY (UINT64_C(1) << 40)
+#define NOBODYS UINT64_C(0x1234567812345678)
+#define STATE_VERSION 3u
+
+static char many_v[LONG_VARIABLE], many_k[LONG_VALUE], many_n[LONG_NAME], many_c[LONG_CONSUMER];
 
 #define REFUSED 11
 
@@ -52,18 +63,21 @@ struct metrics {
 struct instance {
     const sg_host *host;
     char respond; /* phase letter, or 0 */
+    char wait;    /* the first letter of what access() waits for, or 0 */
+    uint32_t imported_version;
+    char imported[64]; /* what an earlier instance handed over; empty: nothing */
     struct metrics metrics;
 };
 
 /* The words of one phase, and what it takes to ask for them. */
 struct trace {
     const sg_host *host;
-    const struct metrics *metrics;
+    const struct instance *instance;
     sg_exchange_tok exchange;
     char phase;
     size_t len;
     char name[64];
-    char words[8192];
+    char words[16384];
 };
 
 static sg_str bytes(const void *ptr, size_t len) { return (sg_str){(const uint8_t *)ptr, len}; }
@@ -236,7 +250,7 @@ static void change_headers(struct trace *t) {
         {"header_set.host", "host", "example.com"},
         {"header_set.transfer_encoding", "transfer-encoding", "chunked"},
     };
-    uint32_t map = t->phase == 'R' || t->phase == 'A' ? SG_HEADERS_REQUEST : SG_HEADERS_RESPONSE;
+    uint32_t map = t->phase == 'R' || t->phase == 'A' || t->phase == 'W' ? SG_HEADERS_REQUEST : SG_HEADERS_RESPONSE;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) code(t, bad[i].step, set(t, map, bad[i].name, bad[i].value));
     code(t, "header_set.no_map", set(t, NO_MAP, "x-probe", "1"));
     code(t, "header_remove.none", t->host->header_remove(t->host, t->exchange, map, text("x-never-there")));
@@ -364,7 +378,7 @@ static void tell_metrics(struct trace *t) {
     static const char *const refused[REFUSED] = {"bad_name",     "ending",    "no_help", "no_labels", "other_kind",
                                                  "other_bounds", "no_bounds", "bounds",  "falling",   "le",
                                                  "long"};
-    const struct metrics *m = t->metrics;
+    const struct metrics *m = &t->instance->metrics;
     code(t, "metric_declare.counter", m->codes[0]);
     code(t, "metric_declare.gauge", m->codes[2]);
     code(t, "metric_declare.histogram", m->codes[3]);
@@ -374,7 +388,7 @@ static void tell_metrics(struct trace *t) {
 
 static void count_metrics(struct trace *t) {
     const sg_host *host = t->host;
-    const struct metrics *m = t->metrics;
+    const struct metrics *m = &t->instance->metrics;
     const double infinite = (double)INFINITY;
     sg_metric_tok other = 0;
     code(t, "metric_add.counter", host->metric_add(host, m->counter, 1));
@@ -392,8 +406,116 @@ static void count_metrics(struct trace *t) {
     code(t, "metric_declare.hook", plain(host, SG_METRIC_COUNTER, "x", NULL, 0, &other));
 }
 
+static void waiting(struct trace *t) {
+    const sg_host *host = t->host;
+    sg_op_tok op = 0, other = 0;
+    sg_wake_tok wake = 0, again = 0;
+    code(t, "sleep", host->sleep(host, t->exchange, MINUTE, &op));
+    code(t, "sleep.stale", host->sleep(host, ~t->exchange, MINUTE, &other));
+    code(t, "op_cancel", host->op_cancel(host, t->exchange, op));
+    code(t, "op_cancel.again", host->op_cancel(host, t->exchange, op));
+    code(t, "op_cancel.unknown", host->op_cancel(host, t->exchange, NOBODYS));
+    code(t, "waker", host->waker(host, t->exchange, &wake));
+    code(t, "waker.again", host->waker(host, t->exchange, &again));
+    word(t, "waker.same", wake == again ? "yes" : "no");
+    code(t, "wake.unknown", host->wake(host, NOBODYS));
+    code(t, "upstream_set.none", host->upstream_set(host, t->exchange, SG_UPSTREAM_SERVICE, text("nobody")));
+    code(t, "upstream_set.bad", host->upstream_set(host, t->exchange, SG_UPSTREAM_ADDRESS, text("no address")));
+    code(t, "upstream_set.kind", host->upstream_set(host, t->exchange, 99, text("up")));
+}
+
+/* The window in one piece, wherever its pieces end; the caller frees. */
+static sg_str window(struct trace *t, int32_t *result, char **whole) {
+    sg_str pieces[64];
+    size_t count = 0, len = 0;
+    *whole = NULL;
+    *result = t->host->body_pieces(t->host, t->exchange, pieces, 64, &count);
+    if (*result != SG_OK) return nothing;
+    for (size_t i = 0; i < count && i < 64; i++) len += pieces[i].len;
+    *whole = malloc(len + 1);
+    if (*whole == NULL) return nothing;
+    len = 0;
+    for (size_t i = 0; i < count && i < 64; i++) {
+        if (pieces[i].len > 0) memcpy(*whole + len, pieces[i].ptr, pieces[i].len);
+        len += pieces[i].len;
+    }
+    return bytes(*whole, len);
+}
+
+static void tell_window(struct trace *t, const char *len_step, const char *pieces_step) {
+    uint64_t len = 0;
+    char *whole;
+    int32_t result = t->host->body_len(t->host, t->exchange, &len);
+    number(t, len_step, result, len);
+    sg_str all = window(t, &result, &whole);
+    value(t, pieces_step, result, all);
+    free(whole);
+}
+
+static void leave(void *context) { (void)context; }
+
+static void bodies(struct trace *t) {
+    tell_window(t, "body_len", "body_pieces");
+    code(t, "body_drain.many", t->host->body_drain(t->host, t->exchange, MANY));
+    code(t, "body_hold.many", t->host->body_hold(t->host, t->exchange, MANY));
+    code(t, "body_ignore.lane", t->host->body_ignore(t->host, t->exchange, 99));
+}
+
+static int32_t get_kv(const struct trace *t, const sg_kv *kv, const char *key, char *room, size_t cap, sg_str *out,
+                      uint64_t *revision) {
+    sg_buf buf = {(uint8_t *)room, cap, 0};
+    int32_t result = kv->get(t->host, text(key), &buf, revision);
+    *out = bytes(room, buf.len);
+    return result;
+}
+
+static void values(struct trace *t) {
+    const sg_host *host = t->host;
+    const sg_kv *kv = host->extension(host, text(SG_KV_ID));
+    char room[64];
+    sg_str out = nothing;
+    uint64_t revision = 0;
+    int64_t sum = 0;
+    if (kv == NULL) {
+        word(t, "kv", "none");
+        return;
+    }
+    code(t, "kv.remove", kv->remove(host, text("k")));
+    int32_t result = get_kv(t, kv, "k", room, sizeof room, &out, &revision);
+    value(t, "kv.get.none", result, out);
+    code(t, "kv.set", kv->set(host, text("k"), text("one"), 0));
+    result = get_kv(t, kv, "k", room, sizeof room, &out, &revision);
+    value(t, "kv.get", result, out);
+    word(t, "kv.revision", revision != 0 ? "some" : "none");
+    code(t, "kv.compare_and_set", kv->compare_and_set(host, text("k"), revision, text("two"), 0));
+    code(t, "kv.compare_and_set.old", kv->compare_and_set(host, text("k"), revision, text("three"), 0));
+    code(t, "kv.compare_and_set.none", kv->compare_and_set(host, text("k"), 0, text("three"), 0));
+    result = get_kv(t, kv, "k", room, sizeof room, &out, &revision);
+    value(t, "kv.get.after", result, out);
+    code(t, "kv.add.text", kv->add(host, text("k"), 1, 0, &sum));
+    result = kv->add(host, text("n"), 5, 60000, &sum);
+    number(t, "kv.add", result, (uint64_t)sum);
+    result = kv->add(host, text("n"), -2, 60000, &sum);
+    number(t, "kv.add.less", result, (uint64_t)sum);
+    code(t, "kv.remove.n", kv->remove(host, text("n")));
+    code(t, "kv.remove.again", kv->remove(host, text("n")));
+    code(t, "kv.set.long_key", kv->set(host, bytes(many_k, LONG_KEY), text("v"), 0));
+    code(t, "kv.set.long", kv->set(host, text("long"), bytes(many_k, LONG_VALUE), 0));
+}
+
+/* What an earlier instance handed over. */
+static void tell_import(struct trace *t) {
+    if (t->instance->imported_version == 0) {
+        word(t, "import", "none");
+        return;
+    }
+    value(t, "import", SG_OK, text(t->instance->imported));
+    number(t, "import.version", SG_OK, t->instance->imported_version);
+}
+
 static void probe(struct trace *t) {
     if (t->phase == 'R') tell_metrics(t);
+    if (t->phase == 'R') tell_import(t);
     attributes(t);
     set_attributes(t);
     params(t);
@@ -406,6 +528,9 @@ static void probe(struct trace *t) {
     stale(t);
     texts(t);
     count_metrics(t);
+    waiting(t);
+    bodies(t);
+    if (t->phase == 'A' || t->phase == 'L') values(t);
 }
 
 /* Appends the words to those of the phases before; `whole` shows all of them and is the caller's to free. */
@@ -435,12 +560,161 @@ static void write_log(struct trace *t) {
     free(line);
 }
 
+static struct trace begun(const struct instance *instance, sg_exchange_tok exchange, char phase) {
+    return (struct trace){.host = instance->host, .instance = instance, .exchange = exchange, .phase = phase};
+}
+
+/* ---- Waiting ---- */
+
+struct ring {
+    const sg_host *host;
+    sg_wake_tok token;
+};
+
+/* Another thread: this is what wakes are for. */
+static void *ring(void *arg) {
+    struct ring *ring = arg;
+    ring->host->wake(ring->host, ring->token);
+    free(ring);
+    return NULL;
+}
+
+static int32_t wake_by_thread(const sg_host *host, sg_exchange_tok exchange) {
+    struct ring *arg = malloc(sizeof *arg);
+    pthread_t thread;
+    if (arg == NULL) return SG_E_FAILED;
+    arg->host = host;
+    int32_t result = host->waker(host, exchange, &arg->token);
+    if (result == SG_OK && pthread_create(&thread, NULL, ring, arg) == 0) {
+        pthread_detach(thread);
+        return SG_OK;
+    }
+    free(arg);
+    return result == SG_OK ? SG_E_FAILED : result;
+}
+
+static int32_t seven(void *context) {
+    (void)context;
+    return 7;
+}
+
+static int32_t wait_for(const struct instance *instance, sg_exchange_tok exchange) {
+    const sg_host *host = instance->host;
+    sg_op_tok op;
+    int32_t result = SG_E_UNAVAILABLE;
+    if (instance->wait == 's') result = host->sleep(host, exchange, 1000000, &op);
+    if (instance->wait == 'n') result = host->sleep(host, exchange, MINUTE, &op);
+    if (instance->wait == 'w') result = wake_by_thread(host, exchange);
+    if (instance->wait == 'c') {
+        const sg_http_callout *http = host->extension(host, text(SG_HTTP_CALLOUT_ID));
+        const sg_http_request request = {.struct_size = sizeof request, .service = text("up"), .url = text("/called")};
+        if (http != NULL) result = http->start(host, exchange, &request, &op);
+    }
+    if (instance->wait == 'b') {
+        const sg_blocking *blocking = host->extension(host, text(SG_BLOCKING_ID));
+        if (blocking != NULL) result = blocking->start(host, exchange, seven, NULL, NULL, &op);
+    }
+    return result == SG_OK ? SG_PENDING : result;
+}
+
+static void tell_event(struct trace *t, const sg_event *event) {
+    const char wait = t->instance->wait;
+    if (event->phase != SG_PHASE_ACCESS || event->lane != SG_LANE_REQUEST) word(t, "event", "of another hook");
+    if (wait == 'w') code(t, "wake", event->kind == SG_EVENT_WAKE ? SG_OK : SG_E_INVALID);
+    if (wait == 's') code(t, "sleep", event->kind == SG_EVENT_OP_DONE ? event->result : SG_E_INVALID);
+    if (wait == 'b') number(t, "blocking", SG_OK, (uint64_t)event->result);
+    if (wait == 'c') {
+        const sg_http_answer *answer = event->data;
+        number(t, "callout", event->result, answer == NULL ? 0 : answer->status);
+        value(t, "callout.body", event->result, answer == NULL ? nothing : answer->body);
+    }
+}
+
+static void write_log(struct trace *t);
+
+static int32_t on_event(void *self, sg_exchange_tok exchange, const sg_event *event) {
+    const struct instance *instance = self;
+    struct trace t = begun(instance, exchange, 'W');
+    char *whole;
+    if (event->kind == SG_EVENT_DRAIN) return SG_PENDING;
+    if (event->kind == SG_EVENT_CANCEL) {
+        t.host->log(t.host, SG_LOG_INFO, text("trace X: cancelled=yes"));
+        return SG_CONTINUE;
+    }
+    tell_event(&t, event);
+    probe(&t);
+    store(&t, &whole);
+    free(whole);
+    return SG_CONTINUE;
+}
+
+/* ---- Bodies ---- */
+
+static void change_body(struct trace *t) {
+    static const char own[] = "+own";
+    const sg_host *host = t->host;
+    int32_t result;
+    char *whole;
+    probe(t);
+    code(t, "body_append", host->body_append(host, t->exchange, text("+copy")));
+    code(t, "body_append_own", host->body_append_own(host, t->exchange, text(own), leave, NULL));
+    tell_window(t, "body_len.more", "body_pieces.more");
+    code(t, "body_drain", host->body_drain(host, t->exchange, 1));
+    code(t, "body_hold", host->body_hold(host, t->exchange, 1));
+    tell_window(t, "body_len.less", "body_pieces.less");
+    sg_str all = window(t, &result, &whole);
+    code(t, "body_replace", host->body_replace(host, t->exchange, all));
+    free(whole);
+}
+
+/* Where pieces end differs from one run to the next, so it looks at whole bodies only. */
+static int32_t request_body(void *self, sg_exchange_tok exchange, uint32_t flags) {
+    struct trace t = begun(self, exchange, 'B');
+    char *whole;
+    if (!(flags & SG_BODY_END)) return SG_BUFFER;
+    change_body(&t);
+    store(&t, &whole);
+    free(whole);
+    return SG_CONTINUE;
+}
+
+static int32_t body_filter(void *self, sg_exchange_tok exchange, uint32_t flags) {
+    struct trace t = begun(self, exchange, 'F');
+    if (!(flags & SG_BODY_END)) return SG_BUFFER;
+    change_body(&t);
+    write_log(&t);
+    return SG_CONTINUE;
+}
+
+static int32_t trailers(void *self, sg_exchange_tok exchange, uint32_t lane) {
+    const int request = lane == SG_LANE_REQUEST;
+    struct trace t = begun(self, exchange, request ? 'T' : 'U');
+    const uint32_t map = request ? SG_TRAILERS_REQUEST : SG_TRAILERS_RESPONSE;
+    char *whole;
+    get(&t, "header_get.trailer", map, "X-Trailer");
+    get(&t, "header_get.other", request ? SG_TRAILERS_RESPONSE : SG_TRAILERS_REQUEST, "x-trailer");
+    code(&t, "header_set.trailer", set(&t, map, "x-added", "1"));
+    code(&t, "header_append.trailer", t.host->header_append(t.host, exchange, map, text("x-added"), text("2")));
+    nth(&t, "header_nth.trailer", map, "x-added", 1);
+    code(&t, "header_set.framing", set(&t, map, "content-length", "1"));
+    code(&t, "header_remove.trailer", t.host->header_remove(t.host, exchange, map, text("x-trailer")));
+    get(&t, "header_get.removed", map, "x-trailer");
+    if (!request) {
+        write_log(&t);
+        return SG_CONTINUE;
+    }
+    store(&t, &whole);
+    free(whole);
+    return SG_CONTINUE;
+}
+
 static int32_t request_hook(const struct instance *instance, sg_exchange_tok exchange, char phase) {
-    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = phase};
+    struct trace t = begun(instance, exchange, phase);
     char *whole;
     probe(&t);
     store(&t, &whole);
     free(whole);
+    if (phase == 'A' && instance->wait != '\0') return wait_for(instance, exchange);
     if (instance->respond != phase) return SG_CONTINUE;
     sg_header header = {text("x-answer"), text("conformance")};
     int32_t result = t.host->respond(t.host, exchange, 299, &header, 1, text("conformance\n"));
@@ -452,7 +726,7 @@ static int32_t access_(void *instance, sg_exchange_tok exchange) { return reques
 
 static int32_t header_filter(void *self, sg_exchange_tok exchange) {
     const struct instance *instance = self;
-    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = 'H'};
+    struct trace t = begun(instance, exchange, 'H');
     char *whole;
     probe(&t);
     sg_str all = store(&t, &whole);
@@ -463,7 +737,7 @@ static int32_t header_filter(void *self, sg_exchange_tok exchange) {
 
 static int32_t log_(void *self, sg_exchange_tok exchange) {
     const struct instance *instance = self;
-    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = 'L'};
+    struct trace t = begun(instance, exchange, 'L');
     probe(&t);
     write_log(&t);
     return SG_CONTINUE;
@@ -471,7 +745,7 @@ static int32_t log_(void *self, sg_exchange_tok exchange) {
 
 static void request_end(void *self, sg_exchange_tok exchange) {
     const struct instance *instance = self;
-    struct trace t = {.host = instance->host, .metrics = &instance->metrics, .exchange = exchange, .phase = 'E'};
+    struct trace t = begun(instance, exchange, 'E');
     probe(&t);
     write_log(&t);
 }
@@ -491,19 +765,39 @@ static int32_t configure(const sg_host *host, sg_str config, void **out, sg_erro
     }
     instance->host = host;
     declare_metrics(host, &instance->metrics);
-    /* The schema admits nothing but these words as the one value. */
+    /* The schema admits nothing but these words as values. */
     instance->respond = has(config, "\"rewrite\"") ? 'R' : has(config, "\"access\"") ? 'A' : '\0';
+    static const char *const waits[] = {"\"sleep\"", "\"wake\"", "\"callout\"", "\"blocking\"", "\"never\""};
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+        if (has(config, waits[i])) instance->wait = waits[i][1];
     *out = instance;
     return SG_OK;
 }
 
 static void destroy(void *instance) { free(instance); }
 
+static int32_t export_state(void *instance, sg_state_out *out) {
+    (void)instance;
+    out->version = STATE_VERSION;
+    return out->write(out, text("all it knows"));
+}
+
+static int32_t import_state(void *self, uint32_t version, sg_str state, sg_error_buf *error) {
+    struct instance *instance = self;
+    error->len = 0;
+    if (version != STATE_VERSION || state.len >= sizeof instance->imported) return SG_E_VERSION;
+    memcpy(instance->imported, state.ptr, state.len);
+    instance->imported_version = version;
+    return SG_OK;
+}
+
 static const sg_plugin plugin = {
     .struct_size = sizeof(sg_plugin),
     .id = {(const uint8_t *)ID, sizeof ID - 1},
     .version = {(const uint8_t *)VERSION, sizeof VERSION - 1},
     .priority = 10,
+    .request_body_need = SG_BODY_BUFFER,
+    .response_body_need = SG_BODY_BUFFER,
     .config_schema = {(const uint8_t *)schema, sizeof schema - 1},
     .configure = configure,
     .destroy = destroy,
@@ -512,11 +806,18 @@ static const sg_plugin plugin = {
     .header_filter = header_filter,
     .log = log_,
     .request_end = request_end,
+    .request_body = request_body,
+    .body_filter = body_filter,
+    .trailers = trailers,
+    .on_event = on_event,
+    .export_state = export_state,
+    .import_state = import_state,
 };
 
 int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
     int32_t code = sg_negotiate(args, out);
     if (code != SG_OK) return code;
+    memset(many_k, 'k', sizeof many_k);
     memset(many_v, 'v', sizeof many_v);
     memset(many_n, 'n', sizeof many_n);
     memset(many_c, 'c', sizeof many_c);

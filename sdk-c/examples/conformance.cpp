@@ -3,7 +3,9 @@
  * conformance.c and of plugins/conformance, word for word, through the layer for C++. All must have the same trace.
  */
 #include <cmath>
+#include <memory>
 #include <string>
+#include <thread>
 
 #include "swapgate.hpp"
 
@@ -19,6 +21,10 @@ constexpr const char *trace_variable = "conformance.trace";
 
 /* A header map that does not exist. */
 constexpr auto no_map = static_cast<Headers>(99);
+
+constexpr auto minute = std::chrono::minutes(1);
+constexpr std::uint64_t many = std::uint64_t{1} << 40;
+constexpr std::uint64_t nobodys = 0x1234567812345678;
 
 /* The words of one phase. */
 class Trace {
@@ -190,7 +196,7 @@ void change_headers(Trace &t, const Exchange &x) {
         t.call("header_remove." + name, [&] { x.remove_header(map, "x-conformance"); });
         t.code_of("header_get." + name + "_removed", [&] { return x.header(map, "x-conformance"); });
     }
-    const Headers map = t.phase() == 'R' || t.phase() == 'A' ? Headers::request : Headers::response;
+    const Headers map = t.phase() == 'R' || t.phase() == 'A' || t.phase() == 'W' ? Headers::request : Headers::response;
     t.call("header_set.bad_name", [&] { x.set_header(map, "bad name", "1"); });
     t.call("header_set.no_name", [&] { x.set_header(map, "", "1"); });
     t.call("header_set.bad_value", [&] { x.set_header(map, "x-bad", "a\nb"); });
@@ -254,21 +260,157 @@ void texts(Trace &t, const Exchange &x) {
     t.call("set_error", [&] { x.set_error("nothing is wrong"); });
 }
 
+void waiting(Trace &t, const Exchange &x) {
+    const Exchange other(x.host().raw(), ~x.token());
+    sg_op_tok op = 0;
+    swapgate::Waker first, second;
+    t.call("sleep", [&] { op = x.sleep(minute); });
+    t.call("sleep.stale", [&] { other.sleep(minute); });
+    const auto cancel = [&](const char *step, sg_op_tok which) {
+        t.code_of(step, [&] { return x.cancel(which) ? std::optional(true) : std::nullopt; });
+    };
+    cancel("op_cancel", op);
+    cancel("op_cancel.again", op);
+    cancel("op_cancel.unknown", nobodys);
+    t.call("waker", [&] { first = x.waker(); });
+    t.call("waker.again", [&] { second = x.waker(); });
+    t.word("waker.same", first.token() == second.token() ? "yes" : "no");
+    /* These were not made to wake anybody. */
+    first.forget();
+    second.forget();
+    t.code("wake.unknown", swapgate::Waker(x.host().raw(), nobodys).wake());
+    t.call("upstream_set.none", [&] { x.set_upstream(SG_UPSTREAM_SERVICE, "nobody"); });
+    t.call("upstream_set.bad", [&] { x.set_upstream(SG_UPSTREAM_ADDRESS, "no address"); });
+    t.call("upstream_set.kind", [&] { x.set_upstream(99, "up"); });
+}
+
+void tell_window(Trace &t, const Exchange &x, const char *len, const char *pieces) {
+    t.number(len, [&] { return std::optional(x.body().size()); });
+    t.value(pieces, [&] { return std::optional(x.body().text()); });
+}
+
+void bodies(Trace &t, const Exchange &x) {
+    tell_window(t, x, "body_len", "body_pieces");
+    t.call("body_drain.many", [&] { x.body().drain(many); });
+    t.call("body_hold.many", [&] { x.body().hold(many); });
+    t.call("body_ignore.lane", [&] { x.ignore_body(99); });
+}
+
+void values(Trace &t, const Exchange &x) {
+    const auto area = x.host().kv();
+    if (!area) return t.word("kv", "none");
+    const swapgate::Kv &kv = *area;
+    std::uint64_t revision = 0;
+    const auto get = [&](const char *step) {
+        t.value(step, [&] {
+            const auto entry = kv.get("k");
+            if (!entry) return std::optional<std::string>();
+            revision = entry->revision;
+            return std::optional(entry->value);
+        });
+    };
+    const auto compare_and_set = [&](const char *step, std::uint64_t known, const char *value) {
+        std::int32_t code = SG_OK;
+        t.code(step, swapgate::code_of([&] { code = kv.compare_and_set("k", known, value) ? SG_OK : SG_E_CONFLICT; }) | code);
+    };
+    t.call("kv.remove", [&] { kv.remove("k"); });
+    get("kv.get.none");
+    t.call("kv.set", [&] { kv.set("k", "one"); });
+    get("kv.get");
+    const std::uint64_t first = revision;
+    t.word("kv.revision", first != 0 ? "some" : "none");
+    compare_and_set("kv.compare_and_set", first, "two");
+    compare_and_set("kv.compare_and_set.old", first, "three");
+    compare_and_set("kv.compare_and_set.none", 0, "three");
+    get("kv.get.after");
+    t.call("kv.add.text", [&] { kv.add("k", 1); });
+    const auto add = [&](const char *step, std::int64_t delta) {
+        t.number(step, [&] { return std::optional(static_cast<std::uint64_t>(kv.add("n", delta, minute))); });
+    };
+    add("kv.add", 5);
+    add("kv.add.less", -2);
+    t.call("kv.remove.n", [&] { kv.remove("n"); });
+    t.call("kv.remove.again", [&] { kv.remove("n"); });
+    t.call("kv.set.long_key", [&] { kv.set(std::string(513, 'k'), "v"); });
+    t.call("kv.set.long", [&] { kv.set("long", std::string(1024 * 1024 + 1, 'k')); });
+}
+
 class Conformance : public swapgate::Plugin {
   public:
     static constexpr std::int32_t priority = 10;
     static constexpr std::string_view config_schema =
         R"({"type": "object", "additionalProperties": false, "properties": {)"
-        R"("respond": {"type": "string", "enum": ["", "rewrite", "access"]}}})";
+        R"("respond": {"type": "string", "enum": ["", "rewrite", "access"]},)"
+        R"("wait": {"type": "string", "enum": ["", "sleep", "wake", "callout", "blocking", "never"]}}})";
+    static constexpr std::uint32_t request_body_need = SG_BODY_BUFFER;
+    static constexpr std::uint32_t response_body_need = SG_BODY_BUFFER;
+    static constexpr std::uint32_t state_version = 3;
 
     Conformance(Host host, std::string_view config) : metrics_(host) {
         const auto has = [&](const char *word) { return config.find(word) != std::string_view::npos; };
-        /* The schema admits nothing but these words as the one value. */
+        /* The schema admits nothing but these words as values. */
         respond_ = has("\"rewrite\"") ? 'R' : has("\"access\"") ? 'A' : '\0';
+        for (const char *wait : {"\"sleep\"", "\"wake\"", "\"callout\"", "\"blocking\"", "\"never\""})
+            if (has(wait)) wait_ = wait[1];
     }
 
     Flow rewrite(Exchange &x) const { return request_hook(x, 'R'); }
-    Flow access(Exchange &x) const { return request_hook(x, 'A'); }
+    Flow access(Exchange &x) const {
+        const Flow flow = request_hook(x, 'A');
+        return wait_ == '\0' ? flow : wait(x);
+    }
+    Flow on_event(Exchange &x, const swapgate::Event &event) const {
+        if (event.cancelled()) {
+            x.host().log(swapgate::Level::info, "trace X: cancelled=yes");
+            return Flow::proceed;
+        }
+        if (event.kind() == SG_EVENT_DRAIN) return Flow::pending;
+        Trace t('W');
+        tell_event(t, event);
+        probe(t, x);
+        store(t, x);
+        return Flow::proceed;
+    }
+    /* Where pieces end differs from one run to the next, so these look at whole bodies only. */
+    Flow request_body(Exchange &x, std::uint32_t flags) const {
+        if (!(flags & SG_BODY_END)) return Flow::buffer;
+        Trace t('B');
+        change_body(t, x);
+        store(t, x);
+        return Flow::proceed;
+    }
+    Flow body_filter(Exchange &x, std::uint32_t flags) const {
+        if (!(flags & SG_BODY_END)) return Flow::buffer;
+        Trace t('F');
+        change_body(t, x);
+        x.host().log(swapgate::Level::info, "trace " + t.words());
+        return Flow::proceed;
+    }
+    Flow trailers(Exchange &x, std::uint32_t lane) const {
+        const bool request = lane == SG_LANE_REQUEST;
+        Trace t(request ? 'T' : 'U');
+        const Headers map = request ? Headers::request_trailers : Headers::response_trailers;
+        const Headers other = request ? Headers::response_trailers : Headers::request_trailers;
+        t.value("header_get.trailer", [&] { return x.header(map, "X-Trailer"); });
+        t.value("header_get.other", [&] { return x.header(other, "x-trailer"); });
+        t.call("header_set.trailer", [&] { x.set_header(map, "x-added", "1"); });
+        t.call("header_append.trailer", [&] { x.append_header(map, "x-added", "2"); });
+        t.value("header_nth.trailer", [&] { return x.header(map, "x-added", 1); });
+        t.call("header_set.framing", [&] { x.set_header(map, "content-length", "1"); });
+        t.call("header_remove.trailer", [&] { x.remove_header(map, "x-trailer"); });
+        t.value("header_get.removed", [&] { return x.header(map, "x-trailer"); });
+        if (request) store(t, x);
+        else x.host().log(swapgate::Level::info, "trace " + t.words());
+        return Flow::proceed;
+    }
+    bool export_state(swapgate::StateOut &out) const {
+        out.write("all it knows");
+        return true;
+    }
+    void import_state(std::uint32_t version, std::string_view state) {
+        if (version != state_version) throw swapgate::Error(SG_E_VERSION, "not a format of mine");
+        imported_ = std::string(state);
+    }
     Flow header_filter(Exchange &x) const {
         Trace t('H');
         probe(t, x);
@@ -279,8 +421,49 @@ class Conformance : public swapgate::Plugin {
     void request_end(Exchange &x) const { tell(x, 'E'); }
 
   private:
+    Flow wait(const Exchange &x) const {
+        swapgate::HttpRequest request;
+        request.service = "up";
+        request.url = "/called";
+        switch (wait_) {
+        case 's': x.sleep(std::chrono::milliseconds(1)); break;
+        case 'n': x.sleep(minute); break;
+        case 'c': x.callout(request); break;
+        case 'b': x.blocking([] { return 7; }); break;
+        default: std::thread([waker = x.waker()]() mutable { waker.wake(); }).detach();
+        }
+        return Flow::pending;
+    }
+    void tell_event(Trace &t, const swapgate::Event &event) const {
+        if (event.phase() != SG_PHASE_ACCESS || event.lane() != SG_LANE_REQUEST) t.word("event", "of another hook");
+        if (wait_ == 'w') t.code("wake", event.woken() ? SG_OK : SG_E_INVALID);
+        if (wait_ == 's') t.code("sleep", event.op_done() ? event.result() : SG_E_INVALID);
+        if (wait_ == 'b') t.number("blocking", [&] { return std::optional(static_cast<std::uint64_t>(event.result())); });
+        if (wait_ == 'c') {
+            t.number("callout", [&] { return std::optional<std::uint64_t>(event.answer().status()); });
+            t.value("callout.body", [&] { return std::optional(event.answer().body()); });
+        }
+    }
+    void change_body(Trace &t, const Exchange &x) const {
+        probe(t, x);
+        t.call("body_append", [&] { x.body().append("+copy"); });
+        t.call("body_append_own", [&] { x.body().append_own("+own"); });
+        tell_window(t, x, "body_len.more", "body_pieces.more");
+        t.call("body_drain", [&] { x.body().drain(1); });
+        t.call("body_hold", [&] { x.body().hold(1); });
+        tell_window(t, x, "body_len.less", "body_pieces.less");
+        std::string all;
+        swapgate::code_of([&] { all = x.body().text(); });
+        t.call("body_replace", [&] { x.body().replace(all); });
+    }
+    void tell_import(Trace &t) const {
+        if (!imported_) return t.word("import", "none");
+        t.value("import", [&] { return imported_; });
+        t.number("import.version", [&] { return std::optional<std::uint64_t>(state_version); });
+    }
     void probe(Trace &t, const Exchange &x) const {
         if (t.phase() == 'R') metrics_.tell(t);
+        if (t.phase() == 'R') tell_import(t);
         attributes(t, x);
         set_attributes(t, x);
         params(t, x);
@@ -293,6 +476,9 @@ class Conformance : public swapgate::Plugin {
         stale(t, x);
         texts(t, x);
         metrics_.count(t, x.host());
+        waiting(t, x);
+        bodies(t, x);
+        if (t.phase() == 'A' || t.phase() == 'L') values(t, x);
     }
     /* Appends the words to those of the phases before, and answers all of them. */
     static std::string store(const Trace &t, const Exchange &x) {
@@ -316,7 +502,8 @@ class Conformance : public swapgate::Plugin {
     }
 
     Metrics metrics_;
-    char respond_;
+    char respond_, wait_ = '\0';
+    std::optional<std::string> imported_;
 };
 
 } // namespace

@@ -17,6 +17,16 @@ const (
 	EventDrain  = C.SG_EVENT_DRAIN
 )
 
+// Phases, as Event.Phase names the hook that waits.
+const (
+	PhaseRewrite      = C.SG_PHASE_REWRITE
+	PhaseAccess       = C.SG_PHASE_ACCESS
+	PhaseRequestBody  = C.SG_PHASE_REQUEST_BODY
+	PhaseHeaderFilter = C.SG_PHASE_HEADER_FILTER
+	PhaseBodyFilter   = C.SG_PHASE_BODY_FILTER
+	PhaseTrailers     = C.SG_PHASE_TRAILERS
+)
+
 // Scope is where operations belong: an exchange, or an instance in the background.
 type Scope struct{ token uint64 }
 
@@ -53,6 +63,9 @@ func (w Waker) Wake() error { return check(C.sgo_wake(host, C.sg_wake_tok(w.toke
 
 // Token is the gateway's name for it.
 func (w Waker) Token() uint64 { return w.token }
+
+// WakerOf is the waker of a token that came another way.
+func WakerOf(token uint64) Waker { return Waker{token} }
 
 // HTTPRequest is a request to another service.
 type HTTPRequest struct {

@@ -8,16 +8,21 @@
 //! in one line each.
 #![forbid(unsafe_code)]
 
+mod later;
 mod metrics;
 mod probe;
 mod trace;
+mod wait;
 
 use metrics::Metrics;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use swapgate_plugin::guest::handle::Exchange;
 use swapgate_plugin::{
-    Access, AccessCall, ConfigError, EndCall, Error, Flow, HeaderFilter, HeaderFilterCall, Log,
-    LogCall, Plugin, RequestEnd, Response, Rewrite, RewriteCall,
+    AsyncAccess, AsyncAccessCall, BodyFilter, BodyFilterCall, BodyFlow, ConfigError, EndCall,
+    Error, Flow, HeaderFilter, HeaderFilterCall, ImportError, Lane, Log, LogCall, Need, Plugin,
+    RequestBody, RequestBodyCall, RequestEnd, Response, Rewrite, RewriteCall, State, Trailers,
+    TrailersCall,
 };
 use trace::Trace;
 
@@ -28,12 +33,18 @@ pub struct Config {
     /// Where to answer instead of the upstream: `rewrite`, `access` or nowhere.
     #[serde(default)]
     respond: String,
+    /// What `access` waits for: `sleep`, `wake`, `callout`, `blocking`, `never` or nothing.
+    #[serde(default)]
+    wait: String,
 }
 
 /// An instance.
 #[derive(Debug)]
 pub struct Conformance {
     respond: String,
+    wait: String,
+    /// What an earlier instance handed over, and in which format.
+    imported: Option<(u32, Vec<u8>)>,
     metrics: Metrics,
 }
 
@@ -45,6 +56,8 @@ impl Plugin for Conformance {
         match config.respond.as_str() {
             "" | "rewrite" | "access" => Ok(Self {
                 respond: config.respond,
+                wait: config.wait,
+                imported: None,
                 metrics: Metrics::declare(),
             }),
             _ => Err(ConfigError::at(
@@ -55,12 +68,59 @@ impl Plugin for Conformance {
     }
 }
 
+impl Conformance {
+    /// Everything there is, in this phase.
+    fn probe(&self, trace: &mut Trace, exchange: &mut Exchange<'_>) {
+        if trace.phase() == "R" {
+            self.metrics.tell(trace);
+            self.tell_import(trace);
+        }
+        probe::probe(trace, exchange);
+        self.metrics.count(trace, exchange.raw());
+        later::probe(trace, exchange.raw());
+    }
+
+    /// What an earlier instance handed over.
+    fn tell_import(&self, trace: &mut Trace) {
+        match &self.imported {
+            None => trace.word("import", "none"),
+            Some((format, state)) => {
+                trace.bytes("import", Ok(state));
+                trace.number("import.version", Ok(u64::from(*format)));
+            }
+        }
+    }
+}
+
+/// What is done to either body: `$append` says how to add bytes without copying.
+macro_rules! change_body {
+    ($self:ident, $trace:ident, $body:ident) => {
+        $self.probe(&mut $trace, $body);
+        $trace.code("body_append", $body.append(b"+copy"));
+        $trace.code("body_append_own", $body.append_owned(b"+own"));
+        later::window(
+            &mut $trace,
+            $body.raw(),
+            "body_len.more",
+            "body_pieces.more",
+        );
+        $trace.code("body_drain", $body.raw().body_drain(1));
+        $trace.code("body_hold", $body.raw().body_hold(1));
+        later::window(
+            &mut $trace,
+            $body.raw(),
+            "body_len.less",
+            "body_pieces.less",
+        );
+        let whole = later::whole($body.raw()).unwrap_or_default();
+        $trace.code("body_replace", $body.replace(whole));
+    };
+}
+
 impl Rewrite for Conformance {
     fn rewrite(&self, request: &mut RewriteCall<'_>) -> Result<Flow, Error> {
         let mut trace = Trace::new("R");
-        self.metrics.tell(&mut trace);
-        probe::probe(&mut trace, request);
-        self.metrics.count(&mut trace, request.raw());
+        self.probe(&mut trace, request);
         trace.store(request.raw());
         if self.respond == "rewrite" {
             return Ok(request.respond(&answer())?);
@@ -69,12 +129,22 @@ impl Rewrite for Conformance {
     }
 }
 
-impl Access for Conformance {
-    fn access(&self, request: &mut AccessCall<'_>) -> Result<Flow, Error> {
-        let mut trace = Trace::new("A");
-        probe::probe(&mut trace, request);
-        self.metrics.count(&mut trace, request.raw());
-        trace.store(request.raw());
+impl AsyncAccess for Conformance {
+    async fn access(&self, request: AsyncAccessCall) -> Result<Flow, Error> {
+        request.with(|request| {
+            let mut trace = Trace::new("A");
+            self.probe(&mut trace, request);
+            trace.store(request.raw());
+        })?;
+        if !self.wait.is_empty() {
+            let mut trace = Trace::new("W");
+            wait::wait(&mut trace, &self.wait).await?;
+            request.with(|request| {
+                self.probe(&mut trace, request);
+                trace.store(request.raw());
+            })?;
+            return Ok(Flow::Continue);
+        }
         if self.respond == "access" {
             return Ok(request.respond(&answer())?);
         }
@@ -82,13 +152,57 @@ impl Access for Conformance {
     }
 }
 
+impl RequestBody for Conformance {
+    const REQUEST_NEED: Need = Need::Buffer(0);
+
+    /// Where pieces end differs from one run to the next, so it looks at whole bodies only.
+    fn request_body(&self, body: &mut RequestBodyCall<'_>) -> Result<BodyFlow, Error> {
+        if !body.is_end() {
+            return Ok(BodyFlow::Buffer);
+        }
+        let mut trace = Trace::new("B");
+        change_body!(self, trace, body);
+        trace.store(body.raw());
+        Ok(BodyFlow::Continue)
+    }
+}
+
 impl HeaderFilter for Conformance {
     fn header_filter(&self, response: &mut HeaderFilterCall<'_>) -> Result<(), Error> {
         let mut trace = Trace::new("H");
-        probe::probe(&mut trace, response);
-        self.metrics.count(&mut trace, response.raw());
+        self.probe(&mut trace, response);
         let whole = trace.store(response.raw());
         response.set_response_header("x-trace", whole)?;
+        Ok(())
+    }
+}
+
+impl BodyFilter for Conformance {
+    const RESPONSE_NEED: Need = Need::Buffer(0);
+
+    fn body_filter(&self, body: &mut BodyFilterCall<'_>) -> Result<BodyFlow, Error> {
+        if !body.is_end() {
+            return Ok(BodyFlow::Buffer);
+        }
+        let mut trace = Trace::new("F");
+        change_body!(self, trace, body);
+        trace.write(body.raw());
+        Ok(BodyFlow::Continue)
+    }
+}
+
+impl Trailers for Conformance {
+    fn trailers(&self, trailers: &mut TrailersCall<'_>) -> Result<(), Error> {
+        let lane = trailers.lane();
+        let mut trace = Trace::new(match lane {
+            Lane::Request => "T",
+            Lane::Response => "U",
+        });
+        later::trailers(&mut trace, trailers.raw(), lane);
+        match lane {
+            Lane::Request => drop(trace.store(trailers.raw())),
+            Lane::Response => trace.write(trailers.raw()),
+        }
         Ok(())
     }
 }
@@ -96,8 +210,7 @@ impl HeaderFilter for Conformance {
 impl Log for Conformance {
     fn log(&self, exchange: &mut LogCall<'_>) -> Result<(), Error> {
         let mut trace = Trace::new("L");
-        probe::probe(&mut trace, exchange);
-        self.metrics.count(&mut trace, exchange.raw());
+        self.probe(&mut trace, exchange);
         trace.write(exchange.raw());
         Ok(())
     }
@@ -106,9 +219,24 @@ impl Log for Conformance {
 impl RequestEnd for Conformance {
     fn request_end(&self, exchange: &mut EndCall<'_>) {
         let mut trace = Trace::new("E");
-        probe::probe(&mut trace, exchange);
-        self.metrics.count(&mut trace, exchange.raw());
+        self.probe(&mut trace, exchange);
         trace.write(exchange.raw());
+    }
+}
+
+impl State for Conformance {
+    const FORMAT: u32 = 3;
+
+    fn export_state(&self) -> Result<Option<Vec<u8>>, Error> {
+        Ok(Some(b"all it knows".to_vec()))
+    }
+
+    fn import_state(&mut self, format: u32, state: &[u8]) -> Result<(), ImportError> {
+        if format != Self::FORMAT {
+            return Err(ImportError::Format);
+        }
+        self.imported = Some((format, state.to_vec()));
+        Ok(())
     }
 }
 
@@ -133,7 +261,11 @@ mod tests {
             .path("/x/42?a=1")
             .param("id", "42")
             .header("x-probe", "first")
-            .header("x-probe", "second");
+            .header("x-probe", "second")
+            .body(["hel", "lo"])
+            .trailer("x-trailer", "asked")
+            .upstream_body(["world"])
+            .upstream_trailer("x-trailer", "answered");
         let outcome = instance.run(exchange);
         let logs = host.logs().into_iter().map(|line| line.text).collect();
         (outcome, logs)
@@ -175,6 +307,28 @@ mod tests {
             "A.metric_observe.histogram=0",
             "A.metric_add.stale=-5",
             "A.metric_declare.hook=-7",
+            "R.import=none",
+            "A.sleep=0",
+            "A.sleep.stale=-5",
+            "A.op_cancel=0",
+            "A.op_cancel.again=-4",
+            "A.waker.same=yes",
+            "A.wake.unknown=-5",
+            "A.body_len=-7",
+            "A.kv.get=0:one",
+            "A.kv.compare_and_set.old=-14",
+            "A.kv.add.text=-3",
+            "A.kv.add.less=0:3",
+            "A.kv.set.long=-8",
+            "B.body_pieces=0:hello",
+            "B.body_drain.many=-3",
+            "B.body_pieces.more=0:hello+copy+own",
+            "B.body_hold=-3",
+            "B.body_pieces.less=0:ello+copy+own",
+            "T.header_get.trailer=0:asked",
+            "T.header_nth.trailer=0:2",
+            "T.header_get.removed=-4",
+            "A.upstream_set.kind=-3",
         ] {
             let found = trace.split(' ').any(|found| found == word);
             assert!(found, "{word} is not in {trace}");
@@ -183,7 +337,10 @@ mod tests {
             .iter()
             .filter(|line| line.starts_with("trace "))
             .collect();
-        assert_eq!(lines.len(), 2, "{logs:?}");
+        // Of the answer's body, its trailers, `log` and `request_end`.
+        assert_eq!(lines.len(), 4, "{logs:?}");
+        assert_eq!(outcome.request_body(), b"ello+copy+own");
+        assert_eq!(outcome.body(), b"orld+copy+own");
     }
 
     #[test]
@@ -192,11 +349,12 @@ mod tests {
         let instance = host.configure("{}").unwrap();
         assert_eq!(instance.run(Exchange::new()).failures(), []);
         let probes = host.metric("probes", &[("by", "probe")]).unwrap();
-        assert_eq!((probes.value, probes.count), (5.0, 0));
+        let phases = 7;
+        assert_eq!((probes.value, probes.count), (f64::from(phases), 0));
         assert_eq!(host.metric("level", &[]).unwrap().value, 5.0);
         let sizes = host.metric("size_bytes", &[]).unwrap();
-        assert_eq!((sizes.value, sizes.count), (15.0, 5));
-        assert_eq!(sizes.buckets, [(1.0, 0), (10.0, 5)]);
+        assert_eq!((sizes.value, sizes.count), (21.0, 7));
+        assert_eq!(sizes.buckets, [(1.0, 0), (10.0, 7)]);
         assert_eq!(host.metrics().len(), 3);
     }
 
@@ -205,7 +363,8 @@ mod tests {
         for phase in ["rewrite", "access"] {
             let (outcome, _) = run(&format!(r#"{{"respond": "{phase}"}}"#));
             assert_eq!(outcome.status(), 299);
-            assert_eq!(outcome.body(), b"conformance\n");
+            // Its own body_filter() has seen it.
+            assert_eq!(outcome.body(), b"onformance\n+copy+own");
             assert!(outcome.response_header("x-trace").is_some());
         }
     }

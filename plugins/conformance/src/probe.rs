@@ -123,7 +123,7 @@ fn change_headers(trace: &mut Trace, raw: &mut Raw<'_>) {
         );
     }
     // In the map that this phase can change, so that the mistake and not the phase is what is refused.
-    let map = if matches!(trace.phase(), "R" | "A") {
+    let map = if matches!(trace.phase(), "R" | "A" | "W") {
         REQUEST
     } else {
         RESPONSE

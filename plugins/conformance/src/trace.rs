@@ -38,6 +38,11 @@ impl Trace {
 
     /// A word with its code and, on success, the value.
     pub(crate) fn value(&mut self, step: &str, answer: Result<Value<'_>, HostError>) {
+        self.bytes(step, answer.as_ref().map(|value| &**value).map_err(|e| *e));
+    }
+
+    /// The same for bytes of its own.
+    pub(crate) fn bytes(&mut self, step: &str, answer: Result<&[u8], HostError>) {
         match answer {
             Ok(value) => self.word(step, format_args!("0:{}", plain(value))),
             Err(error) => self.word(step, error.code()),
@@ -83,7 +88,7 @@ impl Trace {
 }
 
 /// A value as it may stand in a word.
-fn plain(value: Value<'_>) -> String {
+fn plain(value: &[u8]) -> String {
     let bytes = value.iter().take(MAX_VALUE);
     bytes
         .map(|byte| {

@@ -4,10 +4,13 @@
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use abi_stable::library::lib_header_from_path;
 use libloading::Library;
 use swapgate_abi::{DOOR_REV, ENTRY_SYMBOL, EntryFn, PluginRootRef};
+use swapgate_plugin::Response;
 use swapgate_plugin::testing::{Exchange, Host};
 
 /// Builds a twin as its Makefile does.
@@ -27,20 +30,43 @@ fn build_twin(folder: &Path, language: &str) -> Library {
     unsafe { Library::new(&file) }.unwrap()
 }
 
-/// The words of every phase, in order.
-fn trace(host: &Host, config: &str) -> Vec<String> {
-    let instance = host.configure(config).unwrap();
-    let before = host.logs().len();
-    let exchange = Exchange::new()
+/// A request with a body and trailers in pieces, whose answer has both as well.
+fn exchange() -> Exchange {
+    Exchange::new()
         .method("POST")
         .path("/x/42?a=1")
         .param("id", "42")
         .header("x-probe", "first")
-        .header("X-Probe", "second");
-    let outcome = instance.run(exchange);
+        .header("X-Probe", "second")
+        .body(["hel", "lo"])
+        .trailer("x-trailer", "asked")
+        .upstream_body(["wor", "ld"])
+        .upstream_trailer("x-trailer", "answered")
+}
+
+/// The words of every phase, in order.
+fn trace(host: &Host, config: &str) -> Vec<String> {
+    let instance = host.configure(config).unwrap();
+    let before = host.logs().len();
+    let flight = instance.begin(exchange());
+    if config.contains("never") {
+        assert!(flight.is_waiting());
+        flight.cancel();
+    }
+    // Another thread wakes it, whenever the machine lets it.
+    let limit = Instant::now() + Duration::from_secs(60);
+    while config.contains("wake") && flight.is_waiting() {
+        assert!(Instant::now() < limit, "nobody woke it");
+        host.settle();
+        thread::yield_now();
+    }
+    let outcome = flight.finish();
     assert_eq!(outcome.failures(), []);
-    let mut lines = vec![outcome.response_header("x-trace").unwrap()];
+    let mut lines = vec![outcome.response_header("x-trace").unwrap_or_default()];
     lines.push(format!("answer {}", outcome.status()));
+    for body in [outcome.request_body(), outcome.body()] {
+        lines.push(format!("body {}", String::from_utf8_lossy(body)));
+    }
     lines.extend(
         host.logs()
             .split_off(before)
@@ -53,6 +79,21 @@ fn trace(host: &Host, config: &str) -> Vec<String> {
         .collect()
 }
 
+/// The words after a change of the configuration, over which an instance hands its state to the next.
+fn handed_over(host: &Host) -> Vec<String> {
+    let first = host.configure("{}").unwrap();
+    let (format, state) = first.export_state().unwrap().expect("it has a state");
+    let mut second = host.configure("{}").unwrap();
+    let refused = second.import_state(format + 1, &state).unwrap_err();
+    second.import_state(format, &state).unwrap();
+    let outcome = second.run(exchange());
+    let trace = outcome.response_header("x-trace").unwrap_or_default();
+    let words = trace.split(' ').filter(|word| word.contains("import"));
+    // What it says in refusing is its own.
+    assert!(!refused.is_empty());
+    words.map(str::to_owned).collect()
+}
+
 /// The built file of this package; cargo puts it beside the test.
 fn built_file() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -63,15 +104,35 @@ fn built_file() -> PathBuf {
 #[track_caller]
 fn check_same(ours: &Host, other: &Host) {
     assert_eq!(ours.phases(), other.phases());
+    for host in [ours, other] {
+        host.answer_with(|_| Ok(Response::new(200).body("called")));
+    }
     for config in [
         "{}",
         r#"{"respond": "rewrite"}"#,
         r#"{"respond": "access"}"#,
+        r#"{"wait": "sleep"}"#,
+        r#"{"wait": "wake"}"#,
+        r#"{"wait": "callout"}"#,
+        r#"{"wait": "blocking"}"#,
+        r#"{"wait": "never"}"#,
     ] {
         let (expected, found) = (trace(ours, config), trace(other, config));
-        assert_eq!(expected, found, "{config}");
+        let differs: Vec<_> = expected
+            .iter()
+            .zip(&found)
+            .filter(|(a, b)| a != b)
+            .collect();
+        assert!(differs.is_empty(), "{config}: {differs:#?}");
+        assert_eq!(expected.len(), found.len(), "{config}");
         assert!(expected.len() > 250, "{}", expected.len());
     }
+    let (expected, found) = (handed_over(ours), handed_over(other));
+    assert_eq!(expected, found);
+    assert_eq!(
+        expected,
+        ["R.import=0:all?it?knows", "R.import.version=0:3"]
+    );
 }
 
 #[test]

@@ -12,13 +12,39 @@ use crate::world::stripped;
 /// What `abi_stable` exports; a file without it has only the C door.
 const RUST_DOOR: &[u8] = b"_1as_0lib_1header_0root_bmodule_bloader";
 
-/// Where the plugin answers instead of the upstream.
-const CONFIGS: [&str; 3] = ["{}", "{respond: rewrite}", "{respond: access}"];
+/// Where the plugin answers instead of the upstream, and what it waits for.
+const CONFIGS: [&str; 7] = [
+    "{}",
+    "{respond: rewrite}",
+    "{respond: access}",
+    "{wait: sleep}",
+    "{wait: wake}",
+    "{wait: callout}",
+    "{wait: blocking}",
+];
 
-/// The trace of one request through a gateway with this file: every word of every phase, and the status.
-fn trace(file: &[u8], id: &str, door: &str, config: &str) -> Vec<String> {
-    let upstream = Upstream::fixed("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-    let gateway = Gateway::with(&format!(
+/// A request with a body and trailers, in chunks.
+const REQUEST: &str = "POST /x/42?a=1 HTTP/1.1\r\nHost: test\r\nx-probe: first\r\nX-Probe: second\r\nTE: trailers\r\n\
+    Transfer-Encoding: chunked\r\nTrailer: x-trailer\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nx-trailer: asked\r\n\r\n";
+
+/// An answer with both as well. A callout gets the same.
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-trailer\r\n\r\n\
+    3\r\nwor\r\n2\r\nld\r\n0\r\nx-trailer: answered\r\n\r\n";
+
+/// A gateway with this file, before an upstream.
+fn start(file: &[u8], id: &str, door: &str, config: &str) -> (Gateway, Upstream) {
+    let upstream = Upstream::fixed(ANSWER);
+    let gateway = Gateway::with(&configured(id, config))
+        .set("up", upstream.address())
+        .plugin_bytes("conformance.so", file)
+        .start();
+    let view = gateway.plugins_view();
+    assert_eq!(view["images"][0]["door"], door, "{view}");
+    (gateway, upstream)
+}
+
+fn configured(id: &str, config: &str) -> String {
+    format!(
         "\
 workers: 1
 upstreams: [{{name: up, targets: [{{address: \"@up@\"}}]}}]
@@ -26,35 +52,69 @@ services: [{{name: up, upstream: up}}]
 routes: [{{name: probe, service: up, paths: [\"/x/{{id}}\"]}}]
 plugins: [{{name: {id}, config: {config}}}]
 "
-    ))
-    .set("up", upstream.address())
-    .plugin_bytes("conformance.so", file)
-    .start();
-    let view = gateway.plugins_view();
-    assert_eq!(view["images"][0]["door"], door, "{view}");
+    )
+}
 
+/// Sends the request, and answers every word of every phase, the status and what either side got of the bodies.
+fn words(gateway: &Gateway, upstream: &Upstream) -> Vec<String> {
+    let before = said(gateway).len();
+    upstream.take_requests();
     let mut client = gateway.client();
-    client.send(
-        "POST /x/42?a=1 HTTP/1.1\r\nHost: test\r\nx-probe: first\r\nX-Probe: second\r\nContent-Length: 0\r\n\r\n",
-    );
+    client.send(REQUEST);
     let answer = client.expect_response();
     // The preflight ran the hooks in another process, whose words are not in this log.
-    wait_until("both traces in the log", || said(&gateway).len() >= 2);
-    let mut words = vec![format!("answer {}", answer.status)];
-    words.extend(
-        answer
-            .header("x-trace")
-            .as_deref()
-            .unwrap_or("no trace")
-            .split(' ')
-            .map(str::to_owned),
-    );
-    words.extend(
-        said(&gateway)
+    wait_until("the last words in the log", || {
+        said(gateway)[before..]
             .iter()
-            .flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>()),
-    );
+            .any(|line| line.starts_with("trace E."))
+    });
+    let trace = answer.header("x-trace");
+    let mut lines = vec![
+        format!("answer {} {}", answer.status, answer.text()),
+        trace.unwrap_or_else(|| "no trace".to_owned()),
+    ];
+    lines.extend(said(gateway).drain(before..));
+    for request in upstream.take_requests() {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        lines.push(format!("{} {body}", request.line()));
+    }
+    let words = lines.iter().flat_map(|line| line.split(' '));
+    words.map(str::to_owned).collect()
+}
+
+/// The trace of one request through a gateway with this file.
+fn trace(file: &[u8], id: &str, door: &str, config: &str) -> Vec<String> {
+    let (gateway, upstream) = start(file, id, door, config);
+    words(&gateway, &upstream)
+}
+
+/// The trace after a reload that hands the state of one instance to the next.
+fn handed_over(file: &[u8], id: &str, door: &str) -> Vec<String> {
+    let (gateway, upstream) = start(file, id, door, "{}");
+    let generation = gateway.generation();
+    gateway.write_config(&configured(id, "{respond: \"\"}"));
+    gateway.wait_for_generation_after(generation);
+    let words = words(&gateway, &upstream);
     words
+        .into_iter()
+        .filter(|word| word.contains("import"))
+        .collect()
+}
+
+/// What it says when the client goes while it waits.
+fn cancelled(file: &[u8], id: &str, door: &str) -> Vec<String> {
+    let (gateway, _upstream) = start(file, id, door, "{wait: never}");
+    let mut client = gateway.client();
+    client.send("GET /x/42 HTTP/1.1\r\nHost: test\r\n\r\n");
+    wait_until("it to wait", || {
+        gateway.admin("/plugins").text().contains("\"access\"")
+    });
+    client.reset();
+    wait_until("the last words in the log", || {
+        let said = said(&gateway);
+        said.iter().any(|line| line.starts_with("trace E."))
+    });
+    said(&gateway)
 }
 
 /// The lines of the log in which the plugin tells the words of `log` and `request_end`.
@@ -112,13 +172,28 @@ fn equal_traces_through_both_doors_and_from_every_language() {
         assert!(expected.len() > 250, "{}: {expected:?}", expected.len());
         for (id, file) in &others {
             let found = trace(file, id, "c", config);
-            let differs: Vec<_> = expected
-                .iter()
-                .zip(&found)
-                .filter(|(a, b)| a != b)
-                .collect();
-            assert!(differs.is_empty(), "{id}, {config}: {differs:#?}");
-            assert_eq!(expected.len(), found.len(), "{id}, {config}");
+            assert_same(&expected, &found, &format!("{id}, {config}"));
         }
     }
+    let (expected, gone) = (
+        handed_over(&rust, "conformance", "rust"),
+        cancelled(&rust, "conformance", "rust"),
+    );
+    assert_eq!(
+        expected,
+        ["R.import=0:all?it?knows", "R.import.version=0:3"]
+    );
+    assert_eq!(gone[0], "trace X: cancelled=yes");
+    for (id, file) in &others {
+        assert_eq!(expected, handed_over(file, id, "c"), "{id}");
+        assert_same(&gone, &cancelled(file, id, "c"), id);
+    }
+}
+
+#[track_caller]
+fn assert_same(expected: &[String], found: &[String], what: &str) {
+    let pairs = expected.iter().zip(found);
+    let differs: Vec<_> = pairs.filter(|(a, b)| a != b).collect();
+    assert!(differs.is_empty(), "{what}: {differs:#?}");
+    assert_eq!(expected.len(), found.len(), "{what}");
 }

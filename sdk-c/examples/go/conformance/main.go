@@ -14,19 +14,25 @@ import (
 const (
 	variable = "conformance.trace"
 	schema   = `{"type": "object", "additionalProperties": false, "properties": {
-  "respond": {"type": "string", "enum": ["", "rewrite", "access"]}}}`
+  "respond": {"type": "string", "enum": ["", "rewrite", "access"]},
+  "wait": {"type": "string", "enum": ["", "sleep", "wake", "callout", "blocking", "never"]}}}`
 )
 
 func init() {
-	swapgate.Export(swapgate.Plugin{Priority: 10, Schema: schema}, configure)
+	swapgate.Export(swapgate.Plugin{
+		Priority: 10, Schema: schema,
+		RequestBodyNeed: swapgate.BodyBuffer, ResponseBodyNeed: swapgate.BodyBuffer,
+	}, configure)
 }
 
 func main() {}
 
 // conformance is an instance.
 type conformance struct {
-	Respond string `json:"respond"`
-	metrics *metrics
+	Respond  string `json:"respond"`
+	Wait     string `json:"wait"`
+	imported *string
+	metrics  *metrics
 }
 
 func configure(config []byte) (*conformance, error) {
@@ -41,6 +47,7 @@ func configure(config []byte) (*conformance, error) {
 func (c *conformance) probe(t *trace, x *swapgate.Exchange) {
 	if t.phase == "R" {
 		c.metrics.tell(t)
+		c.tellImport(t)
 	}
 	attributes(t, x)
 	setAttributes(t, x)
@@ -54,6 +61,11 @@ func (c *conformance) probe(t *trace, x *swapgate.Exchange) {
 	stale(t, x)
 	texts(t, x)
 	c.metrics.count(t)
+	waiting(t, x)
+	bodies(t, x)
+	if t.phase == "A" || t.phase == "L" {
+		values(t)
+	}
 }
 
 func (c *conformance) requestHook(x *swapgate.Exchange, phase, name string) (swapgate.Flow, error) {
@@ -73,7 +85,11 @@ func (c *conformance) Rewrite(x *swapgate.Exchange) (swapgate.Flow, error) {
 
 // Access is one of the phases.
 func (c *conformance) Access(x *swapgate.Exchange) (swapgate.Flow, error) {
-	return c.requestHook(x, "A", "access")
+	flow, err := c.requestHook(x, "A", "access")
+	if c.Wait == "" || err != nil {
+		return flow, err
+	}
+	return swapgate.Pending, c.wait(x)
 }
 
 // HeaderFilter is one of the phases.

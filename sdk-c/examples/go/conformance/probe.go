@@ -96,7 +96,7 @@ func changeHeaders(t *trace, x *swapgate.Exchange) {
 		t.code("header_get."+name+"_removed", err)
 	}
 	var headers uint32 = swapgate.ResponseHeaders
-	if t.phase == "R" || t.phase == "A" {
+	if t.phase == "R" || t.phase == "A" || t.phase == "W" {
 		headers = swapgate.RequestHeaders
 	}
 	for _, bad := range []struct{ step, name, value string }{
