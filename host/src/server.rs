@@ -114,7 +114,8 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     }
     let watchdog = Watchdog::default();
     watch_over(&watchdog, &config, link.is_some())?;
-    let board = Board::new(config.workers);
+    let workers = config.workers;
+    let board = Board::new(workers);
     let admin = Admin {
         board: board.clone(),
         images: catalog.view(),
@@ -151,7 +152,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     }
     if let Some(link) = &link {
         link.close_others();
-        link.serves();
+        link.serves(workers);
     }
     let signal = tokio::select! {
         biased;

@@ -19,7 +19,12 @@ const HIT: &str =
 fn prepared(settings: &str, faults: &str) -> (Builder, Upstream) {
     let upstream =
         Upstream::answering(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nup\n".to_vec());
-    let text = format!(
+    let builder = Gateway::with(&config(settings, faults)).set("up", upstream.address());
+    (builder.argument("--supervised"), upstream)
+}
+
+fn config(settings: &str, faults: &str) -> String {
+    format!(
         "\
 workers: 2
 trusted_addresses: [127.0.0.1]
@@ -28,9 +33,7 @@ upstreams: [{{name: up, targets: [{{address: \"@up@\"}}]}}]
 services: [{{name: up, upstream: up}}]
 routes: [{{name: all, service: up, plugins: [{{name: faulty, config: {{{faults}}}}}]}}]
 "
-    );
-    let builder = Gateway::with(&text).set("up", upstream.address());
-    (builder.argument("--supervised"), upstream)
+    )
 }
 
 fn faulty() -> Patched {
@@ -273,17 +276,56 @@ fn listeners_come_and_go_with_reloads_and_stay_over_crashes() {
     let gateway = builder
         .plugin_bytes("libfaulty.so", faulty().bytes())
         .start();
-    let (first, admin) = (gateway.address(), gateway.admin_address());
+    let first = gateway.address();
+    let plain = gateway.render(&config("", "access: abort, when: x-fault"));
+    let one = "{name: public, address: \"127.0.0.1:0\"}";
+    assert!(plain.contains(one), "the beginning changed");
+    let two = plain.replace(
+        one,
+        &format!("{one}, {{name: more, address: \"127.0.0.2:0\"}}"),
+    );
+    let generation = gateway.generation();
+    gateway.rename_whole_config(&two);
+    gateway.wait_for_generation_after(generation);
+    let second = gateway.current_address_of("more");
+
     hit(&gateway);
     gateway.wait_for_log("serves again");
-    assert_eq!(status_of(&gateway), Some(200));
-    let listeners = gateway.status()["listeners"].clone();
+    wait_until("the first listener", || status_of(&gateway) == Some(200));
     assert_eq!(
-        listeners[0]["address"],
-        first.to_string(),
+        gateway.current_address_of("public"),
+        first,
         "port 0 gave the same port"
     );
-    assert_eq!(gateway.admin_address(), admin);
+    assert_eq!(gateway.current_address_of("more"), second);
+    assert_eq!(Client::connect(second).get("/").status, 200);
+
+    let generation = gateway.generation();
+    gateway.rename_whole_config(&plain);
+    gateway.wait_for_generation_after(generation);
+    assert!(
+        Client::try_connect(second).is_err(),
+        "the parent let go of it as well"
+    );
+    assert_eq!(status_of(&gateway), Some(200));
+}
+
+#[test]
+fn a_plugin_that_crashes_at_every_start_is_out_of_the_way_after_three() {
+    let (builder, _upstream) = prepared("", "start: segv");
+    let gateway = builder
+        .plugin_bytes("libfaulty.so", faulty().bytes())
+        .start();
+    assert_eq!(status_of(&gateway), Some(503));
+    let told = lines(&gateway, "starting again");
+    assert_eq!(told.len(), 3, "{told:?}");
+    for line in told {
+        let text = line["message"].as_str().expect("a message");
+        assert!(
+            text.starts_with("plugin faulty@0.1.0 crashed in start (SIGSEGV"),
+            "{text}"
+        );
+    }
 }
 
 #[test]

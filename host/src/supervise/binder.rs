@@ -96,11 +96,10 @@ impl Binder {
         self.0.as_ref().map(|_| config.faults.hung)
     }
 
-    /// A group whose number fits. Another number cannot be: the workers of a supervised gateway are those of its first
-    /// child.
+    /// What a child before kept. A group of another size cannot be: the workers of a supervised gateway are as many as
+    /// those of its first child.
     fn inherit(&self, key: &str, count: usize) -> Option<Vec<TcpListener>> {
-        let sockets = self.0.as_ref()?.inherit(key)?;
-        (sockets.len() == count).then_some(sockets)
+        self.0.as_ref()?.inherit(key, count)
     }
 
     fn keep_under<'a>(&self, key: &str, sockets: impl Iterator<Item = &'a TcpListener>) {

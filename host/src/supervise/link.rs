@@ -86,11 +86,20 @@ impl Link {
         &self.begin.reports
     }
 
-    /// The sockets that a child before this one kept under a key.
+    /// So many of the sockets that a child before this one kept under a key; listeners that ask for any free port may share
+    /// one, and get theirs in their order.
     #[must_use]
-    pub fn inherit(&self, key: &str) -> Option<Vec<TcpListener>> {
-        let sockets = self.inherited().remove(key)?;
-        Some(sockets.into_iter().map(TcpListener::from).collect())
+    pub fn inherit(&self, key: &str, count: usize) -> Option<Vec<TcpListener>> {
+        let mut inherited = self.inherited();
+        let kept = inherited.get_mut(key)?;
+        if kept.len() < count {
+            return None;
+        }
+        let sockets = kept.drain(..count).map(TcpListener::from).collect();
+        if kept.is_empty() {
+            inherited.remove(key);
+        }
+        Some(sockets)
     }
 
     /// The text of the configuration that a child before this one served.
@@ -120,14 +129,10 @@ impl Link {
         }
     }
 
-    /// Of a number of sockets under each key: what the children before had as workers.
+    /// How many workers the children before had.
     #[must_use]
     pub fn workers(&self) -> Option<usize> {
-        let inherited = self.inherited();
-        let groups = inherited
-            .iter()
-            .filter(|(key, _)| ![super::binder::ADMIN, CONFIG].contains(&&***key));
-        groups.map(|(_, sockets)| sockets.len()).max()
+        self.begin.workers
     }
 
     /// Closes what nobody asked for: listeners that the configuration does not have any more.
@@ -162,9 +167,9 @@ impl Link {
     }
 
     /// Says that this process serves.
-    pub fn serves(&self) {
+    pub fn serves(&self, workers: usize) {
         // Without a parent, `gone` says so.
-        let _ = wire::send(&self.socket, &Said::Serving, &[]);
+        let _ = wire::send(&self.socket, &Said::Serving { workers }, &[]);
     }
 
     /// Waits until the parent is gone.

@@ -61,6 +61,7 @@ struct Parent {
     reports: Vec<Report>,
     /// How many children served.
     served: u64,
+    workers: Option<usize>,
     deaths: Vec<Instant>,
     /// An operator asked for the end.
     stopping: bool,
@@ -92,6 +93,7 @@ impl Parent {
             kept: BTreeMap::new(),
             reports: Vec::new(),
             served: 0,
+            workers: None,
             deaths: Vec::new(),
             stopping: false,
         }
@@ -157,6 +159,7 @@ impl Parent {
         }
         let begin = Begin {
             served: self.served,
+            workers: self.workers,
             reports: self.reports.clone(),
         };
         wire::send(socket, &Told::Begin(begin), &[])
@@ -198,7 +201,8 @@ impl Parent {
                 running.ends = true;
                 answer(running);
             }
-            Some(Said::Serving) => {
+            Some(Said::Serving { workers }) => {
+                self.workers = Some(workers);
                 running.serves = true;
                 self.reports.drain(..running.given.min(self.reports.len()));
                 running.given = 0;

@@ -28,7 +28,10 @@ pub enum Said {
     /// Close all copies; answered. The child drains and will end.
     ForgetAll,
     /// It serves; the reports it was given are written down.
-    Serving,
+    Serving {
+        /// With so many workers.
+        workers: usize,
+    },
     /// The handler of a crash wrote this.
     Crashed(Box<Report>),
 }
@@ -50,6 +53,8 @@ pub enum Told {
 pub struct Begin {
     /// How many children served before.
     pub served: u64,
+    /// How many workers those had; each listener has as many sockets.
+    pub workers: Option<usize>,
     /// Crashes that no child has written down yet.
     pub reports: Vec<Report>,
 }
@@ -152,7 +157,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let many = vec![listener.as_fd(); SOCKETS + 1];
         send(&a, &Said::Keep("x".to_owned()), &many).unwrap();
-        send(&a, &Said::Serving, &[]).unwrap();
+        send(&a, &Said::Serving { workers: 2 }, &[]).unwrap();
         let mut count = 0;
         for _ in 0..2 {
             let (packet, sockets) = receive(&b).unwrap().unwrap();
@@ -165,7 +170,10 @@ mod tests {
         }
         assert_eq!(count, SOCKETS + 1);
         let (packet, sockets) = receive(&b).unwrap().unwrap();
-        assert_eq!((said(&packet), sockets.len()), (Some(Said::Serving), 0));
+        assert_eq!(
+            (said(&packet), sockets.len()),
+            (Some(Said::Serving { workers: 2 }), 0)
+        );
         drop(a);
         assert!(receive(&b).unwrap().is_none());
     }
