@@ -4,9 +4,11 @@
 //! - [`new`](super::new): the project of a new plugin;
 //! - [`script`]: `test`, a plugin file through cases;
 //! - [`bench`]: what each hook costs;
+//! - [`dev`]: builds on save, swaps, shows requests;
 //! - [`docs`]: a page about a plugin, of what its [`schema`] says.
 
 mod bench;
+mod dev;
 mod docs;
 mod schema;
 mod script;
@@ -50,6 +52,9 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Build the project of a plugin whenever it is saved, swap it into a gateway that runs meanwhile, and show what its hooks
+    /// do with every request.
+    Dev(dev::Args),
     /// Print a page in Markdown about a plugin, from its descriptor and its schema.
     Docs(docs::Args),
     /// Let a plugin file out of quarantine, or list what is there.
@@ -71,6 +76,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             format,
         } => tell(file, *installed, *format),
         Command::Bench(args) => bench::run(args),
+        Command::Dev(args) => dev::run(args),
         Command::Docs(args) => docs::run(args),
         Command::Release(args) => release::run(args),
         Command::Test(args) => script::run(args),
