@@ -58,7 +58,7 @@ plugins: [{{name: {id}, config: {config}}}]
 /// Sends the request, and answers every word of every phase, the status and what either side got of the bodies.
 fn words(gateway: &Gateway, upstream: &Upstream) -> Vec<String> {
     let before = said(gateway).len();
-    upstream.take_requests();
+    let _ = upstream.take_requests();
     let mut client = gateway.client();
     client.send(REQUEST);
     let answer = client.expect_response();
