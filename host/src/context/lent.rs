@@ -30,7 +30,15 @@ pub enum Lender {
 
 /// Copies that were lent to plugins, alive or expired; the last ones are kept until the exchange is over.
 #[derive(Debug, Default)]
-pub struct Lent(RefCell<Vec<(Lender, Copied)>>);
+pub struct Lent(RefCell<Vec<View>>);
+
+/// One copy.
+#[derive(Debug)]
+struct View {
+    of: Lender,
+    copy: Copied,
+    expired: Cell<bool>,
+}
 
 /// Bytes that are overwritten while a plugin may still hold a view of them.
 type Copied = Box<[Cell<u8>]>;
@@ -43,32 +51,43 @@ impl Lent {
             ptr: copy.as_ptr().cast(),
             len: copy.len(),
         };
-        self.0.borrow_mut().push((lender, copy));
+        self.0.borrow_mut().push(View {
+            of: lender,
+            copy,
+            expired: Cell::new(false),
+        });
         view
     }
 
     /// Ends the views of one header map.
     pub fn expire(&self, lender: Lender) {
-        for (_, copy) in self.0.borrow().iter().filter(|(known, _)| *known == lender) {
-            copy.iter().for_each(|byte| byte.set(EXPIRED));
-        }
+        let lent = self.0.borrow();
+        lent.iter()
+            .filter(|view| view.of == lender)
+            .for_each(View::expire);
     }
 
     /// Ends all views: the hook returned.
     pub fn expire_all(&self) {
         let mut lent = self.0.borrow_mut();
-        for (_, copy) in lent.iter() {
-            copy.iter().for_each(|byte| byte.set(EXPIRED));
-        }
+        lent.iter().for_each(View::expire);
         // A body may be endless: the oldest go, and a view that outlived so many others reads what it may.
         let mut kept = 0;
-        let recent = lent.iter().rev().take_while(|(_, copy)| {
-            kept += copy.len();
+        let recent = lent.iter().rev().take_while(|view| {
+            kept += view.copy.len();
             kept <= KEPT_BYTES
         });
         let recent = recent.count();
         let old = lent.len() - recent;
         lent.drain(..old);
+    }
+}
+
+impl View {
+    fn expire(&self) {
+        if !self.expired.replace(true) {
+            self.copy.iter().for_each(|byte| byte.set(EXPIRED));
+        }
     }
 }
 
@@ -80,7 +99,7 @@ mod tests {
         lent.0
             .borrow()
             .iter()
-            .map(|(_, copy)| copy.iter().map(Cell::get).collect())
+            .map(|view| view.copy.iter().map(Cell::get).collect())
             .collect()
     }
 
