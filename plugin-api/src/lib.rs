@@ -1,7 +1,8 @@
 //! Write Swapgate plugins in Rust.
 //!
 //! A plugin is a library (`crate-type = ["cdylib"]`) with one type that implements [`Plugin`] and one trait for each
-//! phase it takes part in: [`Rewrite`], [`Access`], [`HeaderFilter`], [`Log`], [`RequestEnd`]. Its life:
+//! phase it takes part in: [`Rewrite`], [`Access`], [`RequestBody`], [`HeaderFilter`], [`BodyFilter`], [`Trailers`], [`Log`],
+//! [`RequestEnd`]. Its life:
 //!
 //! 1. The gateway reads the descriptor from the file; no code runs.
 //! 2. A throw-away process does steps 3 to 6 with every configuration in use; a crash there is a refusal.
@@ -75,6 +76,10 @@
 //! # Where to look
 //!
 //! - [`guest`]: the traits, the handles hooks get, the way they cross the line;
+//! - [`ops`]: what a hook or a task can wait for; [`AsyncAccess`] and its kin wait;
+//! - [`RequestBody`], [`BodyFilter`], [`Trailers`]: hooks that see bodies;
+//! - [`Begin`], [`Tick`], [`Background`]: work outside of exchanges;
+//! - [`State`]: what the next version is told; [`kv`]: values that outlive versions; [`alloc`]: memory counted;
 //! - [`view`]: borrowed header values and lists;
 //! - [`header`]: which header names and values the gateway takes;
 //! - [`guest::metric`]: counters, gauges and histograms; [`metric`]: what the gateway takes of them;

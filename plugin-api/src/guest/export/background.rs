@@ -11,7 +11,7 @@ use crate::guest::error::Error;
 use crate::guest::hooks::{Begin, Plugin, Tick};
 use crate::guest::task::background::{Driver, tick_every};
 
-/// What [`start`] does besides [`Plugin::start`], found out by the export macro.
+/// What `start` does besides [`Plugin::start`], found out by the export macro.
 pub type BeginFn<T> = fn(&T, &Starting<'_>) -> Result<(), Error>;
 
 /// The instance that starts, for those functions.
