@@ -6,6 +6,7 @@ use std::ptr;
 use swapgate_abi::{SgErrorBuf, SgStateOut, SgStr, code};
 
 use super::control::{Instance, control, failed, instance_of};
+use super::entry::sized;
 use crate::guest::state::{ImportError, State};
 use crate::view;
 
@@ -13,6 +14,10 @@ pub(super) unsafe extern "C" fn export_state<T: State>(
     instance: *mut c_void,
     out: *mut SgStateOut,
 ) -> i32 {
+    // SAFETY: by the contract `out` is null or begins with its size, for this call.
+    if unsafe { sized(out.cast_const(), |out| out.struct_size) }.is_none() {
+        return code::SG_E_INVALID;
+    }
     // SAFETY: the gateway passes an instance that configure() made, before destroy().
     let instance = unsafe { instance_of::<T>(instance) };
     let run = || {

@@ -165,28 +165,28 @@ where
             Step::Running(leaf) => leaf,
             Step::Over => return Poll::Ready(Err(HostError::Stale)),
         };
-        {
-            let mut state = leaf.lock();
-            if let Some(output) = state.output.take() {
-                return Poll::Ready(output);
-            }
-            remember(&leaf, &mut state, context.waker());
+        if let Some(output) = leaf.lock().output.take() {
+            return Poll::Ready(output);
         }
+        remember(&leaf, context.waker());
         self.step = Step::Running(leaf);
         Poll::Pending
     }
 }
 
 /// Keeps a waker, unless the task that started the operation asks with its own: that is polled after every event.
-fn remember(leaf: &Leaf, state: &mut State, waker: &Waker) {
+fn remember(leaf: &Leaf, waker: &Waker) {
     let own = frame::current(|frame| {
         frame.is_some_and(|frame| frame.awaits(leaf.op) && frame.signal.is_own(waker))
     });
-    match &mut state.waker {
-        known if own => *known = None,
-        Some(known) => known.clone_from(waker),
-        None => state.waker = Some(waker.clone()),
-    }
+    // A waker may be anybody's code, also where it is copied and dropped: no lock is held meanwhile.
+    let known = leaf.lock().waker.take();
+    let next = match known {
+        _ if own => None,
+        Some(known) if known.will_wake(waker) => Some(known),
+        _ => Some(waker.clone()),
+    };
+    leaf.lock().waker = next;
 }
 
 impl<S> Drop for Operation<S> {
