@@ -112,6 +112,9 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     for report in link.iter().flat_map(|link| link.reports()) {
         quarantine.crashed(report, config.faults.crashes);
     }
+    if let Some(link) = &link {
+        link.noted();
+    }
     let watchdog = Watchdog::default();
     watch_over(&watchdog, &config, link.is_some())?;
     let workers = config.workers;

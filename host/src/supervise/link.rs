@@ -166,6 +166,12 @@ impl Link {
         self.ask(&Said::ForgetAll);
     }
 
+    /// Says that the reports are written down.
+    pub fn noted(&self) {
+        // Without a parent, `gone` says so.
+        let _ = wire::send(&self.socket, &Said::Noted, &[]);
+    }
+
     /// Says that this process serves.
     pub fn serves(&self, workers: usize) {
         // Without a parent, `gone` says so.

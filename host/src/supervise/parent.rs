@@ -201,11 +201,13 @@ impl Parent {
                 running.ends = true;
                 answer(running);
             }
+            Some(Said::Noted) => {
+                self.reports.drain(..running.given.min(self.reports.len()));
+                running.given = 0;
+            }
             Some(Said::Serving { workers }) => {
                 self.workers = Some(workers);
                 running.serves = true;
-                self.reports.drain(..running.given.min(self.reports.len()));
-                running.given = 0;
                 if self.served > 0 {
                     let took = running.since.elapsed();
                     tracing::info!(target: "supervisor", took_ms = took.as_millis(), "serves again");

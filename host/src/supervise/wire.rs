@@ -27,7 +27,9 @@ pub enum Said {
     Forget(String),
     /// Close all copies; answered. The child drains and will end.
     ForgetAll,
-    /// It serves; the reports it was given are written down.
+    /// The reports it was given are written down; whatever happens next is another one.
+    Noted,
+    /// It serves.
     Serving {
         /// With so many workers.
         workers: usize,
