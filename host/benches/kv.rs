@@ -48,7 +48,7 @@ fn contended(name: &str, store: &Arc<Store>, keys: [&'static [u8]; 2]) {
 }
 
 fn main() {
-    let store = Store::new(LEAST_MEMORY, Monotonic::default());
+    let store = Store::new(LEAST_MEMORY, Monotonic);
     let space = store.space("rate-limit");
     let keys: Vec<String> = (0..10_000)
         .map(|number| format!("client/10.0.{}.{}", number / 256, number % 256))

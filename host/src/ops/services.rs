@@ -46,7 +46,7 @@ impl Services {
     #[must_use]
     pub fn with(kv_memory: u64, blocking: Bounds) -> Arc<Self> {
         Arc::new(Self {
-            kv: Store::new(kv_memory, Monotonic::default()),
+            kv: Store::new(kv_memory, Monotonic),
             blocking: Pool::new("blocking", blocking),
             resolver: Resolver::default(),
             directory: RwLock::default(),

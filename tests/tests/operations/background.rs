@@ -37,14 +37,13 @@ fn operations_begun_in_start_are_told_in_the_background() {
 #[test]
 fn a_tick_that_hangs_is_shown_and_holds_up_nobody_else() {
     let upstream = Upstream::echo();
-    let settings = "loader: {call_timeout: 300ms}";
+    let settings = "loader: {call_timeout: 1s}";
     let uses = [("stuck", "tick: true, hang: true")];
     let gateway = prepared(settings, &uses, &upstream).start();
     wait_until("the hang", || number(&gateway, "stuck:hangs") == 1);
-    let status = gateway.wait_for_status("the stuck call", |status| {
-        status["stuck"][0]["hook"] == "on_tick"
+    gateway.wait_for_status("the stuck call", |status| {
+        status["stuck"][0] == "on_tick of probe@1.0.0"
     });
-    assert_eq!(status["stuck"][0]["plugin"], "probe@1.0.0", "{status}");
     assert_eq!(gateway.get("/add?n").text(), "0 1 of 1.0.0");
     // It is not called again, and not destroyed under the call that runs.
     gateway.write_config(&config(settings, &[]));

@@ -202,7 +202,7 @@ fn a_function_that_runs_keeps_its_image_whoever_goes_away() {
     // Its code is being run.
     assert_eq!(old().as_deref(), Some("draining"));
     assert_eq!(number(&gateway, "work:released"), 0);
-    let _ = gateway.get("/add?gate");
+    assert_eq!(gateway.get("/add?gate").status, 200);
     wait_until("the old image to go", || {
         old().is_none_or(|state| state == "unloaded" || state == "resident")
     });

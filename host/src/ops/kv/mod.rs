@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(not(target_os = "linux"))]
-use std::time::Instant;
+use std::{sync::LazyLock, time::Instant};
 
 use shard::{Shard, Spot};
 
@@ -51,20 +51,8 @@ pub trait Clock: Send + Sync {
 }
 
 /// The clock of the system.
-#[derive(Debug)]
-pub struct Monotonic {
-    #[cfg(not(target_os = "linux"))]
-    start: Instant,
-}
-
-impl Default for Monotonic {
-    fn default() -> Self {
-        Self {
-            #[cfg(not(target_os = "linux"))]
-            start: Instant::now(),
-        }
-    }
-}
+#[derive(Debug, Default)]
+pub struct Monotonic;
 
 impl Clock for Monotonic {
     /// The clock that the kernel moves on with its timer: it lags by up to 10 ms, and reading it costs a tenth of the
@@ -79,7 +67,8 @@ impl Clock for Monotonic {
 
     #[cfg(not(target_os = "linux"))]
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

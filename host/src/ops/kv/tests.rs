@@ -115,7 +115,7 @@ fn what_has_expired_goes_although_nobody_asks_for_it() {
 
 #[test]
 fn sums_of_many_threads_are_whole() {
-    let store = Store::new(LEAST_MEMORY, Monotonic::default());
+    let store = Store::new(LEAST_MEMORY, Monotonic);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             let space = store.space("a");
