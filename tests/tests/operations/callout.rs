@@ -1,8 +1,10 @@
 //! Operations that a hook of an exchange waits for.
 
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use swapgate_tests::{Gateway, Upstream, wait_until};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use swapgate_tests::{Client, Gateway, Upstream, wait_until};
 
 use crate::world::{ask, number, prepared, probe};
 
@@ -145,6 +147,45 @@ fn addresses_must_stand_on_the_list() {
     // The list is taken from every reload.
     gateway.write_config(&crate::world::config("callouts: {allow: []}", &[]));
     wait_until("the list to be empty", || url(&named) == "refused -11");
+}
+
+#[track_caller]
+fn threads(gateway: &Gateway) -> f64 {
+    let threads = gateway.metrics().value("process_threads");
+    threads.expect("the system says how many")
+}
+
+#[test]
+fn a_thousand_requests_wait_at_once_on_one_worker() {
+    const MANY: usize = 1000;
+    // Clients and the service are of this process, and the gateway inherits the limit.
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).expect("up to the hard limit");
+    let all = Arc::new(Barrier::new(MANY));
+    let gate = Arc::clone(&all);
+    // Nobody is answered before everybody has asked.
+    let upstream = Upstream::answering(move |_| {
+        gate.wait();
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()
+    });
+    let gateway = started("workers: 1", &upstream);
+    let before = threads(&gateway);
+    let mut clients: Vec<Client> = (0..MANY).map(|_| gateway.client()).collect();
+    for client in &mut clients {
+        client.send(
+            "GET /call HTTP/1.1\r\nHost: test\r\nx-service: auth\r\nx-timeout: 60000\r\n\r\n",
+        );
+    }
+    for client in &mut clients {
+        assert_eq!(client.expect_response().text(), "200 ok");
+    }
+    // No thread for any of them; a few may have come for control's own work.
+    let more = threads(&gateway) - before;
+    assert!(more < 8.0, "{more} more threads");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Connections for callouts: each thread that waits for any keeps a few of its own, so nothing is locked.
+//! Connections for callouts: each thread that waits for any keeps those of its own, so nothing is locked.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use super::Failed;
 use crate::gather::Gather;
 
 /// How many unused connections a thread keeps for one address.
-const KEPT: usize = 16;
+const KEPT: usize = 512;
 /// For how long. Shorter than what common servers allow.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the old ones are looked for.
