@@ -21,6 +21,10 @@ use swapgate_plugin::{
     LogCall, Plugin, RequestEnd, Response, Rewrite, RewriteCall,
 };
 
+/// Counts what this plugin allocates, so that tests see it shown.
+#[global_allocator]
+static MEMORY: swapgate_plugin::alloc::Counting = swapgate_plugin::alloc::Counting;
+
 /// How to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
