@@ -1,6 +1,6 @@
 //! Which fields may stand after a body, in either direction.
 
-use http::header::{TE, TRAILER};
+use http::header::{CONNECTION, TE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::headers::is_hop_by_hop;
@@ -57,12 +57,17 @@ pub fn announced(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(&names.join(", ")).ok()
 }
 
-/// Whether whoever sent this head takes trailers (RFC 9110, 10.1.4).
+/// Whether whoever sent this head takes trailers (RFC 9110, 10.1.4). `Connection` must list the field: else it may come from
+/// somebody before the sender.
 #[must_use]
 pub fn accepted(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(TE).iter();
-    let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    lists(headers, &TE, b"trailers") && lists(headers, &CONNECTION, b"te")
+}
+
+fn lists(headers: &HeaderMap, name: &HeaderName, word: &[u8]) -> bool {
+    let values = headers.get_all(name).iter();
+    let mut words = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    words.any(|one| one.trim_ascii().eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -100,6 +105,8 @@ mod tests {
         assert_eq!(announced(&headers).unwrap(), "x-one, x-two");
         assert!(!accepted(&headers));
         headers.insert(TE, HeaderValue::from_static("gzip;q=0.5, Trailers"));
+        assert!(!accepted(&headers), "it may be of a hop before");
+        headers.insert(CONNECTION, HeaderValue::from_static("close, TE"));
         assert!(accepted(&headers));
     }
 }

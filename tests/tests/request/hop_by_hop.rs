@@ -33,7 +33,7 @@ fn connection_fields() {
             "TE",
             "RFC 9110 10.1.4",
             get("TE: trailers\r\nConnection: TE\r\n"),
-            plain(),
+            plain().with("te", "trailers").with("connection", "te"),
         ),
         passes(
             "TE that Connection does not list",
