@@ -9,7 +9,8 @@ use swapgate_abi::{
     SgKv, SgResolve, SgStr, WorkFn, code,
 };
 
-use super::table::{State, bytes, give, text};
+use super::shared::State;
+use super::table::{bytes, give, text};
 use super::waiting::with_state;
 use super::world::{Callout, Doing, Job};
 use crate::guest::export::size_of_u32;

@@ -5,7 +5,8 @@ use std::ffi::c_void;
 use swapgate_abi::{ExchangeTok, ReleaseFn, SgHost, SgStr, code};
 
 use super::exchange::Phase;
-use super::table::{Slot, bytes, give, with};
+use super::shared::Slot;
+use super::table::{bytes, give, with};
 use super::window::Window;
 use crate::guest::hooks::Lane;
 use crate::status::HostError;

@@ -1,20 +1,19 @@
 //! Drives exchanges and the background of instances until all of them stand still.
 
-use std::ffi::c_void;
-use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use swapgate_abi::{ExchangeTok, SgEvent, SgHeader, SgHttpAnswer, SgResolved, SgStr, code};
+use swapgate_abi::{ExchangeTok, SgEvent, code};
 
 use super::area;
 use super::course::Call;
-use super::exchange::{Exchange, Outcome, Phase};
+use super::event::{event, number_of, with_data};
+use super::exchange::{Exchange, Phase};
 use super::image::{Image, Made};
-use super::live::HeaderList;
-use super::table::{Left, Slot, State};
+use super::outcome::Outcome;
+use super::shared::{Left, Slot};
+use super::slot::drop_gone;
 use super::world::{Callout, Data, Happening, Scope};
-use crate::guest::export::size_of_u32;
 use crate::guest::hooks::Lane;
 use crate::guest::response::Response;
 use crate::status::HostError;
@@ -319,121 +318,5 @@ impl Image {
         let slot = state.slots.remove(&token)?;
         drop(state);
         Some(slot.outcome())
-    }
-}
-
-impl Slot {
-    fn enter(&mut self, call: Call) {
-        self.call = Some(call);
-        self.live.phase = call.phase;
-        self.live.lane = call.lane;
-        self.live.error = None;
-    }
-
-    fn returned(&mut self, image: &Image, call: Call, code: i32) {
-        let text = self.live.error.take();
-        if let Some(answer) = self.live.answer.take().filter(|_| code == code::SG_RESPOND) {
-            self.course.answer = Some(answer);
-        }
-        self.course.apply(image.plugin(), call, code, text);
-    }
-
-    /// The head of the answer, as soon as there is one.
-    fn take_head(&mut self) {
-        if let Some(head) = self.course.head.take() {
-            self.live.reached_upstream = self.course.reached_upstream;
-            self.live.response = Some((head.status, HeaderList::from(&head)));
-        }
-    }
-
-    fn outcome(mut self) -> Outcome {
-        let live = self.live;
-        let (status, response) = live.response.unwrap_or_default();
-        let request_body = self.course.way(Lane::Request).passed().to_vec();
-        Outcome {
-            method: live.request.method,
-            path: live.request.path,
-            query: live.request.query,
-            request: live.request.headers,
-            status,
-            response,
-            body: self.course.way(Lane::Response).passed().to_vec(),
-            reached_upstream: self.course.reached_upstream,
-            consumer: live.request.consumer,
-            vars: live.vars.into_iter().collect(),
-            failures: self.course.failures,
-            request_body,
-            trailers: live.trailers,
-            upstream: live.upstream,
-            reset: self.course.reset,
-            cancelled: self.course.cancelled,
-        }
-    }
-}
-
-/// Drops what left the windows of an exchange, without the lock: it may be the plugin's.
-fn drop_gone(mut state: std::sync::MutexGuard<'_, State>, token: ExchangeTok) {
-    let slot = state.slots.get_mut(&token);
-    let gone = slot.map(|slot| {
-        let request = slot.course.way(Lane::Request).window.gone();
-        (request, slot.course.way(Lane::Response).window.gone())
-    });
-    drop(state);
-    drop(gone);
-}
-
-/// An event of this kind and nothing else.
-pub(super) fn event(kind: u32) -> SgEvent {
-    SgEvent {
-        struct_size: size_of_u32::<SgEvent>(),
-        kind,
-        lane: 0,
-        phase: 0,
-        op: 0,
-        result: code::SG_OK,
-        flags: 0,
-        data: ptr::null(),
-    }
-}
-
-fn number_of(lane: Lane) -> u32 {
-    match lane {
-        Lane::Request => code::SG_LANE_REQUEST,
-        Lane::Response => code::SG_LANE_RESPONSE,
-    }
-}
-
-/// Makes the structure of what an event brings, for as long as it is looked at.
-fn with_data(data: &Data, run: impl FnOnce(*const c_void)) {
-    match data {
-        Data::Nothing => run(ptr::null()),
-        Data::Answer(answer) => {
-            let lines = answer.headers.iter();
-            let headers: Vec<_> = lines
-                .map(|(name, value)| SgHeader {
-                    name: SgStr::new(name.as_bytes()),
-                    value: SgStr::new(value),
-                })
-                .collect();
-            let answer = SgHttpAnswer {
-                struct_size: size_of_u32::<SgHttpAnswer>(),
-                status: u32::from(answer.status),
-                headers: headers.as_ptr(),
-                header_count: headers.len(),
-                body: SgStr::new(&answer.body),
-            };
-            run((&raw const answer).cast());
-        }
-        Data::Addresses(texts) => {
-            let texts = texts.iter().map(|text| SgStr::new(text.as_bytes()));
-            let addresses: Vec<_> = texts.collect();
-            let resolved = SgResolved {
-                struct_size: size_of_u32::<SgResolved>(),
-                reserved: 0,
-                addresses: addresses.as_ptr(),
-                count: addresses.len(),
-            };
-            run((&raw const resolved).cast());
-        }
     }
 }

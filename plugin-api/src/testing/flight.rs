@@ -2,8 +2,9 @@
 
 use swapgate_abi::{ExchangeTok, SgEvent, code};
 
-use super::exchange::{Exchange, Outcome, Phase};
-use super::{Instance, drive};
+use super::exchange::{Exchange, Phase};
+use super::outcome::Outcome;
+use super::{Instance, event};
 use crate::guest::hooks::Lane;
 
 /// An exchange that began and can stand still: because a hook waits, or because more of a body is to come. It goes on by
@@ -117,7 +118,7 @@ impl<'i> Flight<'i> {
         let event = SgEvent {
             op,
             result,
-            ..drive::event(kind)
+            ..event::event(kind)
         };
         let _running = host.image.enter_thread();
         let code = host.image.tell(self.token, lane, event);

@@ -5,15 +5,17 @@ use std::fmt;
 use std::ptr;
 
 use swapgate_abi::{
-    EntryFn, ExchangeTok, InstanceTok, PhaseFn, SgEntryArgs, SgEntryOut, SgErrorBuf, SgEvent,
-    SgHost, SgMemory, SgPlugin, SgStateOut, SgStr,
+    EntryFn, ExchangeTok, InstanceTok, PhaseFn, SgEntryArgs, SgEntryOut, SgEvent, SgHost, SgMemory,
+    SgPlugin, SgStateOut, SgStr,
 };
 
 use super::area;
 use super::course::Call;
 use super::exchange::Phase;
 use super::metrics::Series;
-use super::table::{self, Shared, Told};
+use super::room::Room;
+use super::shared::{Shared, Told};
+use super::table;
 use super::{Host, LogLine};
 use crate::guest::call::Running;
 use crate::guest::export::{self, Definition, Exported};
@@ -21,8 +23,6 @@ use crate::status::HostError;
 use crate::version::Range;
 use crate::view;
 
-/// Room for an error text.
-const ERROR_ROOM: usize = 4096;
 /// The longest state.
 const MOST_STATE: usize = 16 * 1024 * 1024;
 
@@ -340,32 +340,4 @@ unsafe extern "C" fn write(out: *mut SgStateOut, more: SgStr) -> i32 {
     }
     bytes.extend_from_slice(more);
     0
-}
-
-/// Memory for an error text.
-struct Room(Vec<u8>);
-
-impl Room {
-    fn new() -> Self {
-        Self(vec![0; ERROR_ROOM])
-    }
-
-    fn buffer(&mut self) -> SgErrorBuf {
-        SgErrorBuf {
-            ptr: self.0.as_mut_ptr(),
-            cap: self.0.len(),
-            len: 0,
-        }
-    }
-
-    fn check(&self, code: i32, error: &SgErrorBuf) -> Result<(), String> {
-        HostError::check(code).map_err(|status| {
-            let text = self.0.get(..error.len).unwrap_or_default();
-            if text.is_empty() {
-                status.to_string()
-            } else {
-                String::from_utf8_lossy(text).into_owned()
-            }
-        })
-    }
 }

@@ -56,8 +56,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use swapgate_abi::InstanceTok;
-
 use crate::guest::export::alloc::Usage;
 use crate::guest::export::{self, Exported};
 use crate::guest::response::Response;
@@ -73,17 +71,33 @@ mod area;
     reason = "plays the gateway: is called by the plugin through its own table"
 )]
 mod body;
+#[allow(
+    unsafe_code,
+    reason = "plays the gateway: is called by the plugin through its own table"
+)]
+mod count;
 mod course;
 mod drive;
+mod event;
 mod exchange;
 mod flight;
+mod headers;
 #[allow(
     unsafe_code,
     reason = "plays the gateway: calls the plugin through its table"
 )]
 mod image;
+mod instance;
 mod live;
 mod metrics;
+mod outcome;
+mod room;
+#[allow(
+    unsafe_code,
+    reason = "plays the gateway: releases what the plugin left with it"
+)]
+mod shared;
+mod slot;
 #[allow(
     unsafe_code,
     reason = "plays the gateway: is called by the plugin through its own table"
@@ -98,10 +112,12 @@ mod window;
 mod world;
 
 use drive::Answers;
-pub use exchange::{Exchange, Failure, Outcome, Phase};
+pub use exchange::{Exchange, Phase};
 pub use flight::Flight;
-use image::{Image, Made};
+use image::Image;
+pub use instance::Instance;
 pub use metrics::Series;
+pub use outcome::{Failure, Outcome};
 pub use world::Callout;
 
 pub use crate::guest::hooks::Lane;
@@ -314,79 +330,5 @@ impl Host {
     #[must_use]
     pub fn logs(&self) -> Vec<LogLine> {
         self.image.logs()
-    }
-}
-
-/// One configuration of the plugin. Dropped, it is destroyed.
-#[derive(Debug)]
-pub struct Instance<'h> {
-    host: &'h Host,
-    made: Made,
-    /// Its name in the background, once it is started.
-    token: Cell<Option<InstanceTok>>,
-}
-
-impl Instance<'_> {
-    /// Tells the instance that it is about to serve. Its background begins.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot.
-    pub fn start(&self) -> Result<(), String> {
-        let token = self.host.image.start(&self.made)?;
-        self.token.set(Some(token));
-        self.host.settle();
-        Ok(())
-    }
-
-    /// What the instance hands over: the version of its format, and the bytes; none if it has nothing.
-    ///
-    /// # Errors
-    ///
-    /// Why it cannot.
-    pub fn export_state(&self) -> Result<Option<(u32, Vec<u8>)>, String> {
-        match self.host.image.export_state(&self.made) {
-            Ok(state) => Ok(Some(state)),
-            Err(HostError::NotFound) => Ok(None),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// Lets the instance take over what another one handed over, as the gateway does before it starts it.
-    ///
-    /// # Errors
-    ///
-    /// Why it is not taken.
-    pub fn import_state(&mut self, format: u32, state: &[u8]) -> Result<(), String> {
-        self.host.image.import_state(&self.made, format, state)
-    }
-
-    /// Runs one exchange through every hook, as the gateway would with this one plugin and `on_error: closed`. Where it waits,
-    /// time goes on.
-    ///
-    /// # Panics
-    ///
-    /// When it waits for something that never comes; see [`Flight::finish`].
-    #[must_use]
-    pub fn run(&self, exchange: Exchange) -> Outcome {
-        self.begin(exchange).finish()
-    }
-
-    /// Lets one exchange begin, to look at it on its way.
-    #[must_use]
-    pub fn begin(&self, exchange: Exchange) -> Flight<'_> {
-        Flight::new(self, exchange)
-    }
-
-    /// Calls the hook of one phase so many times in a row within one exchange, for measurements; what it answers is not
-    /// looked at, and one that waits is told that the client is gone. The sum of the answers.
-    pub fn repeat(&self, phase: Phase, exchange: Exchange, times: u32) -> i64 {
-        self.host.image.repeat(&self.made, phase, exchange, times)
-    }
-}
-
-impl Drop for Instance<'_> {
-    fn drop(&mut self) {
-        self.host.image.destroy(&self.made, self.token.get());
     }
 }

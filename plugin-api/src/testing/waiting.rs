@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use swapgate_abi::{ExchangeTok, InstanceTok, OpTok, ScopeTok, SgHost, SgStr, WakeTok, code};
 
-use super::table::{Slot, State, give, shared_of, text, with};
+use super::shared::{Slot, State};
+use super::table::{give, shared_of, text, with};
 use super::world::Doing;
 use crate::status::HostError;
 

@@ -3,7 +3,8 @@
 //! - here: the export macro;
 //! - `probe`: how it finds out which hooks there are;
 //! - `descriptor`: what can be read from the file;
-//! - `entry`: the door, the negotiation, the table;
+//! - `definition`: what is known of a plugin, and its table of hooks;
+//! - `entry`: the door, and the negotiation;
 //! - `control`: the calls outside of exchanges, and the instance they make;
 //! - `phase`, `body`: the hooks of exchanges;
 //! - `waiting`: those of them that wait, and the events that let them go on;
@@ -25,6 +26,7 @@ pub mod alloc;
 mod background;
 mod body;
 mod control;
+mod definition;
 mod descriptor;
 mod entry;
 mod handover;
@@ -35,10 +37,11 @@ mod waiting;
 
 pub use background::{BeginFn, Starting};
 pub(super) use body::append_owned;
+pub use definition::Definition;
 pub use descriptor::descriptor;
 pub(crate) use descriptor::size_of_u32;
 pub(crate) use entry::linked_in;
-pub use entry::{Definition, entry, root};
+pub use entry::{entry, root};
 pub use probe::{Absent, Hooks, Probe};
 pub(super) use state::{set_state, state_mut, state_ref};
 

@@ -1,22 +1,24 @@
 //! The way of one exchange through the hooks of a plugin: which is called next, and what its answer does.
 
-use std::collections::VecDeque;
+mod answer;
+mod way;
 
 use swapgate_abi::{SgPlugin, code};
 
-use super::exchange::{Exchange, Failure, Phase};
-use super::window::{LIMIT, Window};
+pub(in crate::testing) use way::Way;
+
+use super::exchange::{Exchange, Phase};
+use super::outcome::Failure;
 use crate::guest::hooks::Lane;
 use crate::guest::response::Response;
-use crate::status::{HookResult, HostError};
 
 /// A hook to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Call {
-    pub(super) phase: Phase,
-    pub(super) lane: Lane,
+pub(in crate::testing) struct Call {
+    pub(in crate::testing) phase: Phase,
+    pub(in crate::testing) lane: Lane,
     /// The last argument of hooks of bodies.
-    pub(super) flags: u32,
+    pub(in crate::testing) flags: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,70 +41,6 @@ enum End {
     Over,
 }
 
-/// One direction.
-#[derive(Debug)]
-pub(super) struct Way {
-    stage: Stage,
-    pub(super) window: Window,
-    incoming: VecDeque<Vec<u8>>,
-    /// Nothing more will be put in.
-    ended: bool,
-    /// A hook was told of the end.
-    end_told: bool,
-    first_told: bool,
-    pub(super) ignored: bool,
-    pub(super) waiting: Option<Call>,
-    trailers: bool,
-    passed: Vec<u8>,
-}
-
-impl Way {
-    fn new(stage: Stage) -> Self {
-        Self {
-            stage,
-            window: Window::default(),
-            incoming: VecDeque::new(),
-            ended: false,
-            end_told: false,
-            first_told: false,
-            ignored: false,
-            waiting: None,
-            trailers: false,
-            passed: Vec::new(),
-        }
-    }
-
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        self.incoming.push_back(bytes.to_vec());
-    }
-
-    pub(super) fn end(&mut self) {
-        self.ended = true;
-    }
-
-    /// Takes the next piece into the window. None: there is none yet.
-    fn arrive(&mut self) -> Option<u32> {
-        let next = self.incoming.pop_front();
-        if next.is_none() && !self.ended {
-            return None;
-        }
-        self.window.arrive(next.unwrap_or_default());
-        let mut flags = 0;
-        if self.ended && self.incoming.is_empty() {
-            self.end_told = true;
-            flags |= code::SG_BODY_END;
-        }
-        if !std::mem::replace(&mut self.first_told, true) {
-            flags |= code::SG_BODY_FIRST;
-        }
-        Some(flags)
-    }
-
-    pub(super) fn passed(&self) -> &[u8] {
-        &self.passed
-    }
-}
-
 /// What is to be done next.
 enum Step {
     Call(Call),
@@ -112,7 +50,7 @@ enum Step {
 
 /// The whole of it.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(in crate::testing) struct Course {
     ways: [Way; 2],
     end: End,
     needs: [u32; 2],
@@ -121,22 +59,22 @@ pub(super) struct Course {
     /// The answer comes as soon as the head of the request is out.
     early: bool,
     has_body: bool,
-    pub(super) upstream: Option<Response>,
+    pub(in crate::testing) upstream: Option<Response>,
     upstream_chunks: Option<Vec<Vec<u8>>>,
     upstream_trailers: bool,
     upstream_open: bool,
-    pub(super) answer: Option<Response>,
-    pub(super) reached_upstream: bool,
+    pub(in crate::testing) answer: Option<Response>,
+    pub(in crate::testing) reached_upstream: bool,
     /// The head of the answer, once there is one; taken by the one who drives.
-    pub(super) head: Option<Response>,
-    pub(super) failures: Vec<Failure>,
+    pub(in crate::testing) head: Option<Response>,
+    pub(in crate::testing) failures: Vec<Failure>,
     panicked: bool,
-    pub(super) reset: bool,
-    pub(super) cancelled: bool,
+    pub(in crate::testing) reset: bool,
+    pub(in crate::testing) cancelled: bool,
 }
 
 impl Course {
-    pub(super) fn new(exchange: &Exchange, needs: [u32; 2]) -> Self {
+    pub(in crate::testing) fn new(exchange: &Exchange, needs: [u32; 2]) -> Self {
         let mut request = Way::new(Stage::Rewrite);
         for chunk in &exchange.body {
             request.feed(chunk);
@@ -165,7 +103,7 @@ impl Course {
         }
     }
 
-    pub(super) fn way(&mut self, lane: Lane) -> &mut Way {
+    pub(in crate::testing) fn way(&mut self, lane: Lane) -> &mut Way {
         match lane {
             Lane::Request => &mut self.ways[0],
             Lane::Response => &mut self.ways[1],
@@ -173,33 +111,33 @@ impl Course {
     }
 
     /// Whether the plugin said that it changes nothing in this lane.
-    pub(super) fn only_observes(&self, lane: Lane) -> bool {
+    pub(in crate::testing) fn only_observes(&self, lane: Lane) -> bool {
         let place = usize::from(lane == Lane::Response);
         self.needs[place] <= code::SG_BODY_OBSERVE
     }
 
-    pub(super) fn waiting(&self, lane: Lane) -> Option<Call> {
+    pub(in crate::testing) fn waiting(&self, lane: Lane) -> Option<Call> {
         match lane {
             Lane::Request => self.ways[0].waiting,
             Lane::Response => self.ways[1].waiting,
         }
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(in crate::testing) fn is_waiting(&self) -> bool {
         self.ways.iter().any(|way| way.waiting.is_some())
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::testing) fn is_over(&self) -> bool {
         self.end == End::Over
     }
 
     /// Whether an answer has begun, so that no plugin can make one any more.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(in crate::testing) fn has_begun(&self) -> bool {
         self.ways[1].stage > Stage::Before
     }
 
     /// The client is gone.
-    pub(super) fn cancel(&mut self) {
+    pub(in crate::testing) fn cancel(&mut self) {
         self.cancelled = true;
         for way in &mut self.ways {
             way.waiting = None;
@@ -208,7 +146,7 @@ impl Course {
     }
 
     /// The next hook to call, if there is one that can be called.
-    pub(super) fn next(&mut self, plugin: &SgPlugin) -> Option<Call> {
+    pub(in crate::testing) fn next(&mut self, plugin: &SgPlugin) -> Option<Call> {
         loop {
             let request = self.request(plugin);
             if let Step::Call(call) = request {
@@ -356,107 +294,6 @@ impl Course {
         }
         self.head = Some(answer);
     }
-
-    /// What the answer of a hook does. `on_event` says whether the plugin can be told of events.
-    pub(super) fn apply(&mut self, plugin: &SgPlugin, made: Call, code: i32, text: Option<String>) {
-        let result = self.checked(plugin, made, HookResult::from_code(code));
-        match result {
-            Ok(HookResult::Pending) => self.way(made.lane).waiting = Some(made),
-            Ok(HookResult::Buffer) => self.way(made.lane).window.keep(),
-            Ok(HookResult::Respond) => self.ways[0].stage = Stage::Done,
-            Ok(_) => {
-                if matches!(made.phase, Phase::RequestBody | Phase::BodyFilter) {
-                    let way = self.way(made.lane);
-                    way.window.pass(&mut way.passed);
-                }
-            }
-            Err((error, why)) => self.fail(made, error, text.unwrap_or(why)),
-        }
-    }
-
-    /// Holds the answer against the contract.
-    fn checked(
-        &self,
-        plugin: &SgPlugin,
-        made: Call,
-        result: HookResult,
-    ) -> Result<HookResult, (HostError, String)> {
-        let bad = |code: i32, why: &str| Err((HostError::Unknown(code), why.to_owned()));
-        let (need, window) = match made.lane {
-            Lane::Request => (plugin.request_body_need, &self.ways[0].window),
-            Lane::Response => (plugin.response_body_need, &self.ways[1].window),
-        };
-        match result {
-            HookResult::Failed(error) => Err((error, String::new())),
-            HookResult::Unknown(code) => Err((HostError::Unknown(code), String::new())),
-            HookResult::Pending if made.phase >= Phase::Log => {
-                bad(code::SG_PENDING, "it would wait where the exchange is over")
-            }
-            HookResult::Pending if plugin.on_event.is_none() => {
-                bad(code::SG_PENDING, "it would wait, but it has no on_event")
-            }
-            HookResult::Respond if self.answer.is_none() => {
-                bad(code::SG_RESPOND, "it answered without calling respond()")
-            }
-            HookResult::Buffer => {
-                let of_body = matches!(made.phase, Phase::RequestBody | Phase::BodyFilter);
-                if !of_body || need != code::SG_BODY_BUFFER || made.flags & code::SG_BODY_END != 0 {
-                    return bad(code::SG_BUFFER, "it may not buffer here");
-                }
-                let limit = usize::try_from(plugin.buffer_bytes).unwrap_or(LIMIT);
-                let limit = if limit == 0 { LIMIT } else { limit.min(LIMIT) };
-                if window.len() > limit {
-                    return Err((
-                        HostError::TooLarge,
-                        "the body is too long to buffer".to_owned(),
-                    ));
-                }
-                Ok(result)
-            }
-            HookResult::Continue | HookResult::Pending | HookResult::Respond => Ok(result),
-        }
-    }
-
-    fn fail(&mut self, made: Call, error: HostError, text: String) {
-        let phase = made.phase;
-        self.failures.push(Failure { phase, error, text });
-        self.panicked |= error == HostError::Panic;
-        let status = match (error, made.lane) {
-            (HostError::TooLarge, Lane::Request) => 413,
-            (HostError::TooLarge, Lane::Response) => 502,
-            _ => 500,
-        };
-        match phase {
-            Phase::Rewrite | Phase::Access | Phase::RequestBody => {
-                self.ways[0].stage = Stage::Done;
-                if self.has_begun() {
-                    self.reset = true;
-                    self.ways[1].stage = Stage::Done;
-                } else {
-                    self.answer = Some(gateway(status));
-                }
-            }
-            Phase::HeaderFilter => {
-                self.head = Some(Response::new(status));
-                self.ways[1].incoming.clear();
-                self.ways[1].stage = Stage::Done;
-            }
-            Phase::BodyFilter | Phase::Trailers => {
-                self.reset = true;
-                self.ways[1].stage = Stage::Done;
-            }
-            Phase::Log | Phase::RequestEnd => {}
-        }
-    }
-
-    /// A hook that does not wait was told of something and may not answer it.
-    pub(super) fn told(&mut self, phase: Phase, code: i32) {
-        if code != code::SG_CONTINUE {
-            let text = "it was only told of an event, but answered it".to_owned();
-            let error = HostError::Unknown(code);
-            self.failures.push(Failure { phase, error, text });
-        }
-    }
 }
 
 fn call(has: bool, phase: Phase, lane: Lane, flags: u32) -> Step {
@@ -484,6 +321,6 @@ fn body(way: &mut Way, sees: bool, phase: Phase, lane: Lane) -> Step {
 }
 
 /// An answer the gateway makes.
-pub(super) fn gateway(status: u16) -> Response {
+pub(in crate::testing) fn gateway(status: u16) -> Response {
     Response::problem(status, "made by the gateway", "")
 }
