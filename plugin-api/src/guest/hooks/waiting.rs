@@ -46,6 +46,30 @@ pub trait AsyncRewrite: Plugin {
 ///     }
 /// }
 /// ```
+///
+/// With both, the export does not compile:
+///
+/// ```compile_fail,E0080
+/// # use swapgate_plugin::*;
+/// # struct Both;
+/// # impl Plugin for Both {
+/// #     type Config = ();
+/// #     fn configure((): ()) -> Result<Self, ConfigError> { Ok(Self) }
+/// # }
+/// impl Access for Both {
+///     fn access(&self, _: &mut AccessCall<'_>) -> Result<Flow, Error> {
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// impl AsyncAccess for Both {
+///     async fn access(&self, _: AsyncAccessCall) -> Result<Flow, Error> {
+///         Ok(Flow::Continue)
+///     }
+/// }
+///
+/// swapgate_plugin::export!(Both, id = "both");
+/// ```
 pub trait AsyncAccess: Plugin {
     /// Looks at the request, changes its headers, answers it or lets it pass.
     ///
