@@ -603,7 +603,10 @@ static int32_t wait_for(const struct instance *instance, sg_exchange_tok exchang
     sg_op_tok op;
     int32_t result = SG_E_UNAVAILABLE;
     if (instance->wait == 's') result = host->sleep(host, exchange, 1000000, &op);
-    if (instance->wait == 'n') result = host->sleep(host, exchange, MINUTE, &op);
+    if (instance->wait == 'n') {
+        host->log(host, SG_LOG_INFO, text("conformance: waits for the client to go"));
+        result = host->sleep(host, exchange, MINUTE, &op);
+    }
     if (instance->wait == 'w') result = wake_by_thread(host, exchange);
     if (instance->wait == 'c') {
         const sg_http_callout *http = host->extension(host, text(SG_HTTP_CALLOUT_ID));

@@ -427,7 +427,10 @@ class Conformance : public swapgate::Plugin {
         request.url = "/called";
         switch (wait_) {
         case 's': x.sleep(std::chrono::milliseconds(1)); break;
-        case 'n': x.sleep(minute); break;
+        case 'n':
+            x.host().log(swapgate::Level::info, "conformance: waits for the client to go");
+            x.sleep(minute);
+            break;
         case 'c': x.callout(request); break;
         case 'b': x.blocking([] { return 7; }); break;
         default: std::thread([waker = x.waker()]() mutable { waker.wake(); }).detach();

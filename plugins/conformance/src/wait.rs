@@ -17,7 +17,10 @@ pub(crate) async fn wait(trace: &mut Trace, what: &str) -> Result<(), HostError>
     let mut cancelled = Cancelled { told: false };
     match what {
         "sleep" => trace.code("sleep", ops::sleep(Duration::from_millis(1)).await),
-        "never" => ops::sleep(Duration::from_secs(60)).await?,
+        "never" => {
+            log::info!(target: "conformance", "waits for the client to go");
+            ops::sleep(Duration::from_secs(60)).await?;
+        }
         "wake" => {
             woken().await;
             trace.code("wake", Ok(()));

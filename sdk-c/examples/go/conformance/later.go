@@ -94,6 +94,7 @@ func (c *conformance) wait(x *swapgate.Exchange) error {
 	case "sleep":
 		_, err = x.Sleep(time.Millisecond)
 	case "never":
+		_ = swapgate.Log(swapgate.LogInfo, "conformance: waits for the client to go")
 		_, err = x.Sleep(time.Minute)
 	case "callout":
 		_, err = x.Callout(swapgate.HTTPRequest{Service: "up", URL: "/called"})
