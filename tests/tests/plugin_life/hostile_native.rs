@@ -60,6 +60,7 @@ fn told(gateway: &Gateway, what: &str) -> Vec<(String, i32)> {
 }
 
 const INVALID: i32 = -3;
+const STALE: i32 = -5;
 const WRONG_THREAD: i32 = -6;
 
 #[test]
@@ -69,6 +70,37 @@ fn null_with_a_length_and_no_room_for_an_answer_are_malformed() {
     assert!(told.len() > 20, "{told:?}");
     for (step, code) in told {
         assert_eq!(code, INVALID, "{step}");
+    }
+    assert_eq!(world.stamp(), "good");
+}
+
+#[test]
+fn so_are_they_in_what_is_about_waiting_and_in_the_larger_areas() {
+    let world = serving(&fixture("hostile.c", &[]), "hostile-c");
+    let told = told(&world.gateway, "waiting-nulls");
+    assert_eq!(told.len(), 16, "{told:?}");
+    let wrong: Vec<_> = told.iter().filter(|(_, code)| *code != INVALID).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(world.stamp(), "good");
+}
+
+#[test]
+fn a_structure_that_is_too_short_is_malformed_and_a_longer_one_is_read_as_far_as_it_is_known() {
+    let world = serving(&fixture("hostile.c", &[]), "hostile-c");
+    for (step, code) in told(&world.gateway, "sizes") {
+        assert_eq!(code, if step == "short" { INVALID } else { 0 }, "{step}");
+    }
+    assert_eq!(world.stamp(), "good");
+}
+
+#[test]
+fn waiting_on_a_thread_without_a_hook_is_refused_and_waking_is_not() {
+    let world = serving(&fixture("hostile.c", &[]), "hostile-c");
+    let told = told(&world.gateway, "waiting-thread");
+    assert_eq!(told.len(), 5, "{told:?}");
+    for (step, code) in told {
+        let expected = if step == "wake" { STALE } else { WRONG_THREAD };
+        assert_eq!(code, expected, "{step}");
     }
     assert_eq!(world.stamp(), "good");
 }
