@@ -14,15 +14,35 @@ const BEARER: &str = "authorization: Bearer sesame";
 struct World {
     gateway: Gateway,
     upstream: Upstream,
+    /// Knows who may come in.
+    auth: Upstream,
 }
 
-fn configured(upstream: &Upstream) -> Builder {
+/// Knows one key.
+fn knowing() -> Upstream {
+    Upstream::answering(|request| {
+        let head = match request.headers.get("authorization").as_deref() {
+            Some("Key alice") => "200 OK\r\nx-consumer: alice",
+            Some("Key broken") => "500 Internal Server Error",
+            _ => "403 Forbidden",
+        };
+        format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+    })
+}
+
+fn configured(upstream: &Upstream, auth: &Upstream) -> Builder {
     let gateway = Gateway::with(
         "\
 workers: 2
-upstreams: [{name: up, targets: [{address: \"@up@\"}]}]
-services: [{name: up, upstream: up}]
+upstreams:
+  - {name: up, targets: [{address: \"@up@\"}]}
+  - {name: auth, targets: [{address: \"@auth@\"}]}
+services: [{name: up, upstream: up}, {name: auth, upstream: auth}]
 routes:
+  - name: asked
+    service: up
+    paths: [/asked]
+    plugins: [{name: auth-cpp, config: {service: auth, path: /check}}]
   - name: cpp
     service: up
     paths: [/cpp]
@@ -48,7 +68,8 @@ routes:
       - {name: body-c, config: {pause_ms: 10}}
 ",
     )
-    .set("up", upstream.address());
+    .set("up", upstream.address())
+    .set("auth", auth.address());
     ["auth_cpp", "lookup_go", "body_c"]
         .into_iter()
         .fold(gateway, |gateway, library| {
@@ -79,8 +100,13 @@ fn seen(request: &Received) -> String {
 impl World {
     fn start() -> Self {
         let upstream = seeing();
-        let gateway = configured(&upstream).start();
-        Self { gateway, upstream }
+        let auth = knowing();
+        let gateway = configured(&upstream, &auth).start();
+        Self {
+            gateway,
+            upstream,
+            auth,
+        }
     }
 
     fn ask(&self, path: &str, headers: &[&str], body: &str) -> Response {
@@ -112,6 +138,24 @@ fn the_one_in_cpp_waits_and_then_lets_in_or_refuses() {
         assert_eq!(answer.header("www-authenticate").as_deref(), Some("Bearer"));
     }
     assert_eq!(world.upstream.requests().len(), 1);
+}
+
+#[test]
+fn the_one_in_cpp_asks_another_service() {
+    let world = World::start();
+    for (key, status, text) in [
+        ("alice", 200, "consumer=alice tier= body=\n"),
+        ("bob", 401, "who are you?\n"),
+    ] {
+        let answer = world.ask("/asked", &[&format!("authorization: Key {key}")], "");
+        assert_eq!((answer.status, answer.text().as_str()), (status, text));
+    }
+    let answer = world.ask("/asked", &["authorization: Key broken"], "");
+    assert_eq!(answer.status, 500, "{answer:?}");
+    world.gateway.wait_for_log("the service answered 500");
+    let asked = world.auth.requests();
+    let lines: Vec<_> = asked.iter().map(|request| request.line()).collect();
+    assert_eq!(lines, ["GET /check HTTP/1.1"; 3]);
 }
 
 #[test]
