@@ -154,7 +154,7 @@ fn the_one_in_cpp_asks_another_service() {
     assert_eq!(answer.status, 500, "{answer:?}");
     world.gateway.wait_for_log("the service answered 500");
     let asked = world.auth.requests();
-    let lines: Vec<_> = asked.iter().map(|request| request.line()).collect();
+    let lines: Vec<_> = asked.iter().map(swapgate_tests::Received::line).collect();
     assert_eq!(lines, ["GET /check HTTP/1.1"; 3]);
 }
 
