@@ -131,7 +131,7 @@ impl Scope {
         let mut at = 0;
         while let Some(one) = self.operations.get_mut(at) {
             match std::mem::replace(&mut one.state, Stage::Started) {
-                Stage::Begun(begin) => fresh.begun.push((one.token, begin)),
+                Stage::Begun(begin) => fresh.begun.push((one.token, one.place.owner, begin)),
                 Stage::Unwanted(begin) => {
                     fresh.unwanted.push(begin);
                     self.operations.remove(at);
@@ -187,8 +187,8 @@ impl Scope {
 /// What hooks began and threw away.
 #[derive(Default)]
 pub struct Fresh {
-    /// To be started.
-    pub begun: Vec<(OpTok, Begin)>,
+    /// To be started, each with the instance that began it.
+    pub begun: Vec<(OpTok, usize, Begin)>,
     /// To be dropped.
     pub unwanted: Vec<Begin>,
 }

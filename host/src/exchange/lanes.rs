@@ -175,16 +175,19 @@ impl Exchange {
     }
 
     /// Starts what hooks began, each as a task of this worker that holds the exchange only weakly.
-    fn start_operations(self: &Rc<Self>) {
+    fn start_operations(self: &Rc<Self>, snapshot: &Snapshot) {
         let fresh = match &mut self.context.borrow_mut().scope {
             Some(scope) if scope.fresh > 0 => scope.take_fresh(),
             _ => return,
         };
         drop(fresh.unwanted);
-        for (token, begin) in fresh.begun {
+        for (token, owner, begin) in fresh.begun {
             let weak = Rc::downgrade(self);
+            let link = self.link(snapshot, owner);
+            let counted = link.map(|link| link.instance.count_operation(self.worker.worker));
             let task = tokio::task::spawn_local(async move {
                 let done = begin().await;
+                drop(counted);
                 if let Some(exchange) = weak.upgrade() {
                     exchange.operation_done(token, done);
                 }
@@ -348,7 +351,7 @@ impl Exchange {
         if self.context.borrow().scope.is_some() {
             // Also where only a wake token was asked for.
             self.make_known();
-            self.start_operations();
+            self.start_operations(snapshot);
         }
         if !self.skipped.borrow().is_empty() {
             self.expel(snapshot);

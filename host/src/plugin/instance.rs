@@ -103,6 +103,19 @@ impl Instance {
             .unwrap_or(&NOBODY)
     }
 
+    /// Counts an operation on a worker, until the result is dropped. It does not hold the instance.
+    #[must_use]
+    pub fn count_operation(&self, worker: usize) -> Counted {
+        let counted = Counted {
+            stats: Arc::clone(&self.stats),
+            worker,
+        };
+        if let Some(usage) = counted.usage() {
+            usage.operations.raise(1);
+        }
+        counted
+    }
+
     /// The accounts of all workers, which outlive the instance.
     pub(super) fn account(&self) -> InstanceAccount {
         let has = |phase: &Phase| self.bound.has(*phase);
@@ -212,6 +225,26 @@ pub enum Inherited {
         /// Why.
         reason: String,
     },
+}
+
+/// An operation that is counted while it runs.
+pub struct Counted {
+    stats: Arc<[WorkerStats]>,
+    worker: usize,
+}
+
+impl Counted {
+    fn usage(&self) -> Option<&Usage> {
+        self.stats.get(self.worker).map(WorkerStats::usage)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(usage) = self.usage() {
+            usage.operations.lower(1);
+        }
+    }
 }
 
 /// An instance nobody uses any more.

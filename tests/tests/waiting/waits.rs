@@ -73,14 +73,24 @@ fn an_event_nobody_waits_for_is_only_told() {
 
 #[test]
 fn operations_are_bounded_and_can_be_ended() {
-    let upstream = Upstream::echo();
+    let gate = Gate::new();
+    let held = gate.clone();
+    let upstream = Upstream::answering(move |request| {
+        held.pass();
+        request.to_answer()
+    });
     let gateway = started(&upstream, "");
-    let answer = ask(&gateway, "many");
+    let mut client = sent(&gateway, "many");
+    let running = "swapgate_plugin_pending_operations{plugin=\"waiter\",version=\"1.0.0\"}";
+    gateway.wait_for_metric(running, 64.0);
+    gate.open();
+    let answer = client.expect_response();
     assert_eq!(
         seen(&answer, "x-result").as_deref(),
         Some("-8"),
         "too large"
     );
+    gateway.wait_for_metric(running, 0.0);
     let answer = ask(&gateway, "cancel:30");
     assert_eq!(
         seen(&answer, "x-result").as_deref(),
