@@ -84,7 +84,7 @@ impl Gateway {
     /// The next line of its log within this time; none if there is none, an error once it has ended.
     pub(crate) fn line(&self, within: Duration) -> Result<Option<Value>, Ended> {
         match self.lines.recv_timeout(within) {
-            Ok(line) => Ok(Some(parsed(line))),
+            Ok(line) => Ok(Some(parsed(&line))),
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(Ended),
         }
@@ -96,8 +96,8 @@ impl Gateway {
 pub(crate) struct Ended;
 
 /// A line of the log; what is no JSON is a message.
-fn parsed(line: String) -> Value {
-    match serde_json::from_str(&line) {
+fn parsed(line: &str) -> Value {
+    match serde_json::from_str(line) {
         Ok(Value::Object(entry)) => Value::Object(entry),
         _ => serde_json::json!({ "message": line }),
     }
@@ -114,12 +114,12 @@ fn announced(
             let document: Value = serde_json::from_str(&text).unwrap_or_default();
             let address = |pointer: &str| document.pointer(pointer)?.as_str()?.parse().ok();
             let found = address("/listeners/0/address").zip(address("/admin"));
-            return found.ok_or_else(|| NotStarted::Refused(text));
+            return found.ok_or(NotStarted::Refused(text));
         }
         if child.try_wait()?.is_some() || Instant::now() > deadline {
             // What it said last is on its way through the pipe.
             let said: Vec<String> = std::iter::from_fn(|| lines.recv_timeout(END).ok())
-                .map(|line| match parsed(line).get("message") {
+                .map(|line| match parsed(&line).get("message") {
                     Some(Value::String(text)) => text.clone(),
                     _ => String::new(),
                 })
