@@ -26,13 +26,13 @@ state_dir: state
 ";
 
 /// A whole configuration. Unless it says otherwise no version is on probation, which would keep the one before in memory for
-/// a minute after each swap.
+/// a minute after each swap. A text that is cut off stays so.
 pub(crate) fn whole(text: &str) -> String {
     let says = text.lines().any(|line| line.starts_with("faults:"));
-    let probation = if says {
+    let probation = if says || !text.ends_with('\n') {
         ""
     } else {
-        "\nfaults: {return_after: 0}\n"
+        "faults: {return_after: 0}\n"
     };
     format!("{PREAMBLE}{text}{probation}")
 }

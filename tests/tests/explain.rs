@@ -100,13 +100,22 @@ fn a_running_gateway_explains() {
         .collect();
     assert_eq!(
         names,
-        ["rewrite", "access", "header_filter", "log", "request_end"]
+        [
+            "rewrite",
+            "access",
+            "request_body",
+            "header_filter",
+            "body_filter",
+            "trailers",
+            "log",
+            "request_end"
+        ]
     );
     let access = &phases[1]["runs"];
     assert_eq!(texts(access, "plugin")[0], "key-auth");
     assert_eq!(access[0]["from"], "global");
     assert!(access[0]["priority"].is_i64() && access[0]["version"].is_string());
-    let filter = &phases[2]["runs"];
+    let filter = &phases[3]["runs"];
     let stamp = filter
         .as_array()
         .unwrap()
@@ -234,7 +243,7 @@ fn a_view_pins_no_image() {
         &gateway,
         &json!({ "method": "GET", "url": "http://x.test/" }),
     );
-    assert_eq!(before["plugins"]["phases"][2]["runs"][0]["plugin"], "stamp");
+    assert_eq!(before["plugins"]["phases"][3]["runs"][0]["plugin"], "stamp");
     let without = CONFIG
         .replace(", plugins: [{name: stamp, config: {}, priority: 5}]", "")
         .replace(", plugins: [{name: stamp}]", "")
@@ -254,7 +263,7 @@ fn a_view_pins_no_image() {
         &gateway,
         &json!({ "method": "GET", "url": "http://x.test/" }),
     );
-    assert_eq!(after["plugins"]["phases"][2]["runs"], json!([]));
+    assert_eq!(after["plugins"]["phases"][3]["runs"], json!([]));
 }
 
 #[test]
@@ -347,9 +356,9 @@ fn a_file_is_explained_without_a_gateway() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     let phases = &document["plugins"]["phases"];
     assert_eq!(phases[1]["runs"][0]["plugin"], "key-auth", "{document}");
-    assert_eq!(phases[2]["phase"], "header_filter");
+    assert_eq!(phases[3]["phase"], "header_filter");
     assert!(
-        texts(&phases[2]["runs"], "plugin").contains(&"stamp"),
+        texts(&phases[3]["runs"], "plugin").contains(&"stamp"),
         "{document}"
     );
 }

@@ -34,21 +34,29 @@ fn metrics_of_a_plugin_survive_its_swap() {
     for _ in 0..4 {
         assert_eq!(gateway.get("/x/1").status, 200);
     }
-    // Once in each of five hooks; what the preflight did in its own process is not in it.
-    gateway.wait_for_metric(PROBES, 20.0);
+    // Once in each of seven hooks; what the preflight did in its own process is not in it.
+    gateway.wait_for_metric(PROBES, 28.0);
     let scrape = gateway.metrics();
     assert_eq!(scrape.value("swapgate_plugin_conformance_level"), Some(5.0));
     assert_eq!(
         scrape.value("swapgate_plugin_conformance_size_bytes_count"),
-        Some(20.0)
+        Some(28.0)
     );
     assert_eq!(
         scrape.value("swapgate_plugin_conformance_size_bytes_sum"),
-        Some(60.0)
+        Some(84.0)
     );
     let ten = "swapgate_plugin_conformance_size_bytes_bucket{le=\"10\"}";
-    assert_eq!(scrape.value(ten), Some(20.0));
-    for phase in ["rewrite", "access", "header_filter", "log", "request_end"] {
+    assert_eq!(scrape.value(ten), Some(28.0));
+    for phase in [
+        "rewrite",
+        "access",
+        "request_body",
+        "header_filter",
+        "body_filter",
+        "log",
+        "request_end",
+    ] {
         assert_eq!(scrape.value(&calls("0.1.0", phase)), Some(4.0), "{phase}");
     }
 
@@ -59,7 +67,7 @@ fn metrics_of_a_plugin_survive_its_swap() {
     for _ in 0..2 {
         assert_eq!(gateway.get("/x/1").status, 200);
     }
-    gateway.wait_for_metric(PROBES, 30.0);
+    gateway.wait_for_metric(PROBES, 42.0);
     gateway.wait_for_metric(&calls("0.2.0", "access"), 2.0);
     let scrape = gateway.metrics();
     assert_eq!(
@@ -75,7 +83,7 @@ fn metrics_of_a_plugin_survive_its_swap() {
     assert_eq!(scrape.value("swapgate_images{state=\"active\"}"), Some(1.0));
     // The old image stays mapped, as those written in Rust do, once its last instance is destroyed.
     gateway.wait_for_metric("swapgate_resident_images{plugin=\"conformance\"}", 1.0);
-    assert_eq!(gateway.metrics().value(PROBES), Some(30.0));
+    assert_eq!(gateway.metrics().value(PROBES), Some(42.0));
 }
 
 #[test]
@@ -86,7 +94,7 @@ fn what_a_plugin_counts_ends_with_its_last_image() {
         .plugin("conformance")
         .start();
     assert_eq!(gateway.get("/x/1").status, 200);
-    gateway.wait_for_metric(PROBES, 5.0);
+    gateway.wait_for_metric(PROBES, 7.0);
     gateway.reload_published(&PROBED.replace("plugins: [{name: conformance}]\n", ""));
     swapgate_tests::eventually!(gateway.metrics().value(PROBES).is_none());
     assert_eq!(gateway.metrics().value(&calls("0.1.0", "log")), Some(1.0));

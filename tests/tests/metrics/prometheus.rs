@@ -122,7 +122,7 @@ fn promtool_finds_nothing_to_complain_about() {
     assert_eq!(gateway.get("/nowhere").status, 404);
     gateway.wait_for_metric(
         "swapgate_plugin_conformance_probes_total{by=\"probe\"}",
-        9.0,
+        12.0,
     );
     let scrape = gateway.metrics();
     let mut promtool = Command::new("promtool")
