@@ -7,13 +7,14 @@ use std::process::Command;
 use crate::failure::{Context, Failure, Outcome};
 
 /// What the release commands build from.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "swapgate",
     "swapgate-key-auth",
     "swapgate-headers",
     "swapgate-rate-limit",
     "swapgate-access-log",
     "swapgate-stamp",
+    "swapgate-pass",
     "swapgate-bench",
 ];
 

@@ -134,7 +134,7 @@ const ENVOY: Contestant = Contestant {
 };
 
 /// All of them, in the order of the tables.
-pub(crate) const CONTESTANTS: [Contestant; 11] = [
+pub(crate) const CONTESTANTS: [Contestant; 12] = [
     FLOOR,
     // The floor against itself says what machine and method are worth.
     Contestant {
@@ -195,6 +195,15 @@ pub(crate) const CONTESTANTS: [Contestant; 11] = [
         on_request: false,
     },
     ENVOY,
+    // What a plugin costs that sees every byte of every body.
+    Contestant {
+        name: "swapgate-bodies",
+        words: &["run", "--config", "@FOLDER@/swapgate-bodies.yaml"],
+        files: &["swapgate-bodies.yaml"],
+        plugins: &["libpass.so"],
+        routes: false,
+        ..SWAPGATE
+    },
     Contestant {
         name: "envoy-lua",
         words: &[
