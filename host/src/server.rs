@@ -164,7 +164,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     };
     drop(watch);
     tracing::info!(target: "control", signal, "draining");
-    drain(control, signals.end(&events)).await;
+    drain(control, end_now(&mut signals, &events, link.as_deref())).await;
     admin.abort();
     Ok(())
 }
@@ -227,16 +227,34 @@ async fn end(
     events: &UnboundedSender<Event>,
     link: Option<&Link>,
 ) -> &'static str {
+    let Some(link) = link else {
+        return signals.end(events).await;
+    };
     tokio::select! {
         signal = signals.end(events) => signal,
-        () = gone(link) => "the end of the supervising process",
+        who = link.end() => who,
     }
 }
 
-async fn gone(link: Option<&Link>) {
-    match link {
-        Some(link) => link.gone().await,
-        None => std::future::pending().await,
+/// Waits, while it drains, for a request to end at once. Where a parent supervises, it is the one to count them: a signal
+/// to the whole group of processes, as systemd sends it, reaches both and is one request.
+async fn end_now(
+    signals: &mut Signals,
+    events: &UnboundedSender<Event>,
+    link: Option<&Link>,
+) -> &'static str {
+    let Some(link) = link else {
+        return signals.end(events).await;
+    };
+    loop {
+        tokio::select! {
+            signal = signals.end(events) => {
+                if link.is_orphan() {
+                    return signal;
+                }
+            }
+            () = link.end_now() => return "told by the supervising process",
+        }
     }
 }
 

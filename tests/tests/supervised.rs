@@ -237,10 +237,7 @@ fn a_process_that_ends_by_itself_or_is_killed_is_started_again() {
     hit(&gateway);
     gateway.wait_for_log("ended by itself");
     gateway.wait_for_log("serves again");
-    let pid = i32::try_from(child(&gateway))
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(pid.expect("a pid"), Signal::KILL).expect("it runs");
+    kill_child(&gateway, Signal::KILL);
     gateway.wait_for_log("ended by SIGKILL without a report");
     wait_until("it serves again", || {
         lines(&gateway, "serves again").len() == 2
@@ -268,6 +265,67 @@ fn exit_codes_and_signals_pass_through() {
         "nobody listens any more"
     );
     assert!(gateway.log().contains("drained"));
+}
+
+/// An upstream that answers when it is allowed to.
+fn patient() -> (Upstream, Arc<AtomicBool>) {
+    let allowed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&allowed);
+    let upstream = Upstream::answering(move |_| {
+        wait_until("the permission to answer", || seen.load(Ordering::SeqCst));
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nup\n".to_vec()
+    });
+    (upstream, allowed)
+}
+
+fn kill_child(gateway: &Gateway, signal: Signal) {
+    let pid = i32::try_from(child(gateway))
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.expect("a pid"), signal).expect("it runs");
+}
+
+#[test]
+fn a_signal_to_the_whole_group_is_one_request_to_end() {
+    let (upstream, allowed) = patient();
+    let mut gateway = Gateway::with(&config("", ""))
+        .set("up", upstream.address())
+        .argument("--supervised")
+        .plugin_bytes("libfaulty.so", faulty().bytes())
+        .start();
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    upstream.wait_for_requests(1);
+    kill_child(&gateway, Signal::TERM);
+    gateway.wait_for_log("draining");
+    gateway.signal(Signal::TERM);
+    gateway.wait_for_log("told the serving process to end");
+    kill_child(&gateway, Signal::TERM);
+    allowed.store(true, Ordering::SeqCst);
+    assert_eq!(client.expect_response().status, 200);
+    assert_eq!(gateway.wait_for_end().code(), Some(0));
+    let log = gateway.log();
+    assert!(log.contains("drained"), "{log}");
+    assert!(!log.contains("exchanges were still running"), "{log}");
+}
+
+#[test]
+fn a_second_request_to_end_does_not_wait() {
+    let (upstream, allowed) = patient();
+    let mut gateway = Gateway::with(&config("", ""))
+        .set("up", upstream.address())
+        .argument("--supervised")
+        .plugin_bytes("libfaulty.so", faulty().bytes())
+        .start();
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    upstream.wait_for_requests(1);
+    gateway.signal(Signal::TERM);
+    gateway.wait_for_log("draining");
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait_for_end().code(), Some(0));
+    gateway.wait_for_log("at the second signal, told by the supervising process");
+    allowed.store(true, Ordering::SeqCst);
 }
 
 #[test]

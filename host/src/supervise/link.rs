@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::report::Report;
 use super::wire::{self, Begin, Said, Told};
@@ -27,7 +27,17 @@ pub struct Link {
     inherited: Mutex<HashMap<String, Vec<OwnedFd>>>,
     begin: Begin,
     answers: Mutex<Receiver<()>>,
-    gone: Arc<Notify>,
+    asked: watch::Receiver<Asked>,
+}
+
+/// What the parent asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Nothing,
+    /// To drain and end.
+    End,
+    /// To end without waiting.
+    Now,
 }
 
 impl Link {
@@ -50,21 +60,21 @@ impl Link {
                     inherited.entry(key).or_default().extend(sockets);
                 }
                 Told::Begin(begin) => break begin,
-                Told::Done => {}
+                Told::Done | Told::End { .. } => {}
             }
         };
         let (answered, answers) = channel();
-        let gone = Arc::new(Notify::new());
-        let (ear, told) = (socket.try_clone()?, Arc::clone(&gone));
+        let (ask, asked) = watch::channel(Asked::Nothing);
+        let ear = socket.try_clone()?;
         std::thread::Builder::new()
             .name("supervised".to_owned())
-            .spawn(move || listen(&ear, &answered, &told))?;
+            .spawn(move || listen(&ear, &answered, &ask))?;
         Ok(Arc::new(Self {
             socket,
             inherited: Mutex::new(inherited),
             begin,
             answers: Mutex::new(answers),
-            gone,
+            asked,
         }))
     }
 
@@ -168,19 +178,42 @@ impl Link {
 
     /// Says that the reports are written down.
     pub fn noted(&self) {
-        // Without a parent, `gone` says so.
+        // Without a parent, `end` says so.
         let _ = wire::send(&self.socket, &Said::Noted, &[]);
     }
 
     /// Says that this process serves.
     pub fn serves(&self, workers: usize) {
-        // Without a parent, `gone` says so.
+        // Without a parent, `end` says so.
         let _ = wire::send(&self.socket, &Said::Serving { workers }, &[]);
     }
 
-    /// Waits until the parent is gone.
-    pub async fn gone(&self) {
-        self.gone.notified().await;
+    /// Waits until the parent asks for the end, or is gone itself; says which.
+    pub async fn end(&self) -> &'static str {
+        match self
+            .asked
+            .clone()
+            .wait_for(|asked| *asked >= Asked::End)
+            .await
+        {
+            Ok(_) => "the supervising process",
+            Err(_) => "the end of the supervising process",
+        }
+    }
+
+    /// Waits until the parent asks for the end at once. One that is gone asks for nothing.
+    pub async fn end_now(&self) {
+        let mut asked = self.asked.clone();
+        let told = asked.wait_for(|asked| *asked == Asked::Now).await.is_ok();
+        if !told {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether the parent is gone.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.asked.has_changed().is_err()
     }
 
     fn ask(&self, said: &Said) {
@@ -209,11 +242,18 @@ fn memory() -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-fn listen(socket: &OwnedFd, answered: &Sender<()>, gone: &Notify) {
+/// Until the parent is gone; `ask` ends with it, which says so.
+fn listen(socket: &OwnedFd, answered: &Sender<()>, ask: &watch::Sender<Asked>) {
     while let Ok(Some((packet, _))) = wire::receive(socket) {
-        if matches!(serde_json::from_slice(&packet), Ok(Told::Done)) {
-            let _ = answered.send(());
+        match serde_json::from_slice(&packet) {
+            Ok(Told::Done) => {
+                let _ = answered.send(());
+            }
+            Ok(Told::End { now }) => {
+                let asked = if now { Asked::Now } else { Asked::End };
+                let _ = ask.send(asked);
+            }
+            _ => {}
         }
     }
-    gone.notify_one();
 }

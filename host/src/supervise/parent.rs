@@ -63,8 +63,8 @@ struct Parent {
     served: u64,
     workers: Option<usize>,
     deaths: Vec<Instant>,
-    /// An operator asked for the end.
-    stopping: bool,
+    /// How often an operator asked for the end.
+    stops: u32,
 }
 
 /// One child, while it lives.
@@ -95,7 +95,7 @@ impl Parent {
             served: 0,
             workers: None,
             deaths: Vec::new(),
-            stopping: false,
+            stops: 0,
         }
     }
 
@@ -175,8 +175,7 @@ impl Parent {
             let packet = tokio::select! {
                 status = running.child.wait() => return status,
                 signal = signals.next() => {
-                    self.stopping |= signal != Signal::HUP;
-                    forward(&running.child, signal);
+                    self.pass_on(running, signal);
                     continue;
                 }
                 packet = running.packets.recv(), if !running.silent => packet,
@@ -186,6 +185,22 @@ impl Parent {
                 // All that is left is to wait for its end.
                 None => running.silent = true,
             }
+        }
+    }
+
+    /// Passes a signal on. The end is asked for in words: whoever signals the whole group of processes, as systemd does,
+    /// reaches the child as well, and it could not tell a signal from here from a second request of the operator.
+    fn pass_on(&mut self, running: &Running, signal: Signal) {
+        if signal == Signal::HUP {
+            return forward(&running.child, signal);
+        }
+        self.stops += 1;
+        let now = self.stops > 1;
+        match wire::send(&running.socket, &Told::End { now }, &[]) {
+            Ok(()) => {
+                tracing::info!(target: "supervisor", now, "told the serving process to end");
+            }
+            Err(_) => forward(&running.child, signal),
         }
     }
 
@@ -225,10 +240,10 @@ impl Parent {
     fn is_the_end(&self, running: &Running, status: ExitStatus) -> Option<u8> {
         let code = |code: i32| u8::try_from(code).unwrap_or(1);
         match (status.code(), status.signal()) {
-            (Some(own), _) if running.ends || self.stopping => Some(code(own)),
+            (Some(own), _) if running.ends || self.stops > 0 => Some(code(own)),
             // It never served: the configuration is wrong, or an address is taken, and it said so.
             (Some(own), _) if self.served == 0 => Some(code(own)),
-            (None, Some(signal)) if self.stopping => Some(code(128 + signal)),
+            (None, Some(signal)) if self.stops > 0 => Some(code(128 + signal)),
             _ => None,
         }
     }

@@ -48,6 +48,11 @@ pub enum Told {
     Begin(Begin),
     /// What was asked for is done.
     Done,
+    /// Drain and end: an operator asked the parent for it.
+    End {
+        /// Without waiting for what still runs: it was asked for twice.
+        now: bool,
+    },
 }
 
 /// What a child begins with.
