@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -25,6 +26,8 @@ const AT_ONCE: u32 = 5;
 /// The first and the longest wait.
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long a child may take to begin with what it is handed, or to take any other packet.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait for what a dead child said last.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -122,22 +125,27 @@ impl Parent {
         }
     }
 
-    fn start(&self, since: Instant) -> io::Result<Running> {
+    fn start(&mut self, since: Instant) -> io::Result<Running> {
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
             SocketFlags::CLOEXEC,
             None,
         )?;
-        let child = Command::new(&self.plan.exe)
+        let mut child = Command::new(&self.plan.exe)
             .args(&self.plan.args)
             .stdin(Stdio::from(theirs))
             // A signal of the terminal reaches this process, which forwards it; the child must not get it twice.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        // A child that dies at once is seen by whoever waits for it.
-        let _ = self.hand_over(&ours);
+        if let Err(error) = self.hand_over(&ours) {
+            // It would wait for the rest for ever. One that died at once is seen by whoever waits for it, as this one is.
+            if !is_gone(&error) {
+                tracing::error!(target: "supervisor", %error, "cannot hand the sockets and reports on to the next process; ending that one");
+                let _ = child.start_kill();
+            }
+        }
         let packets = listen(ours.try_clone()?)?;
         Ok(Running {
             child,
@@ -152,7 +160,10 @@ impl Parent {
         })
     }
 
-    fn hand_over(&self, socket: &OwnedFd) -> io::Result<()> {
+    fn hand_over(&mut self, socket: &OwnedFd) -> io::Result<()> {
+        // A child that takes nothing must not keep this process from all else.
+        set_socket_timeout(socket, Timeout::Send, Some(PATIENCE))?;
+        wire::keep_newest(&mut self.reports);
         for (key, sockets) in &self.kept {
             let sockets: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
             wire::send(socket, &Told::Sockets(key.clone()), &sockets)?;
@@ -316,6 +327,14 @@ fn listen(socket: OwnedFd) -> io::Result<UnboundedReceiver<Packet>> {
             }
         })?;
     Ok(packets)
+}
+
+/// Whether the other side is gone.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 fn answer(running: &Running) {

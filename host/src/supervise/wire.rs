@@ -16,6 +16,8 @@ use super::report::Report;
 const SOCKETS: usize = 128;
 /// Bytes of a packet.
 const PACKET: usize = 64 * 1024;
+/// Those of them that are for reports.
+const REPORTS: usize = PACKET - 1024;
 
 /// What a child says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,21 @@ pub struct Begin {
     pub reports: Vec<Report>,
 }
 
+/// Drops the oldest reports, until those that are left fit into the packet a child begins with.
+pub fn keep_newest(reports: &mut Vec<Report>) {
+    let fits = |report: &Report| {
+        serde_json::to_vec(report).map_or(usize::MAX, |text| text.len().saturating_add(1))
+    };
+    let mut room = REPORTS;
+    let newest = reports.iter().rev().take_while(|report| {
+        let left = room.checked_sub(fits(report));
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let excess = reports.len() - newest.count();
+    reports.drain(..excess);
+}
+
 /// Sends a packet; with more sockets than one may carry, several.
 ///
 /// # Errors
@@ -76,6 +93,10 @@ pub fn send<T: Serialize>(
     sockets: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
+    if text.len() > PACKET {
+        // The other side would get a part of it.
+        return Err(io::Error::other("too many bytes for one packet"));
+    }
     let mut chunks = sockets.chunks(SOCKETS);
     let first = chunks.next().unwrap_or_default();
     for chunk in std::iter::once(first).chain(chunks) {
@@ -151,6 +172,27 @@ mod tests {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
     use super::*;
+
+    #[test]
+    fn the_newest_reports_fit_into_one_packet() {
+        let mut reports: Vec<Report> = (0..200)
+            .map(|signal| Report {
+                signal,
+                route: Some("\"".repeat(500)),
+                ..Report::default()
+            })
+            .collect();
+        keep_newest(&mut reports);
+        assert!(reports.len() > 10);
+        assert_eq!(reports.last().map(|report| report.signal), Some(199));
+        let begin = Begin {
+            served: u64::MAX,
+            workers: Some(usize::MAX),
+            reports,
+        };
+        let text = serde_json::to_vec(&Told::Begin(begin)).unwrap();
+        assert!(text.len() <= PACKET, "{}", text.len());
+    }
 
     #[test]
     fn sockets_travel_beside_their_words() {
