@@ -33,9 +33,19 @@ const SIGNALS: [c_int; 7] = [
 const ROOM: usize = 1024;
 /// Bytes of a request's id that are told; those of the gateway have 32.
 const REQUEST: usize = 128;
+/// How often, and how long each time, a thread waits that crashes while another one reports.
+const TURNS: u32 = 200;
+const TURN: rustix::thread::Timespec = rustix::thread::Timespec {
+    tv_sec: 0,
+    tv_nsec: 1_000_000,
+};
 
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 static PROCESS: AtomicI32 = AtomicI32::new(0);
+/// The thread whose crash is reported: the first, whatever its end does to others. 0: none yet.
+static REPORTER: AtomicI32 = AtomicI32::new(0);
+/// That report is written.
+static REPORTED: AtomicBool = AtomicBool::new(false);
 static HUNG: AtomicBool = AtomicBool::new(false);
 static BEFORE: OnceLock<Vec<(c_int, libc::sigaction)>> = OnceLock::new();
 
@@ -72,19 +82,37 @@ pub fn end_hung(thread: i32) {
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let socket = SOCKET.load(Ordering::Relaxed);
     // A plugin may have forked; its child is not ours to report.
-    if socket >= 0 && PROCESS.load(Ordering::Relaxed) == own_process() {
+    let is_ours = socket >= 0 && PROCESS.load(Ordering::Relaxed) == own_process();
+    if is_ours && is_first() {
         let mut text = Text::new();
         describe(&mut text, signal, info, context);
         // SAFETY: the bytes must be there: they stand in `text`, on this stack. The descriptor is never closed, and
         // `write` may be called in a handler.
         unsafe { libc::write(socket, text.bytes.as_ptr().cast(), text.len) };
+        REPORTED.store(true, Ordering::Release);
     }
     restore(signal);
     // A fault happens again as soon as this returns. A signal that was sent does not, so it is sent again; it waits
     // until then, for it is blocked while its handler runs.
     if code(info) <= 0 {
-        send(rustix::thread::gettid().as_raw_nonzero().get(), signal);
+        send(own_thread(), signal);
     }
+}
+
+/// Whether the calling thread is the one to report. Another one waits for that report, for a short while: letting its own
+/// signal have its effect would end the process in the middle of it.
+fn is_first() -> bool {
+    let own = own_thread();
+    let first = REPORTER.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed);
+    let Err(reporter) = first else {
+        return true;
+    };
+    let mut turns = TURNS;
+    while reporter != own && turns > 0 && !REPORTED.load(Ordering::Acquire) {
+        let _ = rustix::thread::nanosleep(&TURN);
+        turns -= 1;
+    }
+    false
 }
 
 fn describe(text: &mut Text, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -169,6 +197,10 @@ fn send(thread: i32, signal: c_int) {
     let process = own_process();
     // SAFETY: the call takes numbers. The thread is one of this process, or gone, which the system says.
     unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
+}
+
+fn own_thread() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
 }
 
 fn own_process() -> i32 {

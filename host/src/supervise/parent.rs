@@ -83,8 +83,8 @@ struct Running {
     silent: bool,
     /// It said that it drains.
     ends: bool,
-    /// Reports of its own end.
-    crashed: Vec<Report>,
+    /// The first report of its own end: whatever crashes on the way down is no crash of its own.
+    crashed: Option<Report>,
     /// How many reports it was given.
     given: usize,
 }
@@ -117,8 +117,12 @@ impl Parent {
             if let Some(code) = self.is_the_end(&running, status) {
                 return Ok(code);
             }
+            if status.signal().is_none() {
+                // It lived on after what was reported, and ended in another way.
+                running.crashed = None;
+            }
             tell(&running, status);
-            self.reports.append(&mut running.crashed);
+            self.reports.extend(running.crashed);
             if !self.rest(signals).await {
                 return Ok(0);
             }
@@ -155,7 +159,7 @@ impl Parent {
             serves: false,
             silent: false,
             ends: false,
-            crashed: Vec::new(),
+            crashed: None,
             given: self.reports.len(),
         })
     }
@@ -240,7 +244,9 @@ impl Parent {
                 }
                 self.served += 1;
             }
-            Some(Said::Crashed(report)) => running.crashed.push(*report),
+            Some(Said::Crashed(report)) => {
+                running.crashed.get_or_insert(*report);
+            }
             None => {
                 tracing::warn!(target: "supervisor", "the serving process said something that is not understood");
             }
@@ -286,7 +292,7 @@ fn wait_after(deaths: u32) -> Duration {
 
 /// Says in one line what ended a child.
 fn tell(running: &Running, status: ExitStatus) {
-    match (running.crashed.first(), status.code(), status.signal()) {
+    match (&running.crashed, status.code(), status.signal()) {
         (Some(report), ..) => {
             tracing::error!(
                 target: "supervisor",
