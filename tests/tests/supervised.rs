@@ -243,6 +243,17 @@ fn a_process_that_ends_by_itself_or_is_killed_is_started_again() {
         lines(&gateway, "serves again").len() == 2
     });
     assert_eq!(status_of(&gateway), Some(200));
+    for (count, (signal, name)) in (3..).zip([(Signal::SEGV, "SIGSEGV"), (Signal::TRAP, "SIGTRAP")])
+    {
+        kill_child(&gateway, signal);
+        gateway.wait_for_log(&format!(
+            "the gateway, outside of any plugin, crashed ({name}"
+        ));
+        wait_until("it serves again", || {
+            lines(&gateway, "serves again").len() == count
+        });
+    }
+    assert_eq!(status_of(&gateway), Some(200));
 }
 
 #[test]

@@ -91,12 +91,19 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         unsafe { libc::write(socket, text.bytes.as_ptr().cast(), text.len) };
         REPORTED.store(true, Ordering::Release);
     }
-    restore(signal);
-    // A fault happens again as soon as this returns. A signal that was sent does not, so it is sent again; it waits
-    // until then, for it is blocked while its handler runs.
-    if code(info) <= 0 {
-        send(own_thread(), signal);
+    if happens_again(signal, code(info)) {
+        return restore(signal);
     }
+    // Nothing that was there before is asked: a handler that counts on another fault would return, and the plugin go on.
+    // The signal waits until this returns, for it is blocked while its handler runs.
+    put(signal, &empty());
+    send(own_thread(), signal);
+}
+
+/// Whether a fault happens again as soon as the handler returns. What was sent does not, nor what stands behind its
+/// instruction: a breakpoint, a system call that is not allowed.
+fn happens_again(signal: c_int, code: c_int) -> bool {
+    code > 0 && !matches!(signal, libc::SIGTRAP | libc::SIGSYS | libc::SIGABRT)
 }
 
 /// Whether the calling thread is the one to report. Another one waits for that report, for a short while: letting its own
@@ -158,7 +165,11 @@ fn restore(signal: c_int) {
         .and_then(|all| all.iter().find(|(one, _)| *one == signal));
     let fallback = empty();
     let before = known.map_or(&fallback, |(_, before)| before);
-    if set(signal, before).is_err() {
+    put(signal, before);
+}
+
+fn put(signal: c_int, action: &libc::sigaction) {
+    if set(signal, action).is_err() {
         // It cannot be handled again and again.
         crate::leave::now(134);
     }
@@ -314,6 +325,16 @@ impl Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_faults_of_instructions_happen_again() {
+        assert!(happens_again(libc::SIGSEGV, 1));
+        assert!(happens_again(libc::SIGILL, 2));
+        assert!(!happens_again(libc::SIGSEGV, libc::SI_USER));
+        assert!(!happens_again(libc::SIGTRAP, 0x80));
+        assert!(!happens_again(libc::SIGSYS, 1));
+        assert!(!happens_again(libc::SIGABRT, libc::SI_TKILL));
+    }
 
     #[test]
     fn texts_are_cut_and_numbers_are_whole() {
