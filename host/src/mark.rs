@@ -54,6 +54,8 @@ const CONTROL_HOOKS: [&str; 15] = [
 
 static TABLE: [Slot; SLOTS] = [const { Slot::new() }; SLOTS];
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
+/// What threads beyond the table share: nobody reads it, for it says what any of them does.
+static NOBODY: Slot = Slot::new();
 /// Slots of threads that have ended.
 static FREE: Mutex<Vec<&'static Slot>> = Mutex::new(Vec::new());
 
@@ -87,7 +89,10 @@ struct Slot {
 #[must_use]
 pub struct Mark {
     slot: &'static Slot,
-    before: u64,
+    what: u64,
+    token: u64,
+    request: usize,
+    request_len: usize,
 }
 
 /// What a call is, in one word: 24 bits of label, 8 of hook, 32 of route.
@@ -117,7 +122,13 @@ impl Slot {
     fn enter(&'static self, what: What, token: u64, request: &[u8]) -> Mark {
         // One writer: a load and a store do without a locked instruction.
         let calls = self.calls.load(Ordering::Relaxed).wrapping_add(1);
-        let before = self.what.load(Ordering::Relaxed);
+        let before = Mark {
+            slot: self,
+            what: self.what.load(Ordering::Relaxed),
+            token: self.token.load(Ordering::Relaxed),
+            request: self.request.load(Ordering::Relaxed),
+            request_len: self.request_len.load(Ordering::Relaxed),
+        };
         self.calls.store(calls, Ordering::Relaxed);
         self.token.store(token, Ordering::Relaxed);
         self.request
@@ -125,13 +136,17 @@ impl Slot {
         self.request_len.store(request.len(), Ordering::Relaxed);
         // Last, so that whoever sees it sees the rest.
         self.what.store(what.0, Ordering::Release);
-        Mark { slot: self, before }
+        before
     }
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        self.slot.what.store(self.before, Ordering::Release);
+        let slot = self.slot;
+        slot.token.store(self.token, Ordering::Relaxed);
+        slot.request.store(self.request, Ordering::Relaxed);
+        slot.request_len.store(self.request_len, Ordering::Relaxed);
+        slot.what.store(self.what, Ordering::Release);
     }
 }
 
@@ -174,8 +189,6 @@ fn own() -> &'static Slot {
 
 #[cold]
 fn claim(own: &Cell<Option<&'static Slot>>) -> &'static Slot {
-    /// What threads beyond the table share: nobody reads it.
-    static NOBODY: Slot = Slot::new();
     let freed = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let slot = match freed.or_else(|| TABLE.get(TAKEN.fetch_add(1, Ordering::Relaxed))) {
         Some(slot) => {
@@ -295,10 +308,13 @@ pub struct Own {
     pub worker: usize,
 }
 
-/// What the calling thread is doing; none if it never called a plugin.
+/// What the calling thread is doing; none if it never called a plugin, or has no slot of its own.
 #[must_use]
 pub fn own_now() -> Option<Own> {
     let slot = OWN.try_with(Cell::get).ok().flatten()?;
+    if std::ptr::eq(slot, &raw const NOBODY) {
+        return None;
+    }
     let what = slot.what.load(Ordering::Acquire);
     Some(Own {
         label: label_of(what),
@@ -341,6 +357,16 @@ mod tests {
     use crate::plugin::ffi::host::ImageIdentity;
 
     #[test]
+    fn what_threads_share_says_nothing_of_any_of_them() {
+        let thread = std::thread::spawn(|| {
+            OWN.with(|own| own.set(Some(&NOBODY)));
+            beat();
+            assert!(own_now().is_none());
+        });
+        thread.join().expect("the thread ends well");
+    }
+
+    #[test]
     fn a_mark_lasts_as_long_as_the_call() {
         let thread = std::thread::spawn(|| {
             let label = label::of(&ImageIdentity {
@@ -361,6 +387,11 @@ mod tests {
             drop(enter_control(label, "destroy"));
             assert_eq!(found().call.expect("a call").hook, "access");
             let own = own_now().expect("marked before");
+            assert_eq!(
+                (own.token, own.request.1),
+                (5, 2),
+                "those of the outer call"
+            );
             assert_eq!(own.worker, 7001);
             drop(outer);
             assert!(found().call.is_none());
