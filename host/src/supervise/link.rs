@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -26,8 +26,32 @@ pub struct Link {
     socket: OwnedFd,
     inherited: Mutex<HashMap<String, Vec<OwnedFd>>>,
     begin: Begin,
-    answers: Mutex<Receiver<()>>,
+    answers: Mutex<Answers>,
     asked: watch::Receiver<Asked>,
+}
+
+/// What the parent answers, to one question at a time.
+#[derive(Debug)]
+struct Answers {
+    /// The number of the last question.
+    asked: u64,
+    /// The numbers of those that are answered.
+    done: Receiver<u64>,
+}
+
+impl Answers {
+    /// Whether the last question is answered in time. An earlier one may be only now, which says nothing of this one.
+    fn wait(&self, patience: Duration) -> bool {
+        let end = Instant::now() + patience;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.done.recv_timeout(left) {
+                Ok(done) if done == self.asked => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    }
 }
 
 /// What the parent asked for.
@@ -60,10 +84,10 @@ impl Link {
                     inherited.entry(key).or_default().extend(sockets);
                 }
                 Told::Begin(begin) => break begin,
-                Told::Done | Told::End { .. } => {}
+                Told::Done(_) | Told::End { .. } => {}
             }
         };
-        let (answered, answers) = channel();
+        let (answered, done) = channel();
         let (ask, asked) = watch::channel(Asked::Nothing);
         let ear = socket.try_clone()?;
         std::thread::Builder::new()
@@ -73,7 +97,7 @@ impl Link {
             socket,
             inherited: Mutex::new(inherited),
             begin,
-            answers: Mutex::new(answers),
+            answers: Mutex::new(Answers { asked: 0, done }),
             asked,
         }))
     }
@@ -168,12 +192,12 @@ impl Link {
 
     /// Has the parent close its copies, so that ours are the only ones.
     pub fn forget(&self, key: &str) {
-        self.ask(&Said::Forget(key.to_owned()));
+        self.ask(|question| Said::Forget(key.to_owned(), question));
     }
 
     /// Has the parent close all its copies, because this process drains and will end.
     pub fn forget_all(&self) {
-        self.ask(&Said::ForgetAll);
+        self.ask(Said::ForgetAll);
     }
 
     /// Says that the reports are written down.
@@ -216,9 +240,11 @@ impl Link {
         self.asked.has_changed().is_err()
     }
 
-    fn ask(&self, said: &Said) {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if wire::send(&self.socket, said, &[]).is_ok() && answers.recv_timeout(PATIENCE).is_err() {
+    fn ask(&self, said: impl FnOnce(u64) -> Said) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.asked += 1;
+        let said = said(answers.asked);
+        if wire::send(&self.socket, &said, &[]).is_ok() && !answers.wait(PATIENCE) {
             tracing::warn!(target: "control", "the supervising process does not answer; it may keep sockets that are closed here");
         }
     }
@@ -243,11 +269,11 @@ fn memory() -> io::Result<File> {
 }
 
 /// Until the parent is gone; `ask` ends with it, which says so.
-fn listen(socket: &OwnedFd, answered: &Sender<()>, ask: &watch::Sender<Asked>) {
+fn listen(socket: &OwnedFd, answered: &Sender<u64>, ask: &watch::Sender<Asked>) {
     while let Ok(Some((packet, _))) = wire::receive(socket) {
         match serde_json::from_slice(&packet) {
-            Ok(Told::Done) => {
-                let _ = answered.send(());
+            Ok(Told::Done(question)) => {
+                let _ = answered.send(question);
             }
             Ok(Told::End { now }) => {
                 let asked = if now { Asked::Now } else { Asked::End };
@@ -255,5 +281,22 @@ fn listen(socket: &OwnedFd, answered: &Sender<()>, ask: &watch::Sender<Asked>) {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_answer_is_none_to_the_next_question() {
+        let (answered, done) = channel();
+        let mut answers = Answers { asked: 1, done };
+        assert!(!answers.wait(Duration::ZERO));
+        answered.send(1).unwrap();
+        answers.asked = 2;
+        assert!(!answers.wait(Duration::ZERO));
+        answered.send(2).unwrap();
+        assert!(answers.wait(Duration::ZERO));
     }
 }

@@ -222,14 +222,14 @@ impl Parent {
     fn hear(&mut self, running: &mut Running, packet: &[u8], sockets: Vec<OwnedFd>) {
         match wire::said(packet) {
             Some(Said::Keep(key)) => self.kept.entry(key).or_default().extend(sockets),
-            Some(Said::Forget(key)) => {
+            Some(Said::Forget(key, question)) => {
                 self.kept.remove(&key);
-                answer(running);
+                answer(running, question);
             }
-            Some(Said::ForgetAll) => {
+            Some(Said::ForgetAll(question)) => {
                 self.kept.clear();
                 running.ends = true;
-                answer(running);
+                answer(running, question);
             }
             Some(Said::Noted) => {
                 self.reports.drain(..running.given.min(self.reports.len()));
@@ -343,9 +343,9 @@ fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-fn answer(running: &Running) {
+fn answer(running: &Running, question: u64) {
     // Whether it is gone is seen where it is waited for.
-    let _ = wire::send(&running.socket, &Told::Done, &[]);
+    let _ = wire::send(&running.socket, &Told::Done(question), &[]);
 }
 
 fn forward(child: &Child, signal: Signal) {

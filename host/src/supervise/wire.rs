@@ -25,10 +25,10 @@ const REPORTS: usize = PACKET - 1024;
 pub enum Said {
     /// Keep copies of these sockets, which come along, under this key.
     Keep(String),
-    /// Close the copies under this key; answered.
-    Forget(String),
-    /// Close all copies; answered. The child drains and will end.
-    ForgetAll,
+    /// Close the copies under this key; answered with the number of the question.
+    Forget(String, u64),
+    /// Close all copies; answered with the number of the question. The child drains and will end.
+    ForgetAll(u64),
     /// The reports it was given are written down; whatever happens next is another one.
     Noted,
     /// It serves.
@@ -48,8 +48,8 @@ pub enum Told {
     Sockets(String),
     /// That was all; begin.
     Begin(Begin),
-    /// What was asked for is done.
-    Done,
+    /// What was asked for with this number is done.
+    Done(u64),
     /// Drain and end: an operator asked the parent for it.
     End {
         /// Without waiting for what still runs: it was asked for twice.
