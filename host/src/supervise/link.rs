@@ -151,12 +151,9 @@ impl Link {
     pub fn keep_text(&self, text: &str) {
         let kept = memory().and_then(|mut file| {
             file.write_all(text.as_bytes())?;
-            self.forget(CONFIG);
-            wire::send(
-                &self.socket,
-                &Said::Keep(CONFIG.to_owned()),
-                &[file.as_fd()],
-            )
+            // In one step: a crash between two would leave nothing.
+            let said = Said::Replace(CONFIG.to_owned());
+            wire::send(&self.socket, &said, &[file.as_fd()])
         });
         if let Err(error) = kept {
             tracing::warn!(target: "control", %error, "the supervising process cannot keep the configuration; after a crash the file must be right");

@@ -222,6 +222,9 @@ impl Parent {
     fn hear(&mut self, running: &mut Running, packet: &[u8], sockets: Vec<OwnedFd>) {
         match wire::said(packet) {
             Some(Said::Keep(key)) => self.kept.entry(key).or_default().extend(sockets),
+            Some(Said::Replace(key)) => {
+                self.kept.insert(key, sockets);
+            }
             Some(Said::Forget(key, question)) => {
                 self.kept.remove(&key);
                 answer(running, question);

@@ -25,6 +25,8 @@ const REPORTS: usize = PACKET - 1024;
 pub enum Said {
     /// Keep copies of these sockets, which come along, under this key.
     Keep(String),
+    /// Keep a copy of what comes along, under this key, in the place of what is kept there.
+    Replace(String),
     /// Close the copies under this key; answered with the number of the question.
     Forget(String, u64),
     /// Close all copies; answered with the number of the question. The child drains and will end.
