@@ -46,6 +46,9 @@ type Copied = Box<[Cell<u8>]>;
 impl Lent {
     /// Lends a copy of some bytes.
     pub fn lend(&self, lender: Lender, bytes: &[u8]) -> swapgate_abi::SgStr {
+        if bytes.is_empty() {
+            return swapgate_abi::SgStr::EMPTY;
+        }
         let copy: Copied = bytes.iter().map(|byte| Cell::new(*byte)).collect();
         let view = swapgate_abi::SgStr {
             ptr: copy.as_ptr().cast(),
@@ -101,6 +104,14 @@ mod tests {
             .iter()
             .map(|view| view.copy.iter().map(Cell::get).collect())
             .collect()
+    }
+
+    #[test]
+    fn no_bytes_are_null() {
+        let lent = Lent::default();
+        let view = lent.lend(Lender::Request, b"");
+        assert!(view.ptr.is_null() && view.len == 0);
+        assert!(read(&lent).is_empty());
     }
 
     #[test]

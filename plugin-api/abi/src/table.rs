@@ -38,13 +38,27 @@ impl SgStr {
         len: 0,
     };
 
-    /// A view of `bytes`; the caller keeps them alive for as long as the view is read.
+    /// A view of `bytes`; the caller keeps them alive for as long as the view is read. Of no bytes it is null: Rust's own
+    /// pointer to nothing is a small number, and Go's runtime ends the process when it finds one on a stack.
     #[must_use]
     pub const fn new(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::EMPTY;
+        }
         Self {
             ptr: bytes.as_ptr(),
             len: bytes.len(),
         }
+    }
+}
+
+/// Where an array begins, for whoever reads it behind the line; null if it is empty, as for [`SgStr::new`].
+#[must_use]
+pub const fn first<T>(array: &[T]) -> *const T {
+    if array.is_empty() {
+        core::ptr::null()
+    } else {
+        array.as_ptr()
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn with_data(data: &Data, run: impl FnOnce(*const c_void)) {
             let answer = SgHttpAnswer {
                 struct_size: size_of_u32::<SgHttpAnswer>(),
                 status: u32::from(answer.status),
-                headers: headers.as_ptr(),
+                headers: swapgate_abi::first(&headers),
                 header_count: headers.len(),
                 body: SgStr::new(&answer.body),
             };
@@ -57,7 +57,7 @@ pub(super) fn with_data(data: &Data, run: impl FnOnce(*const c_void)) {
             let resolved = SgResolved {
                 struct_size: size_of_u32::<SgResolved>(),
                 reserved: 0,
-                addresses: addresses.as_ptr(),
+                addresses: swapgate_abi::first(&addresses),
                 count: addresses.len(),
             };
             run((&raw const resolved).cast());

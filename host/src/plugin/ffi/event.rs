@@ -73,7 +73,7 @@ fn http<R>(event: SgEvent, answer: &HttpAnswer, told: impl FnOnce(&SgEvent) -> R
     let data = SgHttpAnswer {
         struct_size: size_u32::<SgHttpAnswer>(),
         status: u32::from(answer.status.as_u16()),
-        headers: headers.as_ptr(),
+        headers: abi::first(&headers),
         header_count: headers.len(),
         body: SgStr::new(&answer.body),
     };
@@ -91,7 +91,7 @@ fn resolved<R>(event: SgEvent, addresses: &[String], told: impl FnOnce(&SgEvent)
     let data = SgResolved {
         struct_size: size_u32::<SgResolved>(),
         reserved: 0,
-        addresses: texts.as_ptr(),
+        addresses: abi::first(&texts),
         count: texts.len(),
     };
     told(&SgEvent {
@@ -102,4 +102,36 @@ fn resolved<R>(event: SgEvent, addresses: &[String], told: impl FnOnce(&SgEvent)
 
 fn size_u32<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_empty_is_null() {
+        let answer = HttpAnswer {
+            status: http::StatusCode::OK,
+            headers: http::HeaderMap::new(),
+            body: hyper::body::Bytes::new(),
+        };
+        let done = Done {
+            result: abi::SG_OK,
+            data: Data::Http(answer),
+        };
+        Happened::Done(7, done).tell(Place::default(), |event| {
+            // SAFETY: the event of an answer shows one, for as long as this runs.
+            let shown = unsafe { &*event.data.cast::<SgHttpAnswer>() };
+            assert!(shown.headers.is_null() && shown.body.ptr.is_null());
+        });
+        let done = Done {
+            result: abi::SG_OK,
+            data: Data::Resolved(Vec::new()),
+        };
+        Happened::Done(7, done).tell(Place::default(), |event| {
+            // SAFETY: the event of a look-up shows its addresses, for as long as this runs.
+            let shown = unsafe { &*event.data.cast::<SgResolved>() };
+            assert!(shown.addresses.is_null() && shown.count == 0);
+        });
+    }
 }
