@@ -88,7 +88,7 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
     let shown = slot.shown();
     let hooks = shown.totals();
     let serves = matches!(shown.state, State::Active | State::Draining);
-    let state = match &shown.stuck {
+    let state = match shown.stuck.first() {
         Some(hook) if !serves => format!("stuck({hook})"),
         _ => shown.state.name().to_owned(),
     };
@@ -110,7 +110,7 @@ pub(super) fn of(slot: &Slot, live: &[(ImageKey, Arc<Instance>)]) -> ImageReport
         reasons: reasons(
             &shown.state,
             &shown.fit.inspected.unload,
-            shown.stuck.as_deref(),
+            shown.stuck.first().copied(),
         ),
         mapped,
         instances,

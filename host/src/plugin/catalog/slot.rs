@@ -1,7 +1,7 @@
 //! One image in the catalog: its state, and the calls that change it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -68,11 +68,13 @@ impl State {
 /// One image.
 pub(super) struct Slot {
     pub(super) key: ImageKey,
-    shown: Mutex<Shown>,
+    /// Shared with calls that may return when nobody waits for them any more.
+    shown: Arc<Mutex<Shown>>,
     /// Whoever enters, loads or unloads holds it; nobody reads a report through it.
     pub(super) life: tokio::sync::Mutex<Life>,
     mapped: AtomicBool,
     only_one: AtomicBool,
+    measured: AtomicU8,
     /// What its host table is made of.
     grounds: Grounds,
 }
@@ -82,8 +84,8 @@ pub(super) struct Shown {
     pub(super) fit: Arc<Fit>,
     pub(super) state: State,
     pub(super) since: SystemTime,
-    /// Hooks that have not returned.
-    pub(super) stuck: Option<String>,
+    /// Hooks that have not returned in time, the first one first.
+    pub(super) stuck: Vec<&'static str>,
     /// The accounts of instances that are gone.
     pub(super) past: Vec<HookTotals>,
     /// The accounts of instances that are not gone: alive, or on their way to `destroy`.
@@ -127,24 +129,25 @@ impl Slot {
     pub(super) fn new(fit: Arc<Fit>, grounds: &Grounds) -> Self {
         Self {
             key: fit.key(),
-            shown: Mutex::new(Shown {
+            shown: Arc::new(Mutex::new(Shown {
                 fit,
                 state: State::Inspected,
                 since: SystemTime::now(),
-                stuck: None,
+                stuck: Vec::new(),
                 past: Vec::new(),
                 present: Vec::new(),
                 memory: None,
-            }),
+            })),
             life: tokio::sync::Mutex::default(),
             mapped: AtomicBool::new(false),
             only_one: AtomicBool::new(false),
+            measured: AtomicU8::new(FREE),
             grounds: grounds.clone(),
         }
     }
 
     pub(super) fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shown)
     }
 
     pub(super) fn state(&self) -> State {
@@ -193,7 +196,22 @@ impl Slot {
     }
 
     pub(super) fn stuck_in(&self) -> Option<String> {
-        self.shown().stuck.clone()
+        self.shown().stuck.first().map(|hook| (*hook).to_owned())
+    }
+
+    /// Claims the one measurement of this image at a time; none while another one is on its way, or once one was late.
+    pub(super) fn claim_measurement(self: &Arc<Self>) -> Option<Measurement> {
+        let claim = |from, to| {
+            let measured = &self.measured;
+            measured.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+        };
+        claim(FREE, MEASURING).ok()?;
+        Some(Measurement(Arc::clone(self)))
+    }
+
+    /// Asks no more how much memory it uses: every late answer would keep all other control calls waiting.
+    pub(super) fn measure_no_more(&self) {
+        self.measured.store(LATE, Ordering::Release);
     }
 
     /// Refuses a call while another one of this plugin has not returned: the contract promises one at a time.
@@ -245,14 +263,32 @@ impl Slot {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Reason> {
         let label = label::of(&self.shown().fit.identity());
+        let returned = Arc::new(AtomicBool::new(false));
+        let (shown, back) = (Arc::clone(&self.shown), Arc::clone(&returned));
         let work = move || {
-            let _mark = mark::enter_control(label, hook);
-            work()
+            let result = {
+                let _mark = mark::enter_control(label, hook);
+                work()
+            };
+            // Under the lock, so that whoever gives up on the call sees it return or is seen here.
+            let mut shown = lock(&shown);
+            back.store(true, Ordering::Relaxed);
+            if leaves_it_sound(hook)
+                && let Some(at) = shown.stuck.iter().position(|stuck| *stuck == hook)
+            {
+                shown.stuck.remove(at);
+            }
+            drop(shown);
+            result
         };
         let result = foreign.call(self.label(), hook, deadline, work).await;
         result.map_err(|error| match error {
             NoResult::Stuck(after) => {
-                self.shown().stuck = Some(hook.to_owned());
+                let mut shown = self.shown();
+                if !(returned.load(Ordering::Relaxed) && leaves_it_sound(hook)) {
+                    shown.stuck.push(hook);
+                }
+                drop(shown);
                 Reason::Stuck {
                     hook: hook.to_owned(),
                     seconds: after.as_secs(),
@@ -476,4 +512,33 @@ impl Slot {
         shown.present.retain(|open| !open.is(&instance.account));
         HookTotals::add_all(&mut shown.past, &instance.account.totals());
     }
+}
+
+/// The one measurement of an image; it goes into the call and is over when that returns, however late.
+pub(super) struct Measurement(Arc<Slot>);
+
+impl Drop for Measurement {
+    fn drop(&mut self) {
+        // One that was late stays the last one.
+        let measured = &self.0.measured;
+        let _ = measured.compare_exchange(MEASURING, FREE, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+/// Whether anybody asks how much memory an image uses.
+const FREE: u8 = 0;
+const MEASURING: u8 = 1;
+const LATE: u8 = 2;
+
+/// Whether an image may be called again once this call has returned too late. What maps, enters, loads or ends an image
+/// may have done its work behind the back of whoever gave up on it, and would be done twice.
+fn leaves_it_sound(hook: &str) -> bool {
+    !matches!(
+        hook,
+        "a constructor" | "sg_plugin_entry" | "load" | "unload" | "a destructor"
+    )
+}
+
+fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
 }

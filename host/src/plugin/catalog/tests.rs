@@ -224,6 +224,40 @@ fn a_call_that_hangs_is_stuck_and_takes_nobody_with_it() {
 }
 
 #[test]
+fn a_call_that_returns_late_refuses_nobody_for_ever() {
+    run(async |mut fixture: Fixture| {
+        let flags = ["-DSTART=usleep(300000); return 0;", "-include", "unistd.h"];
+        let slow = fixture.fit("slow.so", &flags).await;
+        let instance = fixture.instance(&slow, "{}").await;
+        fixture.catalog.loader.call_timeout = Duration::from_millis(50);
+        let refusal = fixture.catalog.start(&instance).await;
+        let refusal = refusal.expect_err("does not return in time");
+        assert!(matches!(*refusal.reason, Reason::Stuck { .. }));
+        fixture.catalog.loader.call_timeout = Duration::from_secs(30);
+        while !fixture.catalog.foreign().stuck().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        fixture.instance(&slow, "{ }").await;
+    });
+}
+
+#[test]
+fn an_image_is_measured_once_at_a_time_and_not_after_it_was_late() {
+    run(async |mut fixture: Fixture| {
+        let fit = fixture.fit("demo.so", &[]).await;
+        let _instance = fixture.instance(&fit, "{}").await;
+        let (slot, _image) = fixture.catalog.view().serving().remove(0);
+        let first = slot.claim_measurement().expect("is free");
+        assert!(slot.claim_measurement().is_none());
+        drop(first);
+        let late = slot.claim_measurement().expect("is free again");
+        slot.measure_no_more();
+        drop(late);
+        assert!(slot.claim_measurement().is_none());
+    });
+}
+
+#[test]
 fn an_instance_whose_start_hangs_is_not_destroyed() {
     run(async |mut fixture: Fixture| {
         let hangs = fixture
