@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Incoming};
 use thiserror::Error;
@@ -9,6 +10,7 @@ use thiserror::Error;
 use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
 use super::flow::Stop;
+use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
 use super::{Exchange, Peer, choice, direct, outgoing, upward};
 use crate::chain::Outcome;
@@ -207,7 +209,7 @@ async fn forward(
     let stream = (!rest.body.is_end_stream())
         .then(|| Stream::new(rest.body, limit, idle, pump::watch(exchange)));
     let (body, way) = match exchange.open_flow(Lane::Request, snapshot) {
-        Some(need) => piped(exchange, stream, need, limit).await?,
+        Some(need) => piped(exchange, stream, need, (limit, rest.framing)).await?,
         None => (
             stream.map_or(RequestBody::Empty, |stream| {
                 RequestBody::Stream(Box::new(stream))
@@ -272,7 +274,7 @@ enum Way {
     Through {
         /// How long it will be, where that is known; none where nobody may change it.
         len: Option<Option<u64>>,
-        /// Whether the client sent one.
+        /// Whether the client said that there is one, be it empty.
         had: bool,
         stopped: Rc<Stopped>,
     },
@@ -297,9 +299,15 @@ async fn piped(
     exchange: &Rc<Exchange>,
     stream: Option<Stream>,
     need: Need,
-    limit: u64,
+    (limit, framing): (u64, Framing),
 ) -> Result<(RequestBody, Way), Instead> {
-    let had = stream.is_some();
+    // A length of nothing is a body as well: servers refuse a POST without one (RFC 9110, 8.6).
+    let had = framing == Framing::Chunked
+        || exchange
+            .context
+            .borrow()
+            .request_headers
+            .contains_key(CONTENT_LENGTH);
     let mut pump = Pump::new(exchange, stream, need);
     let stopped = pump.stopped();
     let mut len = None;

@@ -91,6 +91,16 @@ fn a_request_without_a_body_has_an_end() {
 }
 
 #[test]
+fn a_body_of_nothing_keeps_its_length() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "1MiB", &[plugin("replace", TRANSFORM, NONE)]);
+    let mut client = gateway.client();
+    post(&mut client, "", "");
+    let length = nth(&upstream, 0).headers.get("content-length");
+    assert_eq!(length.as_deref(), Some("0"));
+}
+
+#[test]
 fn nothing_may_be_left_of_it() {
     let upstream = Upstream::echo();
     let gateway = gateway(&upstream, "1MiB", &[plugin("empty", BUFFER, NONE)]);
