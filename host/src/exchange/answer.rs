@@ -173,10 +173,13 @@ impl Relay {
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(AnswerError::Upstream(error)))),
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.idle.progress();
-                if let Some(fields) = frame.trailers_mut() {
+                let fields = frame.trailers_mut();
+                // Nothing follows them, and whoever takes them may not ask again.
+                let last = fields.is_some();
+                if let Some(fields) = fields {
                     trailers::clean(fields);
                 }
-                if self.incoming.is_end_stream() {
+                if last || self.incoming.is_end_stream() {
                     self.give_back();
                 }
                 Poll::Ready(Some(Ok(frame)))

@@ -41,6 +41,19 @@ fn they_are_forwarded_to_who_takes_them() {
     assert_eq!((te(0).as_deref(), te(1)), (Some("trailers"), None));
 }
 
+/// The connection that they came on serves the next exchange.
+#[test]
+fn they_end_an_answer() {
+    for plugins in [&[][..], &[plugin("watch", NONE, OBSERVE)]] {
+        let upstream = says(ANSWER);
+        let gateway = gateway(&upstream, "1MiB", plugins);
+        for _ in 0..3 {
+            raw(&gateway, true);
+        }
+        assert_eq!(upstream.connections(), 1);
+    }
+}
+
 #[test]
 fn who_transforms_may_change_them() {
     let upstream = says(ANSWER);
