@@ -212,6 +212,8 @@ impl Stream {
                 self.watch.progress.set(Instant::now());
                 if let Some(fields) = frame.trailers_mut() {
                     trailers::clean(fields);
+                    // Nothing follows them, and whoever takes them may not ask again.
+                    self.watch.complete.set(true);
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
