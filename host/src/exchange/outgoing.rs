@@ -143,18 +143,7 @@ pub(super) async fn local(
             Filters::Head => body(exchange, snapshot, Bytes::new()),
             Filters::None => body(exchange, snapshot, answer.body),
         },
-        Some(mut other) => {
-            let closes = exchange
-                .context
-                .borrow()
-                .response
-                .as_ref()
-                .is_some_and(|head| head.headers.contains_key(CONNECTION));
-            if closes {
-                other.head.headers.insert(CONNECTION, CLOSE);
-            }
-            whole(exchange, snapshot, other)
-        }
+        Some(other) => whole(exchange, snapshot, other),
     }
 }
 
@@ -167,7 +156,12 @@ async fn header_filter(exchange: &Rc<Exchange>, snapshot: &Snapshot) -> Option<A
     }
 }
 
-fn whole(exchange: Running, snapshot: &Snapshot, answer: Answer) -> Response<AnswerBody> {
+/// Sends an answer as it is in the place of another one. If the connection was to end with that, it ends with this.
+fn whole(exchange: Running, snapshot: &Snapshot, mut answer: Answer) -> Response<AnswerBody> {
+    let instead_of = exchange.context.borrow_mut().response.take();
+    if instead_of.is_some_and(|head| head.headers.contains_key(CONNECTION)) {
+        answer.head.headers.insert(CONNECTION, CLOSE);
+    }
     exchange.context.borrow_mut().response = Some(answer.head);
     body(exchange, snapshot, answer.body)
 }

@@ -63,6 +63,19 @@ fn who_fails_before_the_head_is_an_answer() {
     gateway.wait_for_log("as the test asked");
 }
 
+/// The request's body was too large to be read away, so nothing can follow on that connection.
+#[test]
+fn who_fails_before_the_head_leaves_the_end_of_the_connection_said() {
+    let upstream = says(sized("", "x"));
+    let gateway = gateway(&upstream, "64MiB", &[plugin("fail", NONE, BUFFER)]);
+    let mut client = gateway.client();
+    client.send("POST /fixed HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n");
+    let answer = client.expect_response();
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.header("connection").as_deref(), Some("close"));
+    client.expect_closed();
+}
+
 #[test]
 fn who_fails_after_the_head_resets() {
     let upstream = says(chunked("", "one two three", 3));
