@@ -26,7 +26,7 @@ pub(super) struct Pump {
     /// How long it will be, if that is known.
     len: Option<u64>,
     stopped: Rc<Stopped>,
-    /// Whether a hook made it stand still.
+    /// Whether a hook makes it stand still.
     stood: bool,
 }
 
@@ -104,11 +104,9 @@ impl Pump {
             let Some(snapshot) = snapshot else {
                 return Poll::Ready(Some(Err(RequestBodyError(BodyFault::Stopped))));
             };
-            let Poll::Ready(came) = self.exchange.poll_flow(Lane::Request, snapshot, cx) else {
-                self.stood = true;
-                return Poll::Pending;
-            };
-            match came {
+            let came = self.exchange.poll_flow(Lane::Request, snapshot, cx);
+            self.note_standing(came.is_pending());
+            match ready!(came) {
                 Came::Data(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Came::Trailers(fields) => return Poll::Ready(Some(Ok(Frame::trailers(fields)))),
                 Came::Over => return Poll::Ready(None),
@@ -122,15 +120,25 @@ impl Pump {
         }
     }
 
+    /// While a hook waits, nobody's time runs but its own.
+    fn note_standing(&mut self, stands: bool) {
+        if self.stood == stands {
+            return;
+        }
+        self.stood = stands;
+        match &mut self.source {
+            Some(source) if stands => source.is_held(),
+            Some(source) => source.was_held(),
+            None => {}
+        }
+    }
+
     /// Feeds what comes from the client next.
     fn poll_source(&mut self, cx: &mut Task<'_>) -> Poll<Option<Result<(), RequestBodyError>>> {
         let Some(source) = &mut self.source else {
             self.exchange.feed_end(Lane::Request, None);
             return Poll::Ready(None);
         };
-        if std::mem::take(&mut self.stood) {
-            source.was_held();
-        }
         let (bytes, fields) = match ready!(source.poll_next(cx)) {
             None => {
                 self.exchange.feed_end(Lane::Request, None);

@@ -37,6 +37,8 @@ pub struct BodyWatch {
     pub received: Cell<u64>,
     /// When the last piece came, or the end.
     pub progress: Cell<Instant>,
+    /// Whether a plugin that sees it waits, which is not the upstream's silence.
+    pub held: Cell<bool>,
     complete: Cell<bool>,
     activity: Rc<Activity>,
 }
@@ -50,6 +52,7 @@ impl BodyWatch {
             fault: Cell::new(None),
             received: Cell::new(0),
             progress: Cell::new(now),
+            held: Cell::new(false),
             complete: Cell::new(false),
             activity,
         })
@@ -174,9 +177,15 @@ impl Stream {
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 
-    /// Whoever takes the pieces took none for a while, which is not the client's silence.
+    /// A plugin that sees the pieces waits.
+    pub fn is_held(&self) {
+        self.watch.held.set(true);
+    }
+
+    /// It goes on. Nobody has asked for pieces for a while, which is neither the client's silence nor the upstream's.
     pub fn was_held(&mut self) {
         self.idle.progress();
+        self.watch.held.set(false);
         self.watch.progress.set(Instant::now());
     }
 
@@ -230,6 +239,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        self.watch.held.set(false);
         let complete = self.watch.complete.get() || self.is_over();
         // Whoever took what was left says when that ends.
         if self.incoming.is_some() {

@@ -170,7 +170,7 @@ enum Answered {
 
 impl Order<'_> {
     /// Waits for the head of an answer. The time runs from the sent request, so a body that is still being sent moves
-    /// the limit with every piece.
+    /// the limit with every piece, and with every plugin that waits inside it.
     async fn answered(
         &self,
         sending: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
@@ -189,10 +189,16 @@ impl Order<'_> {
             if !self.activity.is_answer_late() {
                 return Poll::Pending;
             }
-            let moved = self
-                .body
-                .and_then(|body| body.progress.get().checked_add(limit));
-            match moved.filter(|due| *due > Instant::now()) {
+            let now = Instant::now();
+            let last = |body: &BodyWatch| {
+                if body.held.get() {
+                    now
+                } else {
+                    body.progress.get()
+                }
+            };
+            let moved = self.body.and_then(|body| last(body).checked_add(limit));
+            match moved.filter(|due| *due > now) {
                 Some(due) => {
                     self.activity.expect_answer(Some(due));
                     Poll::Pending

@@ -226,6 +226,11 @@ static int32_t body(struct instance *self, sg_exchange_tok x, uint32_t flags) {
         int32_t code = h->sleep(h, x, is(self, "wait") ? 1000000u : 3600000000000u, &op);
         return code == SG_OK ? SG_PENDING : code;
     }
+    if (is(self, "wait-first") && first) { /* 900 ms */
+        sg_op_tok op;
+        int32_t code = h->sleep(h, x, 900000000u, &op);
+        return code == SG_OK ? SG_PENDING : code;
+    }
     if (is(self, "refuse")) return refuse(self, x);
     if (is(self, "refuse-end")) return end ? refuse(self, x) : SG_BUFFER;
     if (is(self, "fail")) {

@@ -3,8 +3,8 @@
 use swapgate_tests::{Client, Upstream, wait_until};
 
 use crate::world::{
-    BUFFER, NONE, OBSERVE, TRANSFORM, as_the_contract_says, chunks, count, counted, gateway, nth,
-    plugin, post,
+    BUFFER, NONE, OBSERVE, TRANSFORM, as_the_contract_says, chunks, count, counted, gateway,
+    gateway_with, nth, plugin, post,
 };
 
 const TEXT: &str = "a secret, another secretsecret, secre, and at the end a secret";
@@ -132,6 +132,23 @@ fn who_waits_holds_the_client_back() {
     }
     counted(&gateway, "ends", 2.0);
     as_the_contract_says(&gateway);
+}
+
+/// The upstream has its time to answer from when it has the request.
+#[test]
+fn who_waits_takes_nothing_of_the_upstreams_time() {
+    let upstream = Upstream::echo();
+    let short = ", timeouts: {response: 300ms}";
+    let gateway = gateway_with(
+        &upstream,
+        "1MiB",
+        short,
+        &[plugin("wait-first", TRANSFORM, NONE)],
+    );
+    let mut client = gateway.client();
+    assert_eq!(post(&mut client, "", TEXT).status, 200);
+    assert_eq!(post_chunked(&mut client, TEXT, 9), 200);
+    assert_eq!(nth(&upstream, 1).body, TEXT.as_bytes());
 }
 
 #[test]

@@ -56,6 +56,16 @@ impl Plugin {
 
 /// A gateway with these plugins before an upstream. `limit` is that of request bodies.
 pub(crate) fn gateway(upstream: &Upstream, limit: &str, plugins: &[Plugin]) -> Gateway {
+    gateway_with(upstream, limit, "", plugins)
+}
+
+/// The same with more of the service.
+pub(crate) fn gateway_with(
+    upstream: &Upstream,
+    limit: &str,
+    service: &str,
+    plugins: &[Plugin],
+) -> Gateway {
     let uses: Vec<String> = plugins
         .iter()
         .map(|one| {
@@ -69,7 +79,7 @@ pub(crate) fn gateway(upstream: &Upstream, limit: &str, plugins: &[Plugin]) -> G
 workers: 1
 limits: {{body_bytes: {limit}}}
 upstreams: [{{name: up, targets: [{{address: \"@up@\"}}]}}]
-services: [{{name: s, upstream: up}}]
+services: [{{name: s, upstream: up{service}}}]
 routes:
   - {{name: fixed, paths: [/fixed], respond: {{status: 200, body: \"a secret here\"}}, plugins: [{uses}]}}
   - {{name: all, service: s, plugins: [{uses}]}}
