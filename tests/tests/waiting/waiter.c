@@ -6,6 +6,7 @@
  *   late         has a thread wake it after its end       thread    has a thread wake it
  *   error:MS     waits, and then fails                    respond:MS  waits, and then answers
  *   many         begins as many operations as it may      cancel:MS   ends an operation, and waits for another
+ *   spin:MS      wakes itself again and again until it has slept so long
  *   service:X target:X address:X   chooses the upstream   filter:MS   waits in header_filter
  */
 #define _POSIX_C_SOURCE 200809L
@@ -107,6 +108,12 @@ static int32_t sleep_ms(sg_exchange_tok exchange, const char *ms) {
     return gateway->sleep(gateway, exchange, strtoull(ms, NULL, 10) * 1000000, &op);
 }
 
+static int32_t spin(sg_exchange_tok exchange) {
+    sg_wake_tok token;
+    const int32_t code = gateway->waker(gateway, exchange, &token);
+    return code == SG_OK ? gateway->wake(gateway, token) : code;
+}
+
 static int32_t access_(void *instance, sg_exchange_tok exchange) {
     (void)instance;
     char word[16], value[64];
@@ -133,6 +140,7 @@ static int32_t access_(void *instance, sg_exchange_tok exchange) {
         gateway->metric_add(gateway, holding, 1);
         return SG_PENDING;
     }
+    if (IS("spin")) return spin(exchange) || sleep_ms(exchange, value) ? SG_E_FAILED : SG_PENDING;
     if (IS("release")) thread(wake_held, 0);
     if (IS("many")) {
         for (int count = 0; count < 64; count++)
@@ -176,6 +184,7 @@ static int32_t on_event(void *instance, sg_exchange_tok exchange, const sg_event
     if (event->phase == SG_PHASE_HEADER_FILTER)
         return gateway->header_set(gateway, exchange, SG_HEADERS_RESPONSE, TEXT("x-waited"), TEXT("filter"));
     if (IS("hold")) gateway->metric_add(gateway, holding, -1);
+    if (IS("spin") && event->kind == SG_EVENT_WAKE) return spin(exchange) ? SG_E_FAILED : SG_PENDING;
     if (IS("error")) return gateway->set_error(gateway, exchange, TEXT("it waited in vain")), SG_E_FAILED;
     if (IS("respond")) {
         if (gateway->respond(gateway, exchange, 403, NULL, 0, TEXT("late")) != SG_OK) return SG_E_FAILED;

@@ -45,6 +45,21 @@ fn a_thread_wakes_a_hook() {
     assert_eq!(seen(&answer, "x-waited").as_deref(), Some("access"));
 }
 
+/// A hook that wakes itself whenever it is woken leaves the worker to everybody else in between.
+#[test]
+fn a_hook_that_wakes_itself_holds_up_nobody() {
+    let upstream = Upstream::echo();
+    let gateway = started(&upstream, "");
+    let mut spinning = sent(&gateway, "spin:1000");
+    wait_until("it to be woken", || {
+        let series = "swapgate_plugin_waiter_events_total{kind=\"wake\"}";
+        gateway.metrics().value(series) > Some(0.0)
+    });
+    assert_eq!(ask(&gateway, "").status, 200);
+    let answer = spinning.expect_response();
+    assert_eq!(seen(&answer, "x-waited").as_deref(), Some("access"));
+}
+
 /// The token outlives its exchange, and using it says so and harms nobody.
 #[test]
 fn a_late_wake_is_stale() {
