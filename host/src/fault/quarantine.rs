@@ -2,9 +2,13 @@
 //! them back. An operator lets one go with `swapgate plugin release`, or puts another file in its place.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::fs::{FlockOperation, flock};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +16,10 @@ use crate::supervise::report::Report;
 
 /// The name of the file.
 const NAME: &str = "quarantine.json";
+/// The file whose lock whoever changes the other one holds: that one is another file after each change.
+const LOCK: &str = "quarantine.lock";
+/// How long somebody else may hold the lock, and how often it is tried meanwhile.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(10));
 
 /// What is remembered.
 #[derive(Debug)]
@@ -20,6 +28,8 @@ pub struct Quarantine {
     kept: Kept,
     /// Of the file as it was last read or written.
     seen: Option<(SystemTime, u64)>,
+    /// It is no such file, and must not be written over.
+    strange: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +63,7 @@ impl Quarantine {
             path: state.join(NAME),
             kept: Kept::default(),
             seen: None,
+            strange: false,
         };
         quarantine.look();
         quarantine
@@ -66,10 +77,12 @@ impl Quarantine {
         }
         self.seen = seen;
         let read = std::fs::read(&self.path).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        self.strange = false;
         self.kept = match read {
             Ok(kept) => kept,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
             Err(error) => {
+                self.strange = true;
                 let path = self.path.display();
                 tracing::error!(target: "control", %error, "cannot read {path}; no file is in quarantine, mend or remove it");
                 Kept::default()
@@ -82,6 +95,7 @@ impl Quarantine {
         let Some((plugin, digest)) = report.culprit() else {
             return;
         };
+        let _lock = self.lock();
         self.look();
         let (plugin, digest) = (plugin.to_owned(), digest.to_owned());
         let entry = self.entry(&plugin, digest, report.to_string());
@@ -105,6 +119,7 @@ impl Quarantine {
 
     /// Holds a file that went wrong on probation.
     pub fn returned(&mut self, plugin: &str, digest: &str, why: String) {
+        let _lock = self.lock();
         self.look();
         let entry = self.entry(plugin, digest.to_owned(), why.clone());
         entry.held = Some(why);
@@ -139,6 +154,7 @@ impl Quarantine {
     /// # Errors
     /// The file cannot be written.
     pub fn release(&mut self, digest: &str) -> io::Result<Vec<String>> {
+        let _lock = self.lock();
         self.look();
         let mut gone = Vec::new();
         self.kept.files.retain(|known, entry| {
@@ -173,11 +189,59 @@ impl Quarantine {
     /// Written aside and renamed, so that a reader sees all of it or nothing.
     fn write(&mut self) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(&self.kept)?;
-        let aside = self.path.with_extension("aside");
-        std::fs::write(&aside, text)?;
-        std::fs::rename(&aside, &self.path)?;
+        if self.strange {
+            let away = self.beside("unreadable");
+            std::fs::rename(&self.path, &away)?;
+            self.strange = false;
+            let (path, away) = (self.path.display(), away.display());
+            tracing::warn!(target: "control", "{path} could not be read and is called {away} now");
+        }
+        let aside = self.beside("aside");
+        let written =
+            std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &self.path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&aside);
+        }
+        written?;
         self.seen = self.stamp();
         Ok(())
+    }
+
+    /// A name beside the file that nobody else uses.
+    fn beside(&self, what: &str) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let (second, process) = (since.map_or(0, |since| since.as_secs()), std::process::id());
+        let extension = format!("json.{what}-{second}-{process}-{count}");
+        self.path.with_extension(extension)
+    }
+
+    /// Keeps others from changing the file between a look at it and its change, until the lock is dropped. Without it, what
+    /// is changed at the same time may be lost, which is better than not to note a crash.
+    fn lock(&self) -> Option<File> {
+        let path = self.path.with_file_name(LOCK);
+        let end = Instant::now() + PATIENCE.0;
+        let locked = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|file| {
+                loop {
+                    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                        Ok(()) => return Ok(file),
+                        Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < end => {
+                            std::thread::sleep(PATIENCE.1);
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            });
+        if let Err(error) = &locked {
+            let path = path.display();
+            tracing::warn!(target: "control", %error, "cannot lock {path}; what another process changes at the same time may be lost");
+        }
+        locked.ok()
     }
 
     fn stamp(&self) -> Option<(SystemTime, u64)> {
@@ -222,6 +286,36 @@ mod tests {
         assert_eq!(quarantine.release("aa").unwrap(), ["demo@1.0.0"]);
         again.look();
         assert!(again.held().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_moved_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(NAME), "no JSON").unwrap();
+        let mut quarantine = Quarantine::open(folder.path());
+        assert!(quarantine.release("aa11").unwrap().is_empty());
+        quarantine.crashed(&report("aa11"), 1);
+        assert!(Quarantine::open(folder.path()).holds("aa11").is_some());
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
+        assert!(texts.any(|text| text == "no JSON"));
+    }
+
+    #[test]
+    fn processes_that_count_at_the_same_time_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for process in 0..4 {
+                let path = folder.path();
+                scope.spawn(move || {
+                    let mut quarantine = Quarantine::open(path);
+                    for crash in 0..5 {
+                        quarantine.crashed(&report(&format!("{process}-{crash}")), 1);
+                    }
+                });
+            }
+        });
+        assert_eq!(Quarantine::open(folder.path()).held().len(), 20);
     }
 
     #[test]
