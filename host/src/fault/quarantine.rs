@@ -126,6 +126,16 @@ impl Quarantine {
         self.save();
     }
 
+    /// Takes a file again that is held. Its crashes still count.
+    pub fn take_again(&mut self, digest: &str) {
+        let _lock = self.lock();
+        self.look();
+        if let Some(entry) = self.kept.files.get_mut(digest) {
+            entry.held = None;
+            self.save();
+        }
+    }
+
     /// Why a file is not taken; none if it is.
     #[must_use]
     pub fn holds(&self, digest: &str) -> Option<&str> {
@@ -316,6 +326,19 @@ mod tests {
             }
         });
         assert_eq!(Quarantine::open(folder.path()).held().len(), 20);
+    }
+
+    #[test]
+    fn crashes_count_over_a_return_that_did_not_come_about() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut quarantine = Quarantine::open(folder.path());
+        quarantine.crashed(&report("aa11"), 2);
+        quarantine.returned("demo@1.0.0", "aa11", "it had faults".to_owned());
+        assert!(quarantine.holds("aa11").is_some());
+        quarantine.take_again("aa11");
+        assert!(quarantine.holds("aa11").is_none());
+        quarantine.crashed(&report("aa11"), 2);
+        assert!(quarantine.holds("aa11").is_some());
     }
 
     #[test]

@@ -60,9 +60,7 @@ impl Control {
             }
             _ => {
                 tracing::error!(target: "control", plugin = %label, "{why}; but {replaced} cannot serve again, so {label} goes on");
-                if let Err(error) = self.quarantine.release(&label.digest) {
-                    tracing::error!(target: "control", %error, "cannot write down that plugin {label} is not in quarantine");
-                }
+                self.quarantine.take_again(&label.digest);
                 self.folder.hold(&self.quarantine.held());
             }
         }

@@ -291,7 +291,12 @@ impl Control {
         let begun = begun
             .into_iter()
             .filter(|one| !one.returns(|digest| self.quarantine.holds(digest).is_some()));
-        self.probations.extend(begun);
+        for one in begun {
+            // It begins anew: faults of before are not counted twice, and it goes back to where it came from last.
+            self.probations
+                .retain(|old| old.label.index != one.label.index);
+            self.probations.push(one);
+        }
     }
 
     /// Keeps the files that are replaced by what uses got now, for the time when the new ones are put into quarantine.
