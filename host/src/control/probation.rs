@@ -59,10 +59,28 @@ impl Probation {
         begun
     }
 
-    /// Whether it took the place of a file that went wrong itself, so that there is nothing to go back to.
+    /// Whether a file is one of those that served before it.
     #[must_use]
-    pub fn returns(&self, held: impl Fn(&str) -> bool) -> bool {
-        self.warm.iter().any(|old| held(&old.label().digest))
+    pub fn is_known(&self, label: &Label) -> bool {
+        let mut warm = self.warm.iter();
+        warm.any(|old| old.label().index == label.index)
+    }
+
+    /// Who takes its place, by what uses had and get.
+    #[must_use]
+    pub fn successors(&self, before: &[Resolved], after: &[Resolved]) -> Vec<&'static Label> {
+        let mut found: Vec<&'static Label> = Vec::new();
+        for pair in before.iter().zip(after) {
+            let (Ok(old), Ok(new)) = pair else {
+                continue;
+            };
+            let label = new.label();
+            let is_new = !found.iter().any(|known| known.index == label.index);
+            if old.label().index == self.label.index && is_new {
+                found.push(label);
+            }
+        }
+        found
     }
 
     /// Whether what uses got still names it.

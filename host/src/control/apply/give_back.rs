@@ -3,6 +3,7 @@
 use super::{Control, Looked, Tried};
 use crate::control::probation::{Probation, Verdict};
 use crate::control::resolve::{Before, Resolved, Trigger, resolve};
+use crate::fault::label::Label;
 
 impl Control {
     /// Whether a version is on probation.
@@ -53,10 +54,14 @@ impl Control {
         .await;
         match resolution {
             Ok(resolution) if is_as_good(&self.resolved, &resolution.uses) => {
-                tracing::error!(target: "control", plugin = %label, "plugin {label} is put into quarantine, {replaced} serves again: {why}");
+                let next = next(
+                    &probation,
+                    &probation.successors(&self.resolved, &resolution.uses),
+                );
+                tracing::error!(target: "control", plugin = %label, "plugin {label} is put into quarantine, {next}: {why}");
                 self.catalog.metrics().events.swapped("returned");
                 self.tried = Tried::new(offer, resolution.passing);
-                self.swap(resolution).await;
+                self.swap(resolution, Some(&probation)).await;
             }
             _ => {
                 tracing::error!(target: "control", plugin = %label, "{why}; but {replaced} cannot serve again, so {label} goes on");
@@ -67,6 +72,20 @@ impl Control {
         // Only now: until here the instances of before had to live.
         drop(probation);
     }
+}
+
+/// Says who serves in the place of a version that failed. That need not be the one it replaced: the folder may hold
+/// another file that fits, which goes on probation itself then.
+fn next(probation: &Probation, successors: &[&Label]) -> String {
+    let says = |label: &&Label| {
+        if probation.is_known(label) {
+            format!("{label} serves again")
+        } else {
+            format!("{label} serves in its place")
+        }
+    };
+    let texts: Vec<String> = successors.iter().map(says).collect();
+    texts.join(", ")
 }
 
 /// Whether no use loses its instance.

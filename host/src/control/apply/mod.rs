@@ -258,20 +258,20 @@ impl Control {
         };
         self.tried = Tried::new(offer, passing);
         match resolution {
-            Ok(resolution) => self.swap(resolution).await,
+            Ok(resolution) => self.swap(resolution, None).await,
             Err(_) => self.catalog.metrics().events.swapped("refused"),
         }
         wait
     }
 
-    /// Publishes what a look at the folder changed, if it did.
-    async fn swap(&mut self, resolution: Resolution) {
+    /// Publishes what a look at the folder changed, if it did; or a return from a version that failed its probation.
+    async fn swap(&mut self, resolution: Resolution, failed: Option<&Probation>) {
         if same(&self.resolved, &resolution.uses) {
             return self.told(resolution.notes);
         }
         let changes = swapped(&self.resolved, &resolution.uses);
         self.keep_replaced(&resolution.uses);
-        self.begin_probation(&resolution.uses);
+        self.begin_probation(&resolution.uses, failed);
         if replaces_an_image(&self.resolved, &resolution.uses) {
             self.catalog.metrics().events.swapped("published");
         }
@@ -281,8 +281,8 @@ impl Control {
             .await;
     }
 
-    /// Puts files on probation that take the place of others, unless these went wrong themselves.
-    fn begin_probation(&mut self, uses: &[Resolved]) {
+    /// Puts files on probation that take the place of others, but for those that served well before the one that failed.
+    fn begin_probation(&mut self, uses: &[Resolved], failed: Option<&Probation>) {
         let faults = &self.config.faults;
         if faults.probation.is_zero() || faults.return_after == 0 {
             return;
@@ -290,7 +290,7 @@ impl Control {
         let begun = Probation::of_swap(&self.resolved, uses);
         let begun = begun
             .into_iter()
-            .filter(|one| !one.returns(|digest| self.quarantine.holds(digest).is_some()));
+            .filter(|one| !failed.is_some_and(|failed| failed.is_known(one.label)));
         for one in begun {
             // It begins anew: faults of before are not counted twice, and it goes back to where it came from last.
             self.probations
