@@ -38,21 +38,33 @@ func (kv KV) Get(key string) (value []byte, revision uint64, err error) {
 	}
 }
 
-// Set sets a value; a TTL of zero is none.
+// Set sets a value; a TTL of zero is none. Invalid: a TTL below zero.
 func (kv KV) Set(key, value string, ttl time.Duration) error {
-	return check(C.sgo_kv_set(kv.table, host, key, value, C.uint64_t(ttl.Milliseconds())))
+	ms, err := milliseconds(ttl)
+	if err != nil {
+		return err
+	}
+	return check(C.sgo_kv_set(kv.table, host, key, value, C.uint64_t(ms)))
 }
 
 // Add adds to a number and answers the sum.
 func (kv KV) Add(key string, delta int64, ttl time.Duration) (int64, error) {
+	ms, err := milliseconds(ttl)
+	if err != nil {
+		return 0, err
+	}
 	var sum C.int64_t
-	err := check(C.sgo_kv_add(kv.table, host, key, C.int64_t(delta), C.uint64_t(ttl.Milliseconds()), &sum))
+	err = check(C.sgo_kv_add(kv.table, host, key, C.int64_t(delta), C.uint64_t(ms), &sum))
 	return int64(sum), err
 }
 
 // CompareAndSet sets a value if its revision is still this one; 0: if there is none. Conflict: somebody else was first.
 func (kv KV) CompareAndSet(key string, revision uint64, value string, ttl time.Duration) error {
-	return check(C.sgo_kv_compare_and_set(kv.table, host, key, C.uint64_t(revision), value, C.uint64_t(ttl.Milliseconds())))
+	ms, err := milliseconds(ttl)
+	if err != nil {
+		return err
+	}
+	return check(C.sgo_kv_compare_and_set(kv.table, host, key, C.uint64_t(revision), value, C.uint64_t(ms)))
 }
 
 // Remove removes a value.

@@ -4,6 +4,7 @@ package swapgate
 import "C"
 
 import (
+	"math"
 	"runtime/cgo"
 	"time"
 	"unsafe"
@@ -82,10 +83,17 @@ func (s Scope) Callout(r HTTPRequest) (Op, error) {
 	if table == nil {
 		return 0, Unavailable
 	}
+	ms, err := milliseconds(r.Timeout)
+	if err != nil {
+		return 0, err
+	}
+	if ms > math.MaxUint32 {
+		ms = math.MaxUint32
+	}
 	list, free := cHeaders(r.Headers)
 	defer free()
 	var op C.sg_op_tok
-	err := check(C.sgo_callout(table, host, s.tok(), C.uint32_t(r.Timeout.Milliseconds()), r.Service, r.URL, r.Method,
+	err = check(C.sgo_callout(table, host, s.tok(), C.uint32_t(ms), r.Service, r.URL, r.Method,
 		list, C.size_t(len(r.Headers)), r.Body, C.uint64_t(r.MaxBody), &op))
 	return Op(op), err
 }
@@ -119,9 +127,13 @@ func (s Scope) Blocking(work func() int32) (Op, error) {
 // Background is that of an instance, for every goroutine until Destroy.
 type Background struct{ Scope }
 
-// TickEvery has OnTick called; zero: no more.
+// TickEvery has OnTick called; zero: no more. Invalid: a period that is too short, or below zero.
 func (b Background) TickEvery(period time.Duration) error {
-	return check(C.sgo_tick_every(host, C.sg_instance_tok(b.token), C.uint64_t(period.Milliseconds())))
+	ms, err := milliseconds(period)
+	if err != nil {
+		return err
+	}
+	return check(C.sgo_tick_every(host, C.sg_instance_tok(b.token), C.uint64_t(ms)))
 }
 
 // Event is what happened. Good until the hook returns.
@@ -187,6 +199,18 @@ func (e *Event) Addresses() ([]string, error) {
 		found = append(found, text(address))
 	}
 	return found, nil
+}
+
+// milliseconds rounds up: zero means none, which a short time must not become.
+func milliseconds(duration time.Duration) (uint64, error) {
+	if duration < 0 {
+		return 0, Invalid
+	}
+	ms := uint64(duration / time.Millisecond)
+	if duration%time.Millisecond != 0 {
+		ms++
+	}
+	return ms, nil
 }
 
 func max(a, b int64) int64 {

@@ -100,6 +100,12 @@ inline bool found(std::int32_t result, const char *function) {
     return true;
 }
 
+/* A time as the contract counts it. Zero means none there, which no other time may become. */
+inline std::uint64_t milliseconds(std::chrono::milliseconds time, const char *what) {
+    if (time.count() < 0) throw Error(SG_E_INVALID, std::string(what) + " is below zero");
+    return static_cast<std::uint64_t>(time.count());
+}
+
 /* Writes to the room the gateway gave; what does not fit is cut off. */
 inline void write_error(sg_error_buf *to, std::string_view text) noexcept {
     if (to == nullptr || to->ptr == nullptr) return;
@@ -223,9 +229,7 @@ class Kv {
     void remove(std::string_view key) const { check(table_->remove(host_, str(key)), "kv.remove"); }
 
   private:
-    static std::uint64_t ms(std::chrono::milliseconds ttl) noexcept {
-        return ttl.count() > 0 ? static_cast<std::uint64_t>(ttl.count()) : 0;
-    }
+    static std::uint64_t ms(std::chrono::milliseconds ttl) { return detail::milliseconds(ttl, "a ttl"); }
     const sg_host *host_;
     const sg_kv *table_;
 };
@@ -401,7 +405,8 @@ class Scope {
     sg_op_tok callout(const HttpRequest &request) const {
         sg_http_request raw{};
         raw.struct_size = sizeof raw;
-        raw.timeout_ms = request.timeout.count() > 0 ? static_cast<std::uint32_t>(request.timeout.count()) : 0;
+        const std::uint64_t timeout = detail::milliseconds(request.timeout, "a timeout");
+        raw.timeout_ms = timeout < UINT32_MAX ? static_cast<std::uint32_t>(timeout) : UINT32_MAX;
         raw.service = str(request.service);
         raw.url = str(request.url);
         raw.method = str(request.method);
@@ -450,7 +455,7 @@ class Background : public Scope {
     using Scope::Scope;
     /* Zero: no more. */
     void tick_every(std::chrono::milliseconds period) const {
-        check(host_->tick_every(host_, token_, static_cast<std::uint64_t>(period.count())), "tick_every");
+        check(host_->tick_every(host_, token_, detail::milliseconds(period, "a period")), "tick_every");
     }
 };
 

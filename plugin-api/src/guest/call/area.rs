@@ -48,7 +48,9 @@ impl Gateway {
                 value: SgStr::new(value),
             })
             .collect();
-        let timeout_ms = u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX);
+        // Rounded up: zero is the gateway's own limit, which a short time must not become.
+        let timeout_ms = request.timeout.as_nanos().div_ceil(1_000_000);
+        let timeout_ms = u32::try_from(timeout_ms).unwrap_or(u32::MAX);
         let sent = SgHttpRequest {
             struct_size: size_of_u32::<SgHttpRequest>(),
             timeout_ms,
