@@ -76,6 +76,18 @@ fn a_missing_plugin_is_a_503_even_where_open_until_its_file_comes() {
 }
 
 #[test]
+fn a_use_that_has_nothing_does_not_block_other_changes() {
+    let (builder, upstream) = two_routes("", "{name: stamp}");
+    let gateway = degraded(builder, &upstream, "the plugin stamp is not in ");
+    let before = gateway.generation();
+    let text = std::fs::read_to_string(gateway.config_file()).expect("the file is there");
+    gateway.write_whole_config(&text.replace("/guarded", "/elsewhere"));
+    gateway.wait_for_generation_after(before);
+    assert_unavailable(&gateway.get("/elsewhere"));
+    assert_eq!(gateway.admin("/readyz").status, 503);
+}
+
+#[test]
 fn a_refused_file_is_a_503_and_said() {
     let (builder, upstream) = two_routes("", "{name: faulty, on_error: open}");
     let builder = builder.plugin_bytes("libfaulty.so", faulty().fault("load=panic").bytes());

@@ -40,7 +40,8 @@ impl Run<'_> {
             },
         };
         let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        if self.is_strict() {
+        let unchanged = self.trigger == Trigger::Reload && self.had_nothing(index);
+        if self.is_strict() && !unchanged {
             self.errors.extend(errors);
         }
         Err(told.join("; "))

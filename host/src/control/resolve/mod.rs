@@ -12,7 +12,8 @@
 //! | folder | next file | the instances of before stay | the instances of before stay |
 //!
 //! A reload is refused only for uses that are new or changed. Others keep the instances of before as they would when
-//! the folder changed: a version that does not fit them must not block changes that have nothing to do with it.
+//! the folder changed, or go on without one if they had none: a version that does not fit them, or a file in quarantine,
+//! must not block changes that have nothing to do with it.
 //!
 //! - `run`: one plugin, from its uses to instances of one image;
 //! - `refused`: what becomes of uses whose file or configuration is refused;
@@ -165,6 +166,8 @@ struct Alive<'a> {
     places: Vec<(Way<'a>, &'a PluginUse, &'a Arc<Instance>)>,
     /// By what was asked for.
     asked: HashMap<Asked<'a>, &'a Arc<Instance>>,
+    /// Uses that had nothing that may serve, and where they are attached.
+    without: Vec<(Way<'a>, &'a PluginUse)>,
 }
 
 /// Where a use is attached. A plugin is attached there once at most.
@@ -190,15 +193,18 @@ impl<'a> Alive<'a> {
         };
         let ways = succession::ways(config);
         for ((use_, resolved), way) in uses(config).zip(resolved).zip(ways) {
-            if let Ok(instance) = resolved {
-                alive.places.push((way, use_, instance));
-                // What is in quarantine hands its state on, and serves no more.
-                if folder.holds(&instance.identity().digest) {
-                    continue;
-                }
-                alive.all.push((&*use_.place.key, instance));
-                alive.asked.insert(asked(use_), instance);
+            let Ok(instance) = resolved else {
+                alive.without.push((way, use_));
+                continue;
+            };
+            alive.places.push((way, use_, instance));
+            // What is in quarantine hands its state on, and serves no more.
+            if folder.holds(&instance.identity().digest) {
+                alive.without.push((way, use_));
+                continue;
             }
+            alive.all.push((&*use_.place.key, instance));
+            alive.asked.insert(asked(use_), instance);
         }
         alive
     }

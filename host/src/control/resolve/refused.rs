@@ -83,7 +83,9 @@ impl Run<'_> {
             Trigger::Start => problems
                 .iter()
                 .any(|(.., severity)| *severity == Severity::Schema),
-            Trigger::Reload => indices.iter().any(|index| self.as_before(*index).is_none()),
+            Trigger::Reload => indices
+                .iter()
+                .any(|index| self.as_before(*index).is_none() && !self.had_nothing(*index)),
             Trigger::Check => true,
             Trigger::Folder | Trigger::Again => false,
         };
@@ -131,6 +133,16 @@ impl Run<'_> {
         let use_ = self.all.get(index).copied()?;
         let instance = self.alive.asked.get(&asked(use_)).copied()?;
         Some(Ok(Arc::clone(instance)))
+    }
+
+    /// Whether an unchanged use had no instance before either, or one of a file that is in quarantine by now. It answers
+    /// 503 either way, so it is no reason to refuse a change that has nothing to do with it.
+    pub(super) fn had_nothing(&self, index: usize) -> bool {
+        let (Some(use_), Some(way)) = (self.all.get(index), self.ways.get(index)) else {
+            return false;
+        };
+        let mut without = self.alive.without.iter();
+        without.any(|(at, old)| at == way && asked(old) == asked(use_))
     }
 }
 
