@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 pub use outcome::{Outcome, PluginFault};
 pub use run::{Call, Matched, Skipped, owner};
+pub use trace::tell_values;
 
 use crate::config::ready::OnError;
 use crate::context::Phase;

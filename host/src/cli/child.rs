@@ -50,7 +50,7 @@ impl Gateway {
             .arg(config)
             .arg("--announce")
             .arg(&announce)
-            .args(["--log-format", "json", "--log", log])
+            .args(["--log-format", "json", "--log", log, "--trace-values"])
             .stdin(Stdio::null())
             .stdout(Stdio::inherit())
             .stderr(Stdio::piped())

@@ -38,6 +38,9 @@ pub(crate) struct Args {
         default_value = "info"
     )]
     log: String,
+    /// Have `hook=trace` tell the values of variables and consumers; author's tools start their gateways so.
+    #[arg(long, hide = true)]
+    trace_values: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,6 +54,9 @@ enum LogFormat {
 /// Serves, then ends the process: exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else.
 pub(crate) fn run(args: &Args) -> ! {
     let log = start_log(args);
+    if args.trace_values {
+        swapgate::chain::tell_values();
+    }
     if args.supervised {
         let code = supervise();
         drop(log);
