@@ -30,7 +30,8 @@ pub enum AnswerError {
     Plugin(Failure),
 }
 
-/// An answer on its way to the client. When it is over or dropped, so is the exchange.
+/// An answer on its way to the client. When it is dropped, the exchange is over; when it is handed over, the exchange is
+/// over once plugins have seen all of the request's body.
 pub struct AnswerBody {
     source: Source,
     exchange: Running,
@@ -89,6 +90,21 @@ impl AnswerBody {
     }
 }
 
+/// hyper asks no further than to the end that the head told, so this may be how the end is known.
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        let whole = match &self.source {
+            Source::Done => true,
+            Source::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Source::Upstream(relay) => relay.is_whole(),
+            Source::Filtered(filtered) => filtered.is_whole(&self.exchange),
+        };
+        if whole {
+            self.exchange.finish_answer();
+        }
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = AnswerError;
@@ -121,7 +137,7 @@ impl Body for AnswerBody {
             }
             None => {
                 this.source = Source::Done;
-                this.exchange.finish();
+                this.exchange.finish_answer();
                 Poll::Ready(None)
             }
         }
@@ -194,6 +210,11 @@ impl Relay {
     /// Whether nothing will come any more.
     pub(super) fn is_over(&self) -> bool {
         self.incoming.is_end_stream()
+    }
+
+    /// Whether all of it came.
+    fn is_whole(&self) -> bool {
+        self.lease.is_none()
     }
 
     /// How much will come.

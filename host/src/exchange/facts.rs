@@ -68,12 +68,16 @@ pub struct Exchange {
     pub(super) accept: Option<HeaderValue>,
     /// The host as the upstream is told it, if the client said one.
     pub(super) host: Option<HeaderValue>,
+    /// Whether plugins still see its request body, which may outlast the answer.
+    pub(super) piped: Cell<bool>,
+    /// When all of the answer was handed over.
+    answered: Cell<Option<Instant>>,
     ended: Cell<bool>,
     /// Whether its worker was told that somebody may have something to tell it.
     pub(super) known: Cell<bool>,
 }
 
-/// The holder that ends an exchange: when it says so, or when it is dropped, whatever happened before.
+/// The holder that ends an exchange: when it says so, or when it is dropped before, whatever happened.
 pub struct Running(Rc<Exchange>);
 
 impl Deref for Running {
@@ -86,7 +90,9 @@ impl Deref for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.finish();
+        if self.0.answered.get().is_none() {
+            self.0.finish();
+        }
     }
 }
 
@@ -112,6 +118,8 @@ impl Exchange {
             body: OnceCell::new(),
             accept,
             host,
+            piped: Cell::new(false),
+            answered: Cell::new(None),
             ended: Cell::new(false),
             known: Cell::new(false),
         }))
@@ -215,14 +223,39 @@ impl Exchange {
         self.ended.get()
     }
 
+    /// All of the answer was handed over. That is the end, unless plugins still see the request's body, which goes on to
+    /// its own: [`Self::is_piped_no_more`].
+    pub(super) fn finish_answer(self: &Rc<Self>) {
+        if self.is_over() || self.answered.get().is_some() {
+            return;
+        }
+        if !self.piped.get() {
+            self.finish();
+            return;
+        }
+        let now = Instant::now();
+        self.answered.set(Some(now));
+        self.peer.activity.exchange_ends(now);
+    }
+
+    /// No plugin sees the request's body any more.
+    pub(super) fn is_piped_no_more(self: &Rc<Self>) {
+        if self.piped.replace(false) && self.answered.get().is_some() {
+            self.finish();
+        }
+    }
+
     /// Tells whoever still waits that nobody does any more, then runs `log` and `request_end` of everything that took
     /// part; once.
     pub(super) fn finish(self: &Rc<Self>) {
         if self.ended.replace(true) {
             return;
         }
-        let now = Instant::now();
-        self.peer.activity.exchange_ends(now);
+        let now = self.answered.get().unwrap_or_else(|| {
+            let now = Instant::now();
+            self.peer.activity.exchange_ends(now);
+            now
+        });
         let generation = Rc::clone(&self.generation);
         let Some(snapshot) = generation.snapshot() else {
             return;

@@ -92,6 +92,11 @@ impl Filtered {
         self.len == Some(0) && self.first.is_none()
     }
 
+    /// Whether all of it was passed on.
+    pub(super) fn is_whole(&self, exchange: &Exchange) -> bool {
+        self.first.is_none() && self.is_fed() && exchange.flow_is_over(Lane::Response)
+    }
+
     pub(super) fn poll_next(
         &mut self,
         exchange: &Rc<Exchange>,

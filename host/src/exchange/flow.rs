@@ -171,6 +171,17 @@ impl Exchange {
         Some(pipeline.known_len()? + first.len() as u64)
     }
 
+    /// Whether all of a body has passed its plugins and was taken.
+    pub(super) fn flow_is_over(&self, lane: Lane) -> bool {
+        let mut context = self.context.borrow_mut();
+        let over = |pipeline: &mut Pipeline| {
+            pipeline.known_len() == Some(0)
+                && pipeline.running().is_none()
+                && pipeline.trailers().is_none()
+        };
+        context.bodies.of(lane).is_none_or(over)
+    }
+
     fn flow_over(&self, lane: Lane) -> Came {
         let mut context = self.context.borrow_mut();
         let pipeline = context.bodies.of(lane);

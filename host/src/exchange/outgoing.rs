@@ -131,6 +131,8 @@ pub(super) async fn local(
     mut answer: Answer,
     close: bool,
 ) -> Response<AnswerBody> {
+    // Whatever was sent of the request's body before, nobody takes the rest.
+    exchange.piped.set(false);
     if close {
         answer.head.headers.insert(CONNECTION, CLOSE);
     }

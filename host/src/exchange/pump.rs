@@ -30,6 +30,12 @@ pub(super) struct Pump {
     stood: bool,
 }
 
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.exchange.is_piped_no_more();
+    }
+}
+
 /// Why a plugin ended the body, and what is left of it.
 #[derive(Default)]
 pub(super) struct Stopped {
@@ -51,6 +57,7 @@ impl Pump {
             stopped: Rc::default(),
             stood: false,
         };
+        exchange.piped.set(true);
         if pump.is_fed() {
             exchange.feed_end(Lane::Request, None);
         }
@@ -180,7 +187,12 @@ impl Body for Pump {
         self: Pin<&mut Self>,
         cx: &mut Task<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        self.get_mut().poll_next(cx)
+        let this = self.get_mut();
+        let next = ready!(this.poll_next(cx));
+        if next.as_ref().is_none_or(Result::is_err) {
+            this.exchange.is_piped_no_more();
+        }
+        Poll::Ready(next)
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -3,6 +3,7 @@
 //! The plugins are made of one C file, so that they stand on the header alone.
 
 mod answers;
+mod early;
 mod faults;
 mod heads;
 mod requests;

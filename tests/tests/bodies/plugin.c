@@ -27,7 +27,7 @@ const sg_descriptor sg_plugin_abi = {
 struct instance {
     const sg_host *host;
     char mode[32];
-    sg_metric_tok bytes, calls, ends, firsts, released, forbidden, wrong, trailers, odd, cancels;
+    sg_metric_tok bytes, calls, ends, firsts, released, forbidden, wrong, trailers, odd, cancels, logs, gone;
 };
 
 struct own {
@@ -311,6 +311,19 @@ static int32_t header_filter(void *instance, sg_exchange_tok x) {
     return SG_CONTINUE;
 }
 
+static int32_t log_(void *instance, sg_exchange_tok x) {
+    struct instance *self = instance;
+    (void)x;
+    count(self, self->logs, 1);
+    return SG_CONTINUE;
+}
+
+static void request_end(void *instance, sg_exchange_tok x) {
+    struct instance *self = instance;
+    (void)x;
+    count(self, self->gone, 1);
+}
+
 static int32_t declare(struct instance *self, const char *name, sg_metric_tok *out) {
     return self->host->metric_declare(self->host, SG_METRIC_COUNTER, text(name), text("Counts for a test."), NULL, 0,
                                       NULL, 0, out);
@@ -338,6 +351,8 @@ static int32_t configure(const sg_host *host, sg_str config, void **out, sg_erro
     if (code == SG_OK) code = declare(self, "trailers", &self->trailers);
     if (code == SG_OK) code = declare(self, "odd", &self->odd);
     if (code == SG_OK) code = declare(self, "cancels", &self->cancels);
+    if (code == SG_OK) code = declare(self, "logs", &self->logs);
+    if (code == SG_OK) code = declare(self, "gone", &self->gone);
     *out = self;
     return code;
 }
@@ -360,6 +375,8 @@ static const sg_plugin plugin = {
     .body_filter = body_filter,
     .trailers = trailers,
     .on_event = on_event,
+    .log = log_,
+    .request_end = request_end,
 };
 
 int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {

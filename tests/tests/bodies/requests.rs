@@ -1,6 +1,6 @@
 //! Requests that plugins look at and change.
 
-use swapgate_tests::{Client, Upstream, wait_until};
+use swapgate_tests::{Client, Upstream};
 
 use crate::world::{
     BUFFER, NONE, OBSERVE, TRANSFORM, as_the_contract_says, chunks, count, counted, gateway,
@@ -198,22 +198,4 @@ fn a_client_that_goes_away_cancels_who_waits() {
     counted(&gateway, "cancels", 1.0);
     gateway.wait_for_metric(kept, 0.0);
     assert_eq!(upstream.connections(), 0);
-}
-
-#[test]
-fn an_answer_before_the_end_of_the_request_ends_who_waits() {
-    let upstream = Upstream::start(|conversation| {
-        conversation.receive_head()?;
-        conversation.send("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly")?;
-        conversation.until_closed();
-        Ok(())
-    });
-    let gateway = gateway(&upstream, "1MiB", &[plugin("wait-long", TRANSFORM, NONE)]);
-    let mut client = gateway.client();
-    client.send("POST /x HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nonly this");
-    assert_eq!(client.expect_response().text(), "early");
-    counted(&gateway, "cancels", 1.0);
-    wait_until("the upstream's connection ends", || {
-        upstream.open_connections() == 0
-    });
 }
