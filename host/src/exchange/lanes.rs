@@ -338,6 +338,43 @@ impl Exchange {
         self.worker.forget(token);
     }
 
+    /// Whoever polled a lane is gone, and with it the limit on whoever waits there: it is told that nobody waits for it.
+    /// Not at once, because a hook may be running.
+    pub(super) fn abandon(self: &Rc<Self>, lane: Lane) {
+        if self.is_over() || self.lanes.borrow_mut().of(lane).is_none() {
+            return;
+        }
+        let weak = Rc::downgrade(self);
+        tokio::task::spawn_local(async move {
+            if let Some(exchange) = weak.upgrade() {
+                exchange.leave(lane);
+            }
+        });
+    }
+
+    fn leave(self: &Rc<Self>, lane: Lane) {
+        let generation = Rc::clone(&self.generation);
+        let Some(snapshot) = generation.snapshot() else {
+            return;
+        };
+        let mut lanes = self.lanes.borrow_mut();
+        let Some(parked) = lanes.of(lane).as_deref() else {
+            return;
+        };
+        let waits = parked.outcome.is_none().then_some(parked.owner);
+        drop(lanes);
+        let link = waits.and_then(|owner| self.link(snapshot, owner));
+        if let (Some(owner), Some(link)) = (waits, link) {
+            let place = Place { owner, lane };
+            self.cancel(link, place, abi::SG_E_CANCELLED, snapshot);
+            self.settle(snapshot);
+        }
+        let gone = self.lanes.borrow_mut().of(lane).take();
+        if gone.is_some() {
+            self.activity().wait_ends();
+        }
+    }
+
     fn end_operations(&self, chosen: impl Fn(Place) -> bool) {
         let ended = match &mut self.context.borrow_mut().scope {
             Some(scope) => scope.end_all(chosen),

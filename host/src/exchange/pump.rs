@@ -32,6 +32,9 @@ pub(super) struct Pump {
 
 impl Drop for Pump {
     fn drop(&mut self) {
+        if self.stood {
+            self.exchange.abandon(Lane::Request);
+        }
         self.exchange.is_piped_no_more();
     }
 }

@@ -115,3 +115,23 @@ fn an_upstream_that_goes_away_then_ends_it() {
     counted(&gateway, "cancels", 1.0);
     ended_once(&gateway, 1.0);
 }
+
+/// Nobody takes what the request's hook would pass on, so it is told at once, whatever the answer is waiting for.
+#[test]
+fn who_waits_for_a_body_that_nobody_takes_is_told() {
+    let upstream = Upstream::start(|conversation| {
+        conversation.receive_head()?;
+        conversation.send(SIZED)
+    });
+    let waits = plugin("wait-long", TRANSFORM, TRANSFORM);
+    let gateway = gateway(&upstream, "1MiB", &[waits]);
+    let mut client = gateway.client();
+    client.send("POST /x HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send("6\r\nfirst \r\n");
+    client.read_head().unwrap();
+    counted(&gateway, "cancels", 1.0);
+    assert_eq!(count(&gateway, "logs"), 0.0);
+    client.reset();
+    counted(&gateway, "cancels", 2.0);
+    ended_once(&gateway, 1.0);
+}
