@@ -40,6 +40,12 @@ pub struct PluginFault {
 }
 
 impl PluginFault {
+    /// Whether its instance is called no more in this exchange.
+    #[must_use]
+    pub fn puts_out(&self) -> bool {
+        self.left_alone || self.code == abi::SG_E_PANIC
+    }
+
     /// How a plugin is named in logs: id and version.
     #[must_use]
     pub fn name(link: &Link) -> String {

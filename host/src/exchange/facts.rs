@@ -14,7 +14,7 @@ use http::HeaderValue;
 
 use super::answer::AnswerError;
 use super::forwarding::PeerValues;
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Owed};
 use crate::activity::Activity;
 use crate::chain::{Call, Chain, Matched, Outcome, Skipped};
 use crate::context::{Context, Phase, RouteNames};
@@ -59,6 +59,8 @@ pub struct Exchange {
     pub(super) context: RefCell<Context>,
     pub(super) matched: Cell<Option<Match>>,
     pub(super) skipped: RefCell<Skipped>,
+    /// The failure each lane still has to fail with.
+    pub(super) owed: RefCell<Owed>,
     /// What stands still.
     pub(super) lanes: RefCell<Lanes>,
     pub(super) started: Instant,
@@ -113,6 +115,7 @@ impl Exchange {
             context: RefCell::new(context),
             matched: Cell::new(None),
             skipped: RefCell::default(),
+            owed: RefCell::default(),
             lanes: RefCell::default(),
             started: Instant::now(),
             body: OnceCell::new(),

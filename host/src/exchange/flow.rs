@@ -94,6 +94,12 @@ impl Exchange {
                 Some(pipeline) => pipeline.step(),
                 None => Step::Over,
             };
+            if !matches!(step, Step::Parked)
+                && let Some(fault) = self.owed(lane)
+            {
+                let failure = Failure::Plugin(fault);
+                return Poll::Ready(Came::Stopped(Stop::Failure(failure)));
+            }
             let outcome = match step {
                 Step::Pass(bytes) => return Poll::Ready(Came::Data(bytes)),
                 Step::More => {

@@ -21,7 +21,7 @@ use swapgate_abi as abi;
 use tokio::time::{Sleep, sleep};
 
 use super::Exchange;
-use crate::chain::{Call, Chain, Link, Outcome, owner};
+use crate::chain::{Call, Chain, Link, Outcome, PluginFault, owner};
 use crate::context::scope::Place;
 use crate::context::{Answer, LANES, Lane, Phase};
 use crate::local::Told;
@@ -36,6 +36,10 @@ const PANICKED: &str = "it panicked in the other lane of this exchange";
 /// The two lanes: none while a lane goes on.
 #[derive(Default)]
 pub(super) struct Lanes([Option<Box<Parked>>; 2]);
+
+/// What the two lanes still have to fail with: nothing while all goes well.
+#[derive(Default)]
+pub(super) struct Owed([Option<PluginFault>; 2]);
 
 /// A hook that waits.
 struct Parked {
@@ -88,6 +92,9 @@ impl Exchange {
         phase: Phase,
         snapshot: &Snapshot,
     ) -> Outcome {
+        if let Some(fault) = self.owed(phase.lane()) {
+            return Outcome::Fail(fault);
+        }
         let mut outcome = self.run(chain, phase, 0, snapshot);
         while let Outcome::Pending(at) = outcome {
             outcome = match self.wait(phase.lane()).await {
@@ -127,7 +134,33 @@ impl Exchange {
         let mut context = self.context.borrow_mut();
         context.answer = parked.left.answer;
         context.error = parked.left.error;
-        Poll::Ready(parked.outcome.unwrap_or(Outcome::Continue))
+        drop(context);
+        let outcome = parked.outcome.unwrap_or(Outcome::Continue);
+        Poll::Ready(self.owed(lane).map_or(outcome, Outcome::Fail))
+    }
+
+    /// The failure that has not been answered for. Each lane that would go on fails with it: the hooks that come later
+    /// would pass over the instance that failed, and with it over what it is there for.
+    pub(super) fn owed(&self, lane: Lane) -> Option<PluginFault> {
+        let owed = self.owed.borrow();
+        let [request, response] = &owed.0;
+        match lane {
+            Lane::Request => request.clone(),
+            Lane::Response => response.clone(),
+        }
+    }
+
+    /// Has both lanes fail. The first failure counts.
+    fn owe(&self, fault: &PluginFault) {
+        for owed in &mut self.owed.borrow_mut().0 {
+            owed.get_or_insert_with(|| fault.clone());
+        }
+    }
+
+    /// An answer of the gateway takes the place of what failed, and goes out. What is left of the request does not.
+    pub(super) fn answered_for(&self) {
+        let [_, response] = &mut self.owed.borrow_mut().0;
+        *response = None;
     }
 
     /// Takes care of what a hook asked for, now that it has returned.
@@ -142,6 +175,12 @@ impl Exchange {
             && let Some(link) = chain.of(call.phase).get(*at)
         {
             self.park(call, link, snapshot);
+        }
+        // Whoever called may have no way to answer for it; the other lane has, and its hooks pass the instance over.
+        if let Outcome::Fail(fault) = outcome
+            && fault.puts_out()
+        {
+            self.owe(fault);
         }
         self.settle(snapshot);
     }
@@ -254,6 +293,11 @@ impl Exchange {
             error: context.error.take(),
         };
         drop(context);
+        if let Outcome::Fail(fault) = &outcome
+            && (call.is_none() || fault.puts_out())
+        {
+            self.owe(fault);
+        }
         call?;
         if let Some(parked) = self.lanes.borrow_mut().waits(place) {
             parked.left = left;

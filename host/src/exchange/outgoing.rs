@@ -192,6 +192,7 @@ fn outgoing(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap)
 
 /// Turns a failure into an answer, and says in the log whose side failed.
 pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
+    exchange.answered_for();
     let told = rescue::rescue(failure);
     let context = exchange.context.borrow();
     let (id, status) = (context.request_id.as_str(), told.status.as_u16());

@@ -7,6 +7,7 @@
  *   error:MS     waits, and then fails                    respond:MS  waits, and then answers
  *   many         begins as many operations as it may      cancel:MS   ends an operation, and waits for another
  *   spin:MS      wakes itself again and again until it has slept so long
+ *   panic:MS odd:MS   goes on at once, and on_event() answers a panic, or what nobody knows
  *   service:X target:X address:X   chooses the upstream   filter:MS   waits in header_filter
  */
 #define _POSIX_C_SOURCE 200809L
@@ -127,7 +128,7 @@ static int32_t access_(void *instance, sg_exchange_tok exchange) {
 #endif
     if (IS("pending")) return SG_PENDING;
     if (IS("sleep") || IS("error") || IS("respond")) return (code = sleep_ms(exchange, value)) ? code : SG_PENDING;
-    if (IS("told")) return sleep_ms(exchange, value);
+    if (IS("told") || IS("panic") || IS("odd")) return sleep_ms(exchange, value);
     if (IS("hold") || IS("thread") || IS("late")) {
         sg_wake_tok again = 0;
         if ((code = gateway->waker(gateway, exchange, &token)) != SG_OK) return code;
@@ -179,8 +180,9 @@ static int32_t on_event(void *instance, sg_exchange_tok exchange, const sg_event
     }
     if (event->kind == SG_EVENT_DRAIN) return gateway->metric_add(gateway, drained, 1), SG_PENDING;
     gateway->metric_add(gateway, event->kind == SG_EVENT_WAKE ? woken : done, 1);
-    if (event->phase == 0) return gateway->metric_add(gateway, told, 1), SG_CONTINUE;
     read_do(exchange, word, value);
+    if (IS("panic") || IS("odd")) return gateway->metric_add(gateway, told, 1), IS("odd") ? 77 : SG_E_PANIC;
+    if (event->phase == 0) return gateway->metric_add(gateway, told, 1), SG_CONTINUE;
     if (event->phase == SG_PHASE_HEADER_FILTER)
         return gateway->header_set(gateway, exchange, SG_HEADERS_RESPONSE, TEXT("x-waited"), TEXT("filter"));
     if (IS("hold")) gateway->metric_add(gateway, holding, -1);

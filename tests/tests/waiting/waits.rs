@@ -86,6 +86,33 @@ fn an_event_nobody_waits_for_is_only_told() {
     assert_eq!(client.expect_response().status, 200);
 }
 
+/// Where nobody waits for what failed, the exchange fails all the same: the later hooks of the instance are passed over,
+/// and what they are there for with them.
+#[test]
+fn a_failure_nobody_waits_for_is_not_passed_over() {
+    for (usage, word, status) in [
+        ("", "panic:10", 500),
+        ("", "odd:10", 500),
+        (", on_error: open", "panic:10", 200),
+        (", on_error: open", "odd:10", 500),
+    ] {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let upstream = Upstream::answering(move |request| {
+            held.pass();
+            request.to_answer()
+        });
+        let gateway = prepared(&upstream, "", usage)
+            .plugin_bytes("libwaiter.so", &waiter(&[]))
+            .start();
+        let mut client = sent(&gateway, word);
+        wait_for_events(&gateway, "told", 1.0);
+        gate.open();
+        assert_eq!(client.expect_response().status, status, "{word}{usage}");
+        assert_eq!(ask(&gateway, "").status, 200, "only this exchange failed");
+    }
+}
+
 #[test]
 fn operations_are_bounded_and_can_be_ended() {
     let gate = Gate::new();
