@@ -218,7 +218,7 @@ impl Link {
         context.answer = None;
         context.error = None;
         let label = self.instance.label();
-        if !label.health.is_closed() && !admitted(&self.instance, call.phase, context.token) {
+        if !label.health.is_closed() && !admitted(&self.instance, call, context.token) {
             return self.left_alone(call.phase, skipped);
         }
         let mark = self.mark(call.phase, context, matched);
@@ -396,15 +396,26 @@ impl Link {
 /// Whether an exchange may call a plugin whose breaker is not closed. Its first hook decides; an exchange that was let in
 /// goes on, for the later hooks are about what the earlier ones did.
 #[cold]
-fn admitted(instance: &Instance, phase: Phase, token: u64) -> bool {
-    let has = |earlier| instance.bound().has(earlier);
-    let is_first = match phase {
-        Phase::Rewrite | Phase::Access => true,
-        Phase::HeaderFilter => !has(Phase::Access),
-        Phase::Log => !has(Phase::Access) && !has(Phase::HeaderFilter),
-        _ => false,
+fn admitted(instance: &Instance, call: Call, token: u64) -> bool {
+    const EARLIER: [Phase; 4] = [
+        Phase::Access,
+        Phase::RequestBody,
+        Phase::HeaderFilter,
+        Phase::BodyFilter,
+    ];
+    let begins = call.flags & abi::SG_BODY_FIRST != 0;
+    let (earlier, may_be) = match (call.phase, call.lane) {
+        // Not counted below: `rewrite` of an instance that is no global one is never called.
+        (Phase::Rewrite | Phase::Access, _) => (0, true),
+        (Phase::RequestBody, _) => (1, begins),
+        (Phase::HeaderFilter, _) | (Phase::Trailers, Lane::Request) => (2, true),
+        (Phase::BodyFilter, _) => (3, begins),
+        // Few messages have trailers, so these two may both be the first, which asks twice.
+        (Phase::Trailers, Lane::Response) | (Phase::Log, _) => (4, true),
+        _ => (0, false),
     };
-    if !is_first {
+    let mut earlier = EARLIER.iter().take(earlier);
+    if !may_be || earlier.any(|phase| instance.bound().takes_part(*phase)) {
         return true;
     }
     let label = instance.label();
