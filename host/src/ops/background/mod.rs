@@ -38,6 +38,17 @@ pub enum Told {
     Wake,
 }
 
+/// What a call of a hook came to.
+#[derive(Debug)]
+pub enum Called {
+    /// It returned.
+    Returned,
+    /// It was not made, for another call of the same file has not returned yet. It may be made later.
+    Late(Told),
+    /// It has not returned, or the instance has ended: it must not be called any more.
+    Never,
+}
+
 /// The hooks of an instance for its background.
 pub trait Hooks: Send + Sync {
     /// Whether it can be told of ticks.
@@ -49,15 +60,16 @@ pub trait Hooks: Send + Sync {
     /// Another operation of it is pending; or, where this is negative, so many are not any more.
     fn count_pending(&self, more: i64);
 
-    /// Calls the hook, unless `ended` says when its turn comes that it must not be called any more. Yields whether the
-    /// instance may be called again.
-    fn call(&self, told: Told, ended: Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = bool>>>;
+    /// Calls the hook, unless `ended` says when its turn comes that it must not be called any more.
+    fn call(&self, told: Told, ended: Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = Called>>>;
 }
 
 /// An instance, from before its `start` until before its `destroy`.
 struct Entry {
     hooks: Arc<dyn Hooks>,
     ended: Arc<AtomicBool>,
+    /// A call of it has not returned, so it cannot be told anything any more.
+    given_up: AtomicBool,
     /// Operations that have neither been told nor cancelled.
     pending: Mutex<HashSet<OpTok>>,
     /// Whether a wake is on its way.
@@ -91,6 +103,7 @@ pub fn open(instance: InstanceTok, hooks: Arc<dyn Hooks>) {
     let entry = Entry {
         hooks,
         ended: Arc::default(),
+        given_up: AtomicBool::new(false),
         pending: Mutex::default(),
         woken: AtomicBool::new(false),
         messages,
@@ -102,7 +115,7 @@ pub fn open(instance: InstanceTok, hooks: Arc<dyn Hooks>) {
 /// Begins an operation of an instance, which `make` makes if there is room for one more.
 ///
 /// # Errors
-/// The instance is gone, cannot be told, or has too many; or what `make` says.
+/// The instance is gone, cannot be told, or cannot be any more, or has too many; or what `make` says.
 pub fn begin(
     instance: InstanceTok,
     make: impl FnOnce() -> Result<Begin, Denied>,
@@ -112,6 +125,9 @@ pub fn begin(
     {
         // Held while it is made, so that there is still room afterwards.
         let mut pending = lock(&entry.pending);
+        if entry.given_up.load(Ordering::Acquire) {
+            return Err(Denied::Unavailable);
+        }
         if pending.len() >= OPERATIONS {
             return Err(Denied::TooLarge);
         }

@@ -1,6 +1,6 @@
 //! The thread of the background, and the task of one instance on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,10 +11,13 @@ use swapgate_abi::OpTok;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinError, JoinSet, LocalSet, spawn_local};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
-use super::{Entry, Message, Order, Told, lock};
+use super::{Called, Entry, Message, Order, Told, lock};
 use crate::ops::{Begin, Done};
+
+/// After what time it is tried again to tell what could not be told.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Starts the thread.
 pub(super) fn start_thread() -> io::Result<UnboundedSender<Order>> {
@@ -46,6 +49,10 @@ struct Task {
     running: JoinSet<(OpTok, Done)>,
     handles: HashMap<OpTok, AbortHandle>,
     ticks: Option<Interval>,
+    /// What could not be told yet.
+    late: VecDeque<Told>,
+    /// When that is tried again.
+    again: Instant,
     /// Whether its hooks may still be called.
     callable: bool,
 }
@@ -55,6 +62,8 @@ enum Next {
     Message(Option<Message>),
     Done(Result<(OpTok, Done), JoinError>),
     Tick,
+    /// What could not be told may be told now.
+    Again,
 }
 
 impl Task {
@@ -65,6 +74,8 @@ impl Task {
             running: JoinSet::new(),
             handles: HashMap::new(),
             ticks: None,
+            late: VecDeque::new(),
+            again: Instant::now(),
             callable: true,
         }
     }
@@ -78,14 +89,20 @@ impl Task {
                 Next::Message(Some(message)) => self.take(message),
                 Next::Done(joined) => self.done(joined),
                 Next::Tick => Some(Told::Tick),
+                Next::Again => self.late.pop_front(),
             };
             let Some(told) = told.filter(|_| self.callable) else {
                 continue;
             };
             let ended = Arc::clone(&self.entry.ended);
-            self.callable = self.entry.hooks.call(told, ended).await;
-            if !self.callable {
-                self.give_up();
+            match self.entry.hooks.call(told, ended).await {
+                // The next one comes by itself.
+                Called::Returned | Called::Late(Told::Tick) => {}
+                Called::Late(told) => {
+                    self.late.push_back(told);
+                    self.again = Instant::now() + AGAIN;
+                }
+                Called::Never => self.give_up(),
             }
         }
     }
@@ -97,6 +114,7 @@ impl Task {
             message = self.inbox.recv() => Next::Message(message),
             Some(joined) = self.running.join_next() => Next::Done(joined),
             () = tick(&mut self.ticks) => Next::Tick,
+            () = sleep_until(self.again), if !self.late.is_empty() => Next::Again,
         }
     }
 
@@ -121,8 +139,13 @@ impl Task {
     }
 
     fn begin(&mut self, token: OpTok, begin: Begin) {
-        // Cancelled before it began; or nobody could be told.
-        if !self.callable || !lock(&self.entry.pending).contains(&token) {
+        // Nobody could be told.
+        if !self.callable {
+            self.entry.remove(token);
+            return;
+        }
+        // Cancelled before it began.
+        if !lock(&self.entry.pending).contains(&token) {
             return;
         }
         let operation = begin();
@@ -149,9 +172,12 @@ impl Task {
 
     /// A call of it has not returned: it is not called again, and nothing needs to be waited for.
     fn give_up(&mut self) {
+        self.callable = false;
+        self.late.clear();
         self.running.abort_all();
         self.handles.clear();
         self.ticks = None;
+        self.entry.given_up.store(true, Ordering::Release);
         self.entry.clear();
     }
 

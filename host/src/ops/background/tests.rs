@@ -29,7 +29,7 @@ impl Hooks for Arc<Fake> {
         self.pending.fetch_add(more, Ordering::SeqCst);
     }
 
-    fn call(&self, told: Told, ended: Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = bool>>> {
+    fn call(&self, told: Told, ended: Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = Called>>> {
         let fake = Arc::clone(self);
         Box::pin(async move {
             assert_eq!(
@@ -49,7 +49,7 @@ impl Hooks for Arc<Fake> {
                 let _ = lock(&fake.told).send(line);
             }
             fake.running.fetch_sub(1, Ordering::SeqCst);
-            true
+            Called::Returned
         })
     }
 }
@@ -169,4 +169,68 @@ fn an_unused_background_ends_at_once() {
         begin(instance, || Ok(ready(abi::SG_OK))),
         Err(Denied::Stale)
     );
+}
+
+/// What the calls of a background come to, one after the other; then they return.
+struct Scripted(Mutex<Vec<fn(Told) -> Called>>, Mutex<Sender<&'static str>>);
+
+impl Hooks for Scripted {
+    fn takes_ticks(&self) -> bool {
+        true
+    }
+
+    fn takes_events(&self) -> bool {
+        true
+    }
+
+    fn count_pending(&self, _: i64) {}
+
+    fn call(&self, told: Told, _: Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = Called>>> {
+        let next = lock(&self.0).pop();
+        let called = next.map_or(Called::Returned, |next| next(told));
+        let word = match called {
+            Called::Returned => "returned",
+            Called::Late(_) => "late",
+            Called::Never => "never",
+        };
+        let _ = lock(&self.1).send(word);
+        Box::pin(std::future::ready(called))
+    }
+}
+
+fn scripted(instance: InstanceTok, script: &[fn(Told) -> Called]) -> Receiver<&'static str> {
+    let (told, heard) = channel();
+    let hooks = Scripted(Mutex::new(script.to_vec()), Mutex::new(told));
+    open(instance, Arc::new(hooks));
+    heard
+}
+
+#[test]
+fn what_comes_while_another_call_is_late_is_told_later() {
+    let instance = BASE + 5;
+    let heard = scripted(instance, &[Called::Late, Called::Late]);
+    begin(instance, || Ok(ready(1))).expect("begins");
+    for word in ["late", "late", "returned"] {
+        assert_eq!(heard.recv_timeout(LONG), Ok(word));
+    }
+    begin(instance, || Ok(ready(2))).expect("it may still be called");
+    assert_eq!(heard.recv_timeout(LONG), Ok("returned"));
+    run(end(instance));
+    assert!(heard.recv().is_err(), "each is told once");
+}
+
+#[test]
+fn nothing_begins_once_a_call_has_not_returned() {
+    let instance = BASE + 6;
+    let heard = scripted(instance, &[|_| Called::Never]);
+    let (dropped, drops) = channel();
+    begin(instance, || Ok(endless(dropped))).expect("begins");
+    wake(instance).expect("is there");
+    assert_eq!(heard.recv_timeout(LONG), Ok("never"));
+    // Dropped when all is given up.
+    assert_eq!(drops.recv_timeout(LONG).as_deref(), Ok("dropped"));
+    assert_eq!(begin(instance, || Ok(ready(0))), Err(Denied::Unavailable));
+    assert_eq!(pending(instance), 0);
+    run(end(instance));
+    assert!(heard.recv().is_err());
 }

@@ -11,7 +11,7 @@ use super::slot::Slot;
 use crate::context::Phase;
 use crate::fault::breaker::Fault;
 use crate::fault::{label, tell};
-use crate::ops::background::{Hooks, Told};
+use crate::ops::background::{Called, Hooks, Told};
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::event::Happened;
 use crate::plugin::foreign::Foreign;
@@ -46,36 +46,43 @@ impl Hooks for Background {
         }
     }
 
-    fn call(&self, told: Told, ended: Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = bool>>> {
-        let (phase, what) = match told {
-            Told::Tick => (Phase::OnTick, None),
-            Told::Done(token, done) => (Phase::OnOpDone, Some(Happened::Done(token, done))),
-            Told::Wake => (Phase::OnOpDone, Some(Happened::Wake)),
+    fn call(&self, told: Told, ended: Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = Called>>> {
+        let phase = match told {
+            Told::Tick => Phase::OnTick,
+            Told::Done(..) | Told::Wake => Phase::OnOpDone,
         };
         let (slot, foreign) = (Arc::clone(&self.slot), self.foreign.clone());
         let (loaded, instance) = (Arc::clone(&self.loaded), self.instance);
         let (deadline, account) = (self.deadline, self.account.clone());
-        let asked = Arc::clone(&slot);
+        let (others, label) = (foreign.clone(), slot.label());
         let work = move || {
             // Asked here and not before: it may have ended, or another call got stuck, while this one waited for its turn.
-            if ended.load(Ordering::Acquire) || asked.stuck_in().is_some() {
-                return None;
+            if ended.load(Ordering::Acquire) {
+                return Err(Called::Never);
             }
-            match &what {
-                None => loaded.table().on_tick(instance),
-                Some(happened) => loaded.table().on_op_done(instance, happened),
+            // Only as long as that one runs: what was late once must not end the background of all for good.
+            if others.stuck().iter().any(|late| late.plugin == label) {
+                return Err(Called::Late(told));
             }
+            let table = loaded.table();
+            Ok(match told {
+                Told::Tick => table.on_tick(instance),
+                Told::Done(token, done) => table.on_op_done(instance, &Happened::Done(token, done)),
+                Told::Wake => table.on_op_done(instance, &Happened::Wake),
+            })
         };
         Box::pin(async move {
             match slot.call(&foreign, phase.name(), deadline, work).await {
-                Ok(Some(code)) => {
-                    count(&slot, &account, phase, code);
-                    true
+                Ok(Ok(code)) => {
+                    if let Some(code) = code {
+                        count(&slot, &account, phase, code);
+                    }
+                    Called::Returned
                 }
-                Ok(None) => false,
+                Ok(Err(not)) => not,
                 Err(reason) => {
                     tracing::error!(plugin = slot.label(), hook = phase.name(), %reason, "the background of an instance stands still");
-                    false
+                    Called::Never
                 }
             }
         })
