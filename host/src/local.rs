@@ -140,10 +140,15 @@ impl Local {
 
     /// Lets go of connections to targets that are closed or grew old.
     pub fn sweep(&self) {
-        self.pools.borrow().values().for_each(|pool| pool.sweep());
+        let known = self.pools.borrow();
+        known.values().for_each(|pool| pool.sweep());
         let elsewhere = self.elsewhere.borrow();
-        let pools = elsewhere.values().flat_map(|group| &group.pools);
-        pools.for_each(|pool| pool.sweep());
+        for (address, group) in &*elsewhere {
+            // A pool may be that of a target as well, which was looked through just now: twice would age it twice.
+            let target = known.get(address);
+            let own = |pool: &&Rc<Pool>| target.is_none_or(|known| !Rc::ptr_eq(known, pool));
+            group.pools.iter().filter(own).for_each(|pool| pool.sweep());
+        }
     }
 
     /// Remembers an exchange that waits for something, until [`Self::forget`].
