@@ -12,6 +12,8 @@ use super::{Account, KvError};
 const OVERHEAD: usize = 160;
 /// How many values the hand looks at for every new one, to take out what has expired.
 const LOOKS: usize = 2;
+/// From how many places on empty ones are worth the work of moving the others together.
+const SPARSE: usize = 256;
 
 /// Where a key lies.
 pub(super) struct Spot<'a> {
@@ -275,6 +277,31 @@ impl Shard {
         let bytes = entry.bytes();
         self.bytes = self.bytes.saturating_sub(bytes);
         count(&entry.account, -1, bytes);
+        if self.entries.len() > SPARSE && self.free.len() > self.entries.len() / 4 * 3 {
+            self.compact();
+        }
+    }
+
+    /// Moves the values together, because the hand looks at empty places as well. So rare that it costs each value that
+    /// went no more than a step or two.
+    #[cold]
+    fn compact(&mut self) {
+        // The hand goes on with the same value as before.
+        let before = self.entries.iter().take(self.hand);
+        self.hand = before.filter(|place| place.is_some()).count();
+        self.entries.retain(Option::is_some);
+        self.entries.shrink_to_fit();
+        self.free = Vec::new();
+        let entries = &self.entries;
+        let hash = |index: &u32| {
+            let entry = entries.get(*index as usize).and_then(Option::as_ref);
+            entry.map_or(0, |entry| entry.hash)
+        };
+        let mut table = HashTable::with_capacity(entries.len());
+        for index in (0..).take(entries.len()) {
+            table.insert_unique(hash(&index), index, hash);
+        }
+        self.table = table;
     }
 }
 
@@ -283,4 +310,40 @@ fn count(account: &Account, sign: i64, bytes: usize) {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     account.bytes.fetch_add(sign * bytes, Ordering::Relaxed);
     account.values.fetch_add(sign, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_go_with_the_values_that_left_them() {
+        const COUNT: u32 = 10_000;
+        let account = Arc::default();
+        let mut shard = Shard::default();
+        let keys: Vec<[u8; 4]> = (0..COUNT).map(u32::to_ne_bytes).collect();
+        let spot = |number: u32| Spot {
+            account: &account,
+            key: &keys[number as usize],
+            // Some share one.
+            hash: u64::from(number / 2),
+        };
+        for number in 0..COUNT {
+            shard.put(&spot(number), b"value", 0, usize::MAX, 0);
+        }
+        for number in (0..COUNT).filter(|number| !number.is_multiple_of(100)) {
+            shard.remove(&spot(number));
+        }
+        assert!(shard.entries.len() <= 4 * 100 + SPARSE);
+        assert_eq!(shard.entries.len() - shard.free.len(), 100);
+        for number in 0..COUNT {
+            let found = shard.find(&spot(number), || 0).is_some();
+            assert_eq!(found, number.is_multiple_of(100), "{number}");
+        }
+        shard.put(&spot(1), b"again", 0, usize::MAX, 0);
+        assert!(shard.find(&spot(1), || 0).is_some());
+        // Whoever lets go of nearly all of them gets along with places that move meanwhile.
+        shard.shrink_to(OVERHEAD, 0);
+        assert!(shard.bytes <= OVERHEAD && shard.table.len() <= 1);
+    }
 }
