@@ -40,6 +40,17 @@ pub(super) enum Stop {
     Failure(Failure),
 }
 
+impl Stop {
+    /// Says why the request's body ends where an answer has begun: no other one will tell.
+    pub(super) fn log_if_late(&self, exchange: &Exchange) {
+        let context = exchange.context.borrow();
+        if let (Self::Failure(failure), true) = (self, context.response.is_some()) {
+            let id = context.request_id.as_str();
+            tracing::warn!(target: "exchange", request_id = id, peer = %context.peer, "the request body ended early: {failure}");
+        }
+    }
+}
+
 impl Exchange {
     /// Puts the plugins that take part in the body of a lane in place; what they need at most, if there are any.
     pub(super) fn open_flow(&self, lane: Lane, snapshot: &Snapshot) -> Option<Need> {

@@ -177,6 +177,7 @@ impl Pump {
                 *self.stopped.rest.borrow_mut() = source.give_up();
             }
         }
+        stop.log_if_late(&self.exchange);
         *self.stopped.why.borrow_mut() = Some(stop);
         RequestBodyError(fault)
     }
