@@ -1,10 +1,10 @@
 //! Plugins that keep too much, fail, or answer what they may not.
 
-use swapgate_tests::Upstream;
+use swapgate_tests::{Upstream, wait_until};
 
 use crate::world::{
-    BUFFER, NONE, OBSERVE, Plugin, TRANSFORM, chunked, counted, gateway, nth, plugin, post, says,
-    sized,
+    BUFFER, NONE, OBSERVE, Plugin, TRANSFORM, chunked, counted, gateway, gateway_with, nth, plugin,
+    post, says, sized,
 };
 
 const KIB: usize = 1024;
@@ -117,6 +117,28 @@ fn who_panicked_is_called_no_more() {
     assert_eq!(client.expect_response().text(), "one two three");
     assert_eq!(nth(&upstream, 0).body, b"abcdef");
     counted(&gateway, "calls", 1.0);
+}
+
+/// A breaker asks before the first hook, whichever that is, and closes when an exchange went well.
+#[test]
+fn who_sees_nothing_but_bodies_is_left_alone_and_called_again() {
+    let panics = Plugin {
+        bodies_only: true,
+        ..plugin("panic", TRANSFORM, NONE)
+    };
+    let upstream = Upstream::echo();
+    let settings = "faults: {breaker: {faults: 1, window: 60s, open: 2s}}";
+    let gateway = gateway_with(&upstream, "64KiB", [settings, ""], &[panics]);
+    let mut client = gateway.client();
+    // Without its end, so that the hook is called for a piece alone.
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n");
+    assert_eq!(client.expect_response().status, 500);
+    gateway.wait_for_log("the breaker of plugin body-test@0.1.0 opened");
+    wait_until("it to be called again", || {
+        post(&mut gateway.client(), "", "x").status == 200
+    });
+    gateway.wait_for_log("the breaker of plugin body-test@0.1.0 closed");
+    assert_eq!(post(&mut gateway.client(), "", "x").status, 200);
 }
 
 #[test]

@@ -369,9 +369,11 @@ static const sg_plugin plugin = {
     .buffer_bytes = KEEP,
     .configure = configure,
     .destroy = destroy,
-    .access = access_,
     .request_body = request_body,
+#ifndef BODIES_ONLY
+    .access = access_,
     .header_filter = header_filter,
+#endif
     .body_filter = body_filter,
     .trailers = trailers,
     .on_event = on_event,
@@ -380,6 +382,7 @@ static const sg_plugin plugin = {
 };
 
 int32_t sg_plugin_entry(const sg_entry_args *args, sg_entry_out *out) {
+    (void)access_, (void)header_filter;
     int32_t code = sg_negotiate(args, out);
     if (code != SG_OK) return code;
     out->plugin = &plugin;

@@ -142,7 +142,7 @@ fn who_waits_takes_nothing_of_the_upstreams_time() {
     let gateway = gateway_with(
         &upstream,
         "1MiB",
-        short,
+        ["", short],
         &[plugin("wait-first", TRANSFORM, NONE)],
     );
     let mut client = gateway.client();

@@ -14,6 +14,8 @@ pub(crate) struct Plugin {
     /// Bytes it keeps at most; 0: as the route says.
     pub(crate) keep: u64,
     pub(crate) priority: i32,
+    /// Whether it has no hooks but those of bodies.
+    pub(crate) bodies_only: bool,
     /// More of its use.
     pub(crate) use_: &'static str,
 }
@@ -32,6 +34,7 @@ pub(crate) fn plugin(mode: &'static str, request: u32, response: u32) -> Plugin 
         response,
         keep: 0,
         priority: 100,
+        bodies_only: false,
         use_: "",
     }
 }
@@ -47,7 +50,10 @@ impl Plugin {
             format!("-DKEEP={}", self.keep),
             format!("-DPRIORITY={}", self.priority),
         ];
-        let define: Vec<&str> = define.iter().map(String::as_str).collect();
+        let mut define: Vec<&str> = define.iter().map(String::as_str).collect();
+        if self.bodies_only {
+            define.push("-DBODIES_ONLY");
+        }
         let source = artifacts::root().join("tests/tests/bodies/plugin.c");
         artifacts::c_plugin(&source, &file, &define);
         fs::read(file).unwrap()
@@ -56,14 +62,14 @@ impl Plugin {
 
 /// A gateway with these plugins before an upstream. `limit` is that of request bodies.
 pub(crate) fn gateway(upstream: &Upstream, limit: &str, plugins: &[Plugin]) -> Gateway {
-    gateway_with(upstream, limit, "", plugins)
+    gateway_with(upstream, limit, ["", ""], plugins)
 }
 
-/// The same with more of the service.
+/// The same with more settings, and more of the service.
 pub(crate) fn gateway_with(
     upstream: &Upstream,
     limit: &str,
-    service: &str,
+    [settings, service]: [&str; 2],
     plugins: &[Plugin],
 ) -> Gateway {
     let uses: Vec<String> = plugins
@@ -77,6 +83,7 @@ pub(crate) fn gateway_with(
     let text = format!(
         "\
 workers: 1
+{settings}
 limits: {{body_bytes: {limit}}}
 upstreams: [{{name: up, targets: [{{address: \"@up@\"}}]}}]
 services: [{{name: s, upstream: up{service}}}]
