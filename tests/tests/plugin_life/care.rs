@@ -184,6 +184,41 @@ fn a_version_that_fails_its_probation_goes_and_stays_away() {
 }
 
 #[test]
+fn a_return_names_who_serves_and_watches_it_where_it_is_another_one() {
+    let world = world(
+        "faults: {return_after: 3, probation: 1h, breaker: {faults: 0}}",
+        "when: x-fault",
+        "closed",
+    );
+    let plugins = world.gateway.plugins();
+    let bad = faulty().version("0.2.0").fault("access=panic");
+    plugins.rename(bad.bytes(), "libfaulty.so");
+    wait_until("0.2.0 to serve", || serving(&world) == ["0.2.0"]);
+    let between = faulty().version("0.1.5").fault("access=panic");
+    plugins.rename(between.bytes(), "libfaulty-between.so");
+    // Once this one is refused, the one before has been looked at.
+    plugins.rename(b"no plugin", "libjunk.so");
+    world.gateway.wait_for_status("the refusal", |status| {
+        status["refused"].to_string().contains("libjunk.so")
+    });
+    for _ in 0..3 {
+        assert_eq!(hit(&world), 500);
+    }
+    wait_for_log(
+        &world.gateway,
+        "plugin faulty@0.2.0 is put into quarantine, faulty@0.1.5 serves in its place",
+    );
+    wait_until("0.1.5 to serve", || serving(&world) == ["0.1.5"]);
+    for _ in 0..3 {
+        assert_eq!(hit(&world), 500);
+    }
+    wait_until("0.1.5 to be judged", || {
+        let log = world.gateway.log();
+        log.contains("faulty@0.1.5 had 3 faults within")
+    });
+}
+
+#[test]
 fn a_version_that_passes_its_probation_lets_the_one_before_go() {
     let world = world("faults: {probation: 2s}", "when: x-fault", "closed");
     let next = faulty().version("0.2.0");
