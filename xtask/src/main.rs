@@ -4,7 +4,8 @@
 //! - [`mod@test`]: everything CI runs; [`tools`], [`header`] and [`licences`] are its smaller steps
 //! - [`soak`]: swaps and reloads under load, for as long as one likes
 //! - [`mod@bench`]: the comparison with a bare hyper proxy and with the gateways people use now
-//! - [`sanitize`]: AddressSanitizer and Miri over the plugin SDK
+//! - [`mod@asan`]: the contract tests and the gateway with its examples under AddressSanitizer
+//! - [`sanitize`]: the plugin SDK under Miri
 //!
 //! Below them: [`cargo`] builds, [`process`] starts and ends programs, [`http`] asks listeners,
 //! [`account`] reads what a process uses, [`folder`] lays out working folders,
@@ -13,6 +14,7 @@
 
 mod account;
 mod arguments;
+mod asan;
 mod bench;
 mod cargo;
 mod failure;
@@ -47,7 +49,8 @@ cargo xtask COMMAND
         [--rounds N] [--seconds S] [--connections N] [--changes N]
                                             the same work given to this gateway, a bare hyper proxy, nginx, HAProxy, Envoy and a
                                             gateway in Go, each on one core; --install brings those; lists have commas
-  asan                                      the tests of the plugin SDK under AddressSanitizer (nightly)
+  asan                                      contract tests, and the gateway with plugins in four languages, under AddressSanitizer
+                                            (takes minutes)
   miri                                      the tests of the plugin SDK under Miri (nightly with its component)
 ";
 
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
         Some("test") => test::test(arguments),
         Some("soak") => soak::soak(arguments),
         Some("bench") => bench::bench(arguments),
-        Some("asan") => sanitize::asan(arguments),
+        Some("asan") => asan::asan(arguments),
         Some("miri") => sanitize::miri(arguments),
         None | Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

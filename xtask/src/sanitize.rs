@@ -1,6 +1,6 @@
-//! `cargo xtask asan` and `cargo xtask miri`: the tests of the plugin SDK where memory errors cannot hide.
+//! The nightly toolchain, and `cargo xtask miri`: the tests of the plugin SDK where memory errors cannot hide.
 //!
-//! Both need the nightly toolchain, so they are no part of `cargo xtask test`, which says whether they could run.
+//! It needs that toolchain, so it is no part of `cargo xtask test`, which says whether it could run.
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -21,28 +21,6 @@ pub(crate) fn has_miri() -> bool {
     answers(&["cargo", "miri", "--version"])
 }
 
-/// Runs the tests with AddressSanitizer.
-pub(crate) fn asan(arguments: Arguments) -> Outcome<ExitCode> {
-    arguments.finish()?;
-    if !has_nightly() {
-        return Err(Failure::new(
-            "AddressSanitizer needs the nightly toolchain: `rustup toolchain install nightly`",
-        ));
-    }
-    let triple = host_triple()?;
-    let mut command = nightly(&["cargo", "test", "--lib", "--tests", "--target", &triple]);
-    command.args(PACKAGES);
-    // A target folder of its own, because other flags would throw away what the everyday one holds.
-    command
-        .arg("--target-dir")
-        .arg(cargo::target()?.join("asan"));
-    command.env("RUSTFLAGS", "-Zsanitizer=address");
-    // Interned names of plugins are kept for ever on purpose, and leaks are the soaks' concern.
-    command.env("ASAN_OPTIONS", "detect_leaks=0");
-    cargo::call("the test run with AddressSanitizer", &mut command)?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Runs the tests in Miri.
 pub(crate) fn miri(arguments: Arguments) -> Outcome<ExitCode> {
     arguments.finish()?;
@@ -60,7 +38,8 @@ pub(crate) fn miri(arguments: Arguments) -> Outcome<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn nightly(words: &[&str]) -> Command {
+/// A command of that toolchain.
+pub(crate) fn nightly(words: &[&str]) -> Command {
     let mut command = Command::new("rustup");
     command
         .args(["run", "nightly"])
@@ -84,7 +63,8 @@ fn answers(words: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn host_triple() -> Outcome<String> {
+/// The machine that is built for.
+pub(crate) fn host_triple() -> Outcome<String> {
     let output = Command::new("rustc")
         .arg("-vV")
         .output()
