@@ -47,7 +47,7 @@ impl Background {
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), HostError> {
         let shared = &self.0;
-        let work: Work = Task::new(shared.gateway, shared.instance, Box::pin(future));
+        let work: Work = Task::of_instance(shared.gateway, shared.instance, Box::pin(future));
         work.mark_woken();
         let mut new = lock(&shared.new);
         if shared.over.load(Ordering::SeqCst) {

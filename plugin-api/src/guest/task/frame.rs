@@ -15,6 +15,8 @@ use crate::status::HostError;
 pub(super) struct Frame {
     gateway: Gateway,
     scope: ScopeTok,
+    /// Whether the scope is an instance, which any thread may reach.
+    background: bool,
     /// Whether a handle may reach the exchange: not while another one does, for views live as long as that.
     open: Cell<bool>,
     pub(super) signal: Signal,
@@ -27,10 +29,11 @@ thread_local! {
 }
 
 impl Frame {
-    pub(super) fn new(gateway: Gateway, scope: ScopeTok) -> Self {
+    pub(super) fn new(gateway: Gateway, scope: ScopeTok, background: bool) -> Self {
         Self {
             gateway,
             scope,
+            background,
             open: Cell::new(true),
             signal: Signal::default(),
             leaves: RefCell::default(),
@@ -43,6 +46,10 @@ impl Frame {
 
     pub(super) fn scope(&self) -> ScopeTok {
         self.scope
+    }
+
+    pub(super) fn in_background(&self) -> bool {
+        self.background
     }
 
     pub(super) fn add_leaf(&self, leaf: &Arc<Leaf>) {

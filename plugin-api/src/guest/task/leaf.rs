@@ -33,6 +33,8 @@ pub(crate) enum Kind {
 pub(super) struct Leaf {
     op: OpTok,
     scope: ScopeTok,
+    /// Whether the scope is an instance, so that any thread may cancel it.
+    background: bool,
     gateway: Gateway,
     kind: Kind,
     state: Mutex<State>,
@@ -88,16 +90,10 @@ impl Leaf {
             let frame = frame.filter(|frame| frame.scope() == self.scope)?;
             frame.take_leaf(self.op)
         });
-        // Where this is another thread than the exchange's, the gateway says no, and the event will find nobody.
-        if in_task.is_some() || call::running_exchange() == self.scope || self.in_background() {
+        // Where this is another thread than the exchange's, nobody may cancel it, and the event will find nobody.
+        if in_task.is_some() || call::running_exchange() == self.scope || self.background {
             let _ = self.gateway.op_cancel(self.scope, self.op);
         }
-    }
-
-    /// Whether any thread may cancel it. An instance's token is never an exchange's, but which it is, only who started it
-    /// knows; asking the gateway from a wrong thread does no harm.
-    fn in_background(&self) -> bool {
-        call::running_exchange() == 0
     }
 }
 
@@ -142,6 +138,7 @@ where
             let leaf = Arc::new(Leaf {
                 op: start(frame.gateway(), frame.scope())?,
                 scope: frame.scope(),
+                background: frame.in_background(),
                 gateway: frame.gateway(),
                 kind,
                 state: Mutex::default(),

@@ -19,7 +19,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use swapgate_abi::{ScopeTok, SgEvent};
+use swapgate_abi::{InstanceTok, ScopeTok, SgEvent};
 
 pub(in crate::guest) use frame::with_raw;
 use frame::{Frame, Inside};
@@ -49,9 +49,22 @@ pub(in crate::guest) enum Polled<R> {
 }
 
 impl<F: ?Sized + Future> Task<F> {
+    /// A task of an exchange.
     pub(in crate::guest) fn new(gateway: Gateway, scope: ScopeTok, future: Pin<Box<F>>) -> Self {
         Self {
-            frame: Frame::new(gateway, scope),
+            frame: Frame::new(gateway, scope, false),
+            future: Some(future),
+        }
+    }
+
+    /// A task of an instance, outside of exchanges.
+    pub(super) fn of_instance(
+        gateway: Gateway,
+        instance: InstanceTok,
+        future: Pin<Box<F>>,
+    ) -> Self {
+        Self {
+            frame: Frame::new(gateway, instance, true),
             future: Some(future),
         }
     }
