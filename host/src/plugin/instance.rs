@@ -158,7 +158,8 @@ impl Instance {
     }
 
     /// Whether `start` was claimed.
-    pub(super) fn is_started(&self) -> bool {
+    #[must_use]
+    pub fn is_started(&self) -> bool {
         self.started.load(Ordering::Acquire)
     }
 

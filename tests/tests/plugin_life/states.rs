@@ -121,3 +121,31 @@ fn a_reload_that_would_lose_a_state_is_refused_where_the_old_one_is_to_stay() {
     let allowed = use_of("state_bytes: 9, import_state: refuse", "start-empty");
     world.gateway.reload_published(&config("", &allowed));
 }
+
+#[test]
+fn a_version_that_comes_back_while_it_drains_is_given_what_was_learnt_since() {
+    let world = world("state_bytes: 9, access: {sleep: 1}", "start-empty", "");
+    // An exchange that stays with the first version: its body does not come.
+    let mut client = world.gateway.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\ncontent-length: 2\r\n\r\n");
+    wait_until("the exchange to begin", || {
+        let image = world.images("faulty").remove(0);
+        let hooks = image["hooks"].as_array().cloned().unwrap_or_default();
+        hooks
+            .iter()
+            .any(|hook| hook["hook"] == "access" && hook["calls"] == 1)
+    });
+    swap(&world);
+    active(&world, "2.0.0");
+    let first = faulty().version("1.0.0");
+    world
+        .gateway
+        .plugins()
+        .rename(first.bytes(), "libfaulty.so");
+    let image = active(&world, "1.0.0");
+    let instances = image["instances"].as_array().cloned().unwrap_or_default();
+    let taken = |instance: &Value| instance["state"]["taken"]["from"] == "faulty@2.0.0";
+    assert!(instances.iter().any(taken), "{image}");
+    client.send("ok");
+    assert_eq!(client.expect_response().status, 200);
+}

@@ -111,6 +111,7 @@ pub async fn resolve(
         ways: succession::ways(config),
         trigger,
         alive: Alive::of(before, folder),
+        made: Vec::new(),
         folder,
         catalog,
         notes: Vec::new(),
@@ -150,6 +151,8 @@ struct Run<'a> {
     ways: Vec<Way<'a>>,
     trigger: Trigger,
     alive: Alive<'a>,
+    /// What uses of this run got so far; some share one.
+    made: Vec<Arc<Instance>>,
     folder: &'a mut Folder,
     catalog: &'a mut Catalog,
     notes: Vec<String>,

@@ -25,7 +25,13 @@ impl Run<'_> {
         };
         let made = self.catalog.configure(image, use_.config.reveal()).await;
         let mut instance = made.map_err(|refusal| self.all_refused(&[index], &refusal))?;
-        // As late as can be: what requests change in the old instance from here on is lost.
+        if self.comes_back(index, &instance) {
+            // It stopped knowing when it stopped serving. Its place is taken by a new one, which is given what was learnt since.
+            self.catalog.discard(instance);
+            let made = self.catalog.configure(image, use_.config.reveal()).await;
+            instance = made.map_err(|refusal| self.all_refused(&[index], &refusal))?;
+        }
+        // After everything else of this plugin: what requests change in the old instance from here on is lost.
         if let Some(old) = self.before(index)
             && let Err(lost) = self.catalog.hand_over(&old, &instance).await
         {
@@ -37,7 +43,20 @@ impl Run<'_> {
         }
         let started = self.catalog.start(&instance).await;
         started.map_err(|refusal| self.all_refused(&[index], &refusal))?;
+        self.made.push(Arc::clone(&instance));
         Ok(instance)
+    }
+
+    /// Whether an instance does not serve any more, is still there for exchanges of before, and would take the place of one
+    /// that has a state to hand over.
+    fn comes_back(&self, index: usize, instance: &Arc<Instance>) -> bool {
+        let is = |other: &Arc<Instance>| Arc::ptr_eq(other, instance);
+        instance.is_started()
+            && !self.made.iter().any(is)
+            && !self.alive.places.iter().any(|(.., alive)| is(alive))
+            && self
+                .before(index)
+                .is_some_and(|old| self.catalog.has_state(&old))
     }
 
     /// What becomes of an instance that does not get the state it should have: it begins empty, or it does not serve.

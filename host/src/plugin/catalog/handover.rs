@@ -55,6 +55,13 @@ impl Catalog {
         Ok(())
     }
 
+    /// Whether an instance has a state that others may take over.
+    #[must_use]
+    pub fn has_state(&self, instance: &Instance) -> bool {
+        let loaded = instance.image().and_then(|image| image.loaded());
+        loaded.is_some_and(|loaded| loaded.table().exports_state())
+    }
+
     async fn export(&mut self, old: &Arc<Instance>) -> Result<Option<State>, String> {
         let Some(image) = old.image() else {
             return Ok(None);
