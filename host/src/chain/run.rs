@@ -235,9 +235,19 @@ impl Link {
         let stats = self.instance.stats(matched.worker).phase(call.phase);
         stats.count_call();
         if code == abi::SG_CONTINUE {
-            return Outcome::Continue;
+            return self.good(Outcome::Continue, context.token);
         }
-        self.judge(code, call, stats, context, skipped)
+        let outcome = self.judge(code, call, stats, context, skipped);
+        self.good(outcome, context.token)
+    }
+
+    /// Takes note of a good end while the breaker is not closed. One word is read otherwise.
+    fn good(&self, outcome: Outcome, token: u64) -> Outcome {
+        let health = &self.instance.label().health;
+        if !health.is_closed() && matches!(outcome, Outcome::Continue | Outcome::Answer) {
+            health.proved(token);
+        }
+        outcome
     }
 
     /// Tells an instance what happened. `call` is that of the hook which waits for it; its outcome is what `on_event`
@@ -279,10 +289,18 @@ impl Link {
         stats.count_call();
         // Nobody waits for what it answers to a cancellation, unless it panicked.
         let ignored = matches!(happened, Happened::Cancel(_)) && code != abi::SG_E_PANIC;
-        if code == abi::SG_CONTINUE || ignored {
+        if ignored {
             return Outcome::Continue;
         }
-        self.judge(code, waiting, stats, context, skipped)
+        let outcome = match code {
+            abi::SG_CONTINUE => Outcome::Continue,
+            _ => self.judge(code, waiting, stats, context, skipped),
+        };
+        // What is only told waits for nobody's answer.
+        match call {
+            Some(_) => self.good(outcome, context.token),
+            None => outcome,
+        }
     }
 
     /// What follows from a hook that waits and will not be told any more.

@@ -114,6 +114,10 @@ enum State {
     Trying {
         token: u64,
         until: Instant,
+        /// Until when it was open before.
+        opened: Instant,
+        /// Whether a hook came to a good end in it.
+        proved: bool,
     },
 }
 
@@ -158,11 +162,34 @@ impl Health {
         self.fault_at(fault, Instant::now(), get())
     }
 
-    /// An exchange is over; closes the breaker if it was the one that tried, and nothing went wrong in it.
+    /// A hook came to a good end in an exchange; it counts if that is the one that tries.
+    #[cold]
+    pub fn proved(&self, token: u64) {
+        let mut book = self.book();
+        if let State::Trying {
+            token: own, proved, ..
+        } = &mut book.state
+            && *own == token
+        {
+            *proved = true;
+        }
+    }
+
+    /// An exchange is over; closes the breaker if it was the one that tried, and nothing went wrong in it. One whose client
+    /// went away before any hook came to an end proved nothing: the next one tries.
     #[cold]
     pub fn ended(&self, token: u64) -> Option<Turn> {
         let mut book = self.book();
         match book.state {
+            State::Trying {
+                token: own,
+                opened,
+                proved: false,
+                ..
+            } if own == token => {
+                self.turn(&mut book, State::Open { until: opened });
+                None
+            }
             State::Trying { token: own, .. } if own == token => {
                 book.recent.clear();
                 self.turn(&mut book, State::Closed);
@@ -193,9 +220,16 @@ impl Health {
         match book.state {
             State::Closed => (true, None),
             State::Trying { token: own, .. } if own == token => (true, None),
-            State::Open { until } | State::Trying { until, .. } if until <= now => {
-                let until = now + breaker.open;
-                self.turn(&mut book, State::Trying { token, until });
+            State::Open { until: opened } | State::Trying { until: opened, .. }
+                if opened <= now =>
+            {
+                let trying = State::Trying {
+                    token,
+                    until: now + breaker.open,
+                    opened,
+                    proved: false,
+                };
+                self.turn(&mut book, trying);
                 (true, Some(Turn::HalfOpened))
             }
             State::Open { .. } | State::Trying { .. } => (false, None),
@@ -292,7 +326,12 @@ mod tests {
             "4 takes too long"
         );
         assert_eq!(health.ended(4), None);
-        assert_eq!(health.ended(5), Some(Turn::Closed));
+        health.proved(4);
+        assert_eq!(health.ended(5), None, "it proved nothing");
+        assert_eq!(health.state(), "open");
+        assert_eq!(admits(6, 16), (true, Some(Turn::HalfOpened)));
+        health.proved(6);
+        assert_eq!(health.ended(6), Some(Turn::Closed));
         assert!(health.is_closed());
     }
 }
