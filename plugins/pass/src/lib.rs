@@ -1,6 +1,6 @@
 //! Lets every body go through its hooks and changes nothing: what remains is what hooks of bodies cost.
 //!
-//! It observes requests, whose length stays, and is one that may change answers, which are framed anew for it.
+//! It observes both bodies, so their lengths stay.
 #![forbid(unsafe_code)]
 
 use schemars::JsonSchema;
@@ -36,7 +36,7 @@ impl RequestBody for Pass {
 }
 
 impl BodyFilter for Pass {
-    const RESPONSE_NEED: Need = Need::Transform;
+    const RESPONSE_NEED: Need = Need::Observe;
 
     fn body_filter(&self, _: &mut BodyFilterCall<'_>) -> Result<BodyFlow, Error> {
         Ok(BodyFlow::Continue)

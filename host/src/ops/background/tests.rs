@@ -172,7 +172,9 @@ fn an_unused_background_ends_at_once() {
 }
 
 /// What the calls of a background come to, one after the other; then they return.
-struct Scripted(Mutex<Vec<fn(Told) -> Called>>, Mutex<Sender<&'static str>>);
+struct Scripted(Mutex<Vec<Answer>>, Mutex<Sender<&'static str>>);
+
+type Answer = fn(Told) -> Called;
 
 impl Hooks for Scripted {
     fn takes_ticks(&self) -> bool {

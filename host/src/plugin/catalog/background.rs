@@ -58,11 +58,11 @@ impl Hooks for Background {
         let work = move || {
             // Asked here and not before: it may have ended, or another call got stuck, while this one waited for its turn.
             if ended.load(Ordering::Acquire) {
-                return Err(Called::Never);
+                return Err(Box::new(Called::Never));
             }
             // Only as long as that one runs: what was late once must not end the background of all for good.
             if others.stuck().iter().any(|late| late.plugin == label) {
-                return Err(Called::Late(told));
+                return Err(Box::new(Called::Late(told)));
             }
             let table = loaded.table();
             Ok(match told {
@@ -79,7 +79,7 @@ impl Hooks for Background {
                     }
                     Called::Returned
                 }
-                Ok(Err(not)) => not,
+                Ok(Err(not)) => *not,
                 Err(reason) => {
                     tracing::error!(plugin = slot.label(), hook = phase.name(), %reason, "the background of an instance stands still");
                     Called::Never

@@ -43,13 +43,12 @@ impl View {
                     };
                     match slot.call(&foreign, "memory", DEADLINE, call).await {
                         Ok(Some(memory)) => slot.shown().memory = memory,
-                        Ok(None) => {}
                         Err(reason @ Reason::Stuck { .. }) => {
                             slot.measure_no_more();
                             tracing::warn!(plugin = slot.label(), %reason, "it is not asked for its memory any more");
                         }
-                        // The system gives no thread just now.
-                        Err(_) => {}
+                        // Another call of it is stuck, or the system gives no thread just now.
+                        Ok(None) | Err(_) => {}
                     }
                 })
             })
