@@ -496,7 +496,7 @@ typedef struct sg_http_request {
     const sg_header *headers;
     size_t header_count;
     sg_str body;
-    uint64_t max_body; /* of the answer; 0: 1 MiB. A larger one is SG_E_TOO_LARGE */
+    uint64_t max_body; /* of the answer; 0: 1 MiB; at most 64 MiB. A larger answer is SG_E_TOO_LARGE */
 } sg_http_request;
 
 typedef struct sg_http_answer {
