@@ -5,29 +5,6 @@ use std::fs;
 
 use rustix::process::Pid;
 
-/// Bytes of memory that belong to this process alone, those included that stand in a file as well.
-///
-/// A page of the gateway's own binary counts while no other process has it mapped, so the sum moves by megabytes when another
-/// gateway starts or ends; [`dirty_bytes`] does not.
-///
-/// # Panics
-/// When the process is gone.
-#[must_use]
-#[track_caller]
-pub fn private_bytes(pid: Pid) -> u64 {
-    sum(pid, "Private_")
-}
-
-/// Bytes of memory that this process alone has written: what it has grown by, whoever else runs the same binary.
-///
-/// # Panics
-/// When the process is gone.
-#[must_use]
-#[track_caller]
-pub fn dirty_bytes(pid: Pid) -> u64 {
-    sum(pid, "Private_Dirty")
-}
-
 /// Bytes of memory of this process that stand in no file. Of a file that was written just now the system counts even the
 /// pages nobody changed as private and dirty, although they are its own cache.
 ///
@@ -130,8 +107,7 @@ mod tests {
     #[test]
     fn tells_about_this_very_process() {
         let own = rustix::process::getpid();
-        assert!(dirty_bytes(own) > 64 * 1024);
-        assert!(private_bytes(own) >= dirty_bytes(own) / 2);
+        assert!(anonymous_bytes(own) > 64 * 1024);
         assert_eq!(mapped_files(own, "/nowhere"), BTreeSet::new());
         let program = std::env::current_exe().unwrap();
         let program = program.to_str().unwrap();

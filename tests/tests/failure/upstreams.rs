@@ -157,7 +157,7 @@ fn large_bodies_pass_in_bounded_memory() {
     });
     let gateway = before(&upstream, "", "");
     assert_eq!(gateway.get("/warm").status, 200);
-    let before = swapgate_tests::process::private_bytes(gateway.pid());
+    let before = swapgate_tests::process::anonymous_bytes(gateway.pid());
     let body: Vec<u8> = (0..SIZE).map(|at| at.to_le_bytes()[at % 3]).collect();
     let mut client = gateway.client();
     client.send(format!(
@@ -166,7 +166,7 @@ fn large_bodies_pass_in_bounded_memory() {
     client.send(&body);
     let answer = client.expect_response();
     assert!(answer.body == body, "the body came back changed");
-    let after = swapgate_tests::process::private_bytes(gateway.pid());
+    let after = swapgate_tests::process::anonymous_bytes(gateway.pid());
     assert!(
         after < before + (16 << 20),
         "{before} bytes before, {after} after"

@@ -1,7 +1,7 @@
 //! Many reloads under load: nobody notices, nothing wrong gets through, and nothing stays behind.
 
 use swapgate_tests::Gateway;
-use swapgate_tests::process::dirty_bytes;
+use swapgate_tests::process::anonymous_bytes;
 
 use super::{load, named};
 
@@ -69,7 +69,7 @@ fn two_hundred_reloads_under_load() {
             assert_eq!(mark, Some((number % 5).to_string()));
         }
         if number == RELOADS / 10 {
-            after_first_tenth = dirty_bytes(gateway.pid());
+            after_first_tenth = anonymous_bytes(gateway.pid());
         }
         // A test keeps nothing it does not look at: the record of a busy upstream grows fast.
         drop((a.take_requests(), b.take_requests()));
@@ -77,7 +77,7 @@ fn two_hundred_reloads_under_load() {
     gateway.wait_for_status("old generations to be gone", |status| {
         status["draining"].as_array().is_some_and(Vec::is_empty)
     });
-    let at_the_end = dirty_bytes(gateway.pid());
+    let at_the_end = anonymous_bytes(gateway.pid());
     assert!(
         kept_calls(&gateway) > kept + 1000,
         "the instance of the route that never changed was made anew"

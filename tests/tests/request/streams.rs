@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use swapgate_tests::process::dirty_bytes;
+use swapgate_tests::process::anonymous_bytes;
 use swapgate_tests::wire::WireError;
 use swapgate_tests::{Gate, Gateway, Upstream, eventually};
 
@@ -47,7 +47,7 @@ fn both_ways_at_once() {
         }
     });
     let gateway = before(&upstream, "");
-    let memory = dirty_bytes(gateway.pid());
+    let memory = anonymous_bytes(gateway.pid());
     let mut client = gateway.client();
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n");
     client
@@ -65,7 +65,7 @@ fn both_ways_at_once() {
     }
     client.send("0\r\n\r\n");
     assert_eq!(client.read_chunk().unwrap(), b"");
-    let grown = dirty_bytes(gateway.pid()).saturating_sub(memory);
+    let grown = anonymous_bytes(gateway.pid()).saturating_sub(memory);
     assert!(grown < GROWTH, "{grown} bytes more");
 }
 
@@ -90,7 +90,7 @@ fn each_way_as_fast_as_it_goes() {
         }
     });
     let gateway = before(&upstream, "");
-    let memory = dirty_bytes(gateway.pid());
+    let memory = anonymous_bytes(gateway.pid());
     let mut client = gateway.client();
     for _ in 0..2 {
         client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -104,7 +104,7 @@ fn each_way_as_fast_as_it_goes() {
         assert!(answer.body.iter().all(|byte| *byte == b'y'));
     }
     assert_eq!(upstream.connections(), 1);
-    let grown = dirty_bytes(gateway.pid()).saturating_sub(memory);
+    let grown = anonymous_bytes(gateway.pid()).saturating_sub(memory);
     assert!(grown < GROWTH, "{grown} bytes more");
 }
 
@@ -126,7 +126,7 @@ fn an_upstream_that_does_not_read_holds_the_client_back() {
         sent += PIECE;
         assert!(sent < 64 * MIB, "somebody keeps what nobody reads");
     }
-    assert!(dirty_bytes(gateway.pid()) < 64 << 20);
+    assert!(anonymous_bytes(gateway.pid()) < 64 << 20);
     gateway.wait_for_log("did not answer within 500ms");
     // The answer may be lost to a reset, for the client was still sending; but its connection is over.
     let end = client.read_to_end();
