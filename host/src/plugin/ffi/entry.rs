@@ -9,6 +9,7 @@ use swapgate_abi::{
 
 use super::control::{Bodies, ErrorRoom, Flags, Hooks, Table};
 use super::host::ImageIdentity;
+use super::view::size_u32;
 use crate::plugin::refusal::Reason;
 
 /// Longest text (id, version, schema) that is read out of a plugin's table.
@@ -197,8 +198,4 @@ fn wrong(what: &str) -> Reason {
     Reason::BadTable {
         what: what.to_owned(),
     }
-}
-
-fn size_u32<T>() -> u32 {
-    u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
 }

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use swapgate_abi as abi;
 use swapgate_abi::{OpTok, SgEvent, SgHeader, SgHttpAnswer, SgResolved, SgStr};
 
+use super::view::size_u32;
 use crate::ops::{Data, Done, HttpAnswer};
 
 /// What happened.
@@ -98,10 +99,6 @@ fn resolved<R>(event: SgEvent, addresses: &[String], told: impl FnOnce(&SgEvent)
         data: (&raw const data).cast(),
         ..event
     })
-}
-
-fn size_u32<T>() -> u32 {
-    u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use swapgate_abi as abi;
 use swapgate_abi::{SgBlocking, SgHost, SgHttpCallout, SgKv, SgResolve, SgStr};
 
 use super::host::{caller, input};
+use super::view::size_u32;
 use super::{blocking, callout, kv, resolve};
 
 static KV: SgKv = SgKv {
@@ -56,14 +57,6 @@ fn area(id: &[u8]) -> *const c_void {
         Ok(abi::SG_BLOCKING_ID) => (&raw const BLOCKING).cast(),
         _ => ptr::null(),
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "sizes of a few words, in a constant"
-)]
-const fn size_u32<T>() -> u32 {
-    size_of::<T>() as u32
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use swapgate_abi::{
 };
 
 use super::control::{CallError, ErrorRoom, RawInstance, Table};
+use super::view::size_u32;
 
 /// What an instance wrote down for the one that takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Table {
             outcome: SG_OK,
         };
         let mut out = SgStateOut {
-            struct_size: u32::try_from(size_of::<SgStateOut>()).unwrap_or(u32::MAX),
+            struct_size: size_u32::<SgStateOut>(),
             version: 0,
             private_: (&raw mut written).cast(),
             write,
@@ -106,7 +107,7 @@ impl Table {
     pub fn memory(&self) -> Option<Memory> {
         let memory = self.memory?;
         let mut out = SgMemory {
-            struct_size: u32::try_from(size_of::<SgMemory>()).unwrap_or(u32::MAX),
+            struct_size: size_u32::<SgMemory>(),
             reserved: 0,
             bytes: 0,
             peak_bytes: 0,

@@ -17,6 +17,7 @@ use super::body::{
 };
 use super::extension::extension;
 use super::metric::{metric_add, metric_declare, metric_observe, metric_set};
+use super::view::size_u32;
 use super::waiting::{op_cancel, sleep, tick_every, upstream_set, wake, waker};
 use super::{request, view};
 use crate::context::headers::{append, changeable, set, value as header_value};
@@ -131,7 +132,7 @@ pub fn host_table(identity: Arc<ImageIdentity>, grounds: &Grounds) -> Box<HostTa
     let private_: *const c_void = Arc::as_ptr(&caller).cast();
     Box::new(HostTable {
         raw: SgHost {
-            struct_size: u32::try_from(size_of::<SgHost>()).unwrap_or(u32::MAX),
+            struct_size: size_u32::<SgHost>(),
             abi_minor: abi::ABI_MINOR,
             private_,
             log,

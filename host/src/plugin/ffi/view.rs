@@ -5,6 +5,15 @@ use swapgate_abi::{SgHeader, SgStr};
 /// Longest text a plugin may pass in one argument. A larger length is a mistake or an attack, not a text.
 const ARGUMENT_BYTES: usize = 64 * 1024 * 1024;
 
+/// The size of a structure, as its first field says it.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "sizes of a few words; `try_from` is not const"
+)]
+pub(super) const fn size_u32<T>() -> u32 {
+    size_of::<T>() as u32
+}
+
 /// A text a plugin passed in; none if it is malformed.
 ///
 /// # Safety
