@@ -48,6 +48,13 @@ pub const PHASES: [Phase; 11] = [
 ];
 
 impl Phase {
+    /// Those whose hooks answer something in an exchange, in the order in which they run.
+    pub fn answering() -> impl Iterator<Item = Self> {
+        PHASES
+            .into_iter()
+            .take_while(|phase| *phase != Self::RequestEnd)
+    }
+
     /// Its name, as plugin authors and logs know it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -40,16 +40,6 @@ const WARM: usize = 8;
 static BODY: [u8; 4096] = [b'x'; 4096];
 /// What values may take.
 const VALUES: u64 = 64 << 20;
-/// The hooks that are called, in their order.
-const ORDER: [Phase; 7] = [
-    Phase::Rewrite,
-    Phase::Access,
-    Phase::RequestBody,
-    Phase::HeaderFilter,
-    Phase::BodyFilter,
-    Phase::Trailers,
-    Phase::Log,
-];
 
 /// The request of every exchange.
 #[derive(Debug, Clone)]
@@ -126,10 +116,7 @@ pub fn run(fit: &Fit, config: &str, sample: &Sample, each: Duration) -> Result<C
     if hooks.iter().any(|cost| cost.code == SG_PENDING) {
         notes.push("a hook that waits is measured up to where it waits".to_owned());
     }
-    if ORDER
-        .iter()
-        .any(|phase| phase.is_of_body() && instance.bound().takes_part(*phase))
-    {
+    if Phase::answering().any(|phase| phase.is_of_body() && instance.bound().takes_part(phase)) {
         notes.push(format!(
             "hooks of bodies are called once with a whole body of {} bytes",
             BODY.len()
@@ -180,7 +167,7 @@ struct Measured {
 impl Bench<'_> {
     fn all(&mut self, each: Duration) -> Vec<Cost> {
         let bound = self.instance.bound();
-        let phases = ORDER.into_iter().filter(|phase| bound.takes_part(*phase));
+        let phases = Phase::answering().filter(|phase| bound.takes_part(*phase));
         let mut measured: Vec<Measured> = phases
             .chain(bound.has(Phase::RequestEnd).then_some(Phase::RequestEnd))
             .map(Measured::new)

@@ -220,15 +220,7 @@ fn exchange(
     let mut context = synthetic(index as u64 + 1);
     let table = Table::build(&[]);
     let mut result = Ok(());
-    for phase in [
-        Phase::Rewrite,
-        Phase::Access,
-        Phase::RequestBody,
-        Phase::HeaderFilter,
-        Phase::BodyFilter,
-        Phase::Trailers,
-        Phase::Log,
-    ] {
+    for phase in Phase::answering() {
         if !instance.bound().takes_part(phase) {
             continue;
         }
