@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,6 +218,7 @@ fn context() -> Context {
         peer,
         local: peer,
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        connection: Rc::default(),
     };
     let target = Uri::from_static("/users/42?full=1");
     let id = RequestId::Own(*b"0123456789abcdef0123456789abcdef");

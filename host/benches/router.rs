@@ -121,6 +121,7 @@ fn ask(
             headers,
             query: "",
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            sni: None,
         };
         let found = table.find(&request, &mut params);
         assert!(matches!(found, Lookup::Found(_)), "{host} {path}");

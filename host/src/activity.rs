@@ -248,6 +248,7 @@ mod tests {
     use super::*;
 
     const LIMITS: ClientTimeouts = ClientTimeouts {
+        handshake: Duration::from_secs(10),
         header: Duration::from_secs(10),
         body: Duration::from_secs(30),
         idle: Duration::from_secs(60),

@@ -11,23 +11,24 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use smallvec::SmallVec;
-use tokio::net::TcpStream;
+
+use crate::socket::Socket;
 
 /// So many bytes are copied rather than gathered.
 const SMALL: usize = 2048;
 
 /// A socket that writes small messages in one piece.
-pub struct Gather(TokioIo<TcpStream>);
+pub struct Gather(TokioIo<Socket>);
 
 impl Gather {
     /// Wraps a socket.
     #[must_use]
-    pub fn new(stream: TcpStream) -> Self {
-        Self(TokioIo::new(stream))
+    pub fn new(socket: Socket) -> Self {
+        Self(TokioIo::new(socket))
     }
 
     /// The socket itself.
-    pub fn socket(&mut self) -> &mut TcpStream {
+    pub fn socket(&mut self) -> &mut Socket {
         self.0.inner_mut()
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! 1. [`worker`]: one thread, one runtime, its own sockets and upstream connections. [`local`] is what it keeps.
 //! 2. [`listener`]: binding, accepting, one task for each connection; [`activity`] holds a connection to its limits,
-//!    [`gather`] is how sockets write.
+//!    [`gather`] is how sockets write, [`socket`] what they
+//!    are.
 //! 3. [`exchange`]: one request and its answer as one straight sequence. It knows no file and no configuration.
 //! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
 //! 5. [`stream`]: bodies on their way through plugins. Pure: no clock, no socket, and it calls no plugin.
@@ -22,8 +23,9 @@
 //! 1. [`config`]: text to ready types, all errors at once. It knows no socket and no plugin file.
 //! 2. [`plugin`]: from a file to instances that serve, and back. It knows no routes, connections or exchanges.
 //! 3. [`control`]: one change at a time: read, validate, resolve, build, publish; or nothing changes and it says why.
-//! 4. [`admin`]: shows what control wrote down. It changes nothing.
-//! 5. [`server`]: joins the rooms; `main` and the tests start the same thing.
+//! 4. [`tls`]: from files that a configuration names to what a handshake needs.
+//! 5. [`admin`]: shows what control wrote down. It changes nothing.
+//! 6. [`server`]: joins the rooms; `main` and the tests start the same thing.
 //!
 //! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew.
 //!
@@ -41,6 +43,7 @@ pub mod chain;
 pub mod config;
 pub mod context;
 pub mod control;
+pub mod endpoint;
 pub mod exchange;
 pub mod fault;
 pub mod gather;
@@ -60,7 +63,9 @@ pub mod router;
 pub mod scaffold;
 pub mod server;
 pub mod snapshot;
+pub mod socket;
 pub mod stream;
 pub mod supervise;
+pub mod tls;
 pub mod upstream;
 pub mod worker;

@@ -11,6 +11,7 @@ use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::context::RequestId;
+use crate::endpoint::Endpoint;
 use crate::snapshot::{Report, Snapshot, TargetAccount};
 use crate::upstream::balance::RoundRobin;
 use crate::upstream::pool::Pool;
@@ -24,7 +25,7 @@ pub struct Local {
     /// Which worker, from 0.
     pub worker: usize,
     generation: RefCell<Rc<Generation>>,
-    pools: RefCell<HashMap<SocketAddr, Rc<Pool>>>,
+    pools: RefCell<HashMap<Endpoint, Rc<Pool>>>,
     /// Addresses that plugins chose and no upstream has.
     elsewhere: RefCell<HashMap<SocketAddr, Rc<Group>>>,
     reports: UnboundedSender<Report>,
@@ -127,8 +128,8 @@ impl Local {
             // Running exchanges keep what they use; the rest is connected to again.
             known.clear();
         }
-        let pool = self.pools.borrow().get(&address).cloned();
-        let pool = pool.unwrap_or_else(|| Pool::new(address, &account.connections));
+        let pool = self.pools.borrow().get(&address.into()).cloned();
+        let pool = pool.unwrap_or_else(|| Pool::new(address.into(), &account.connections));
         let group = Rc::new(Group {
             accounts: vec![account.clone()],
             balance: RoundRobin::new(std::iter::once(1)),
@@ -145,7 +146,7 @@ impl Local {
         let elsewhere = self.elsewhere.borrow();
         for (address, group) in &*elsewhere {
             // A pool may be that of a target as well, which was looked through just now: twice would age it twice.
-            let target = known.get(address);
+            let target = known.get(&Endpoint::Tcp(*address));
             let own = |pool: &&Rc<Pool>| target.is_none_or(|known| !Rc::ptr_eq(known, pool));
             group.pools.iter().filter(own).for_each(|pool| pool.sweep());
         }
@@ -197,7 +198,7 @@ impl Local {
 
 fn generation(
     worker: usize,
-    pools: &mut HashMap<SocketAddr, Rc<Pool>>,
+    pools: &mut HashMap<Endpoint, Rc<Pool>>,
     snapshot: Arc<Snapshot>,
     reports: UnboundedSender<Report>,
 ) -> Generation {
@@ -214,10 +215,10 @@ fn generation(
                     .iter()
                     .zip(&upstream.accounts)
                     .map(|(target, account)| {
-                        let pool = kept.entry(target.address).or_insert_with(|| {
-                            pools
-                                .remove(&target.address)
-                                .unwrap_or_else(|| Pool::new(target.address, &account.connections))
+                        let pool = kept.entry(target.address.clone()).or_insert_with(|| {
+                            pools.remove(&target.address).unwrap_or_else(|| {
+                                Pool::new(target.address.clone(), &account.connections)
+                            })
                         });
                         Rc::clone(pool)
                     })

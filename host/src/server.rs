@@ -362,7 +362,7 @@ async fn drain(control: Control, again: impl Future<Output = &'static str>) {
 fn explain(error: StartError) -> Error {
     match error {
         StartError::Config(errors) => Error::Config(errors),
-        StartError::Bind(listener, error) => Error::Other(cannot_bind(&listener, &error)),
+        StartError::Bind(failed) => Error::Other(cannot_bind(&failed.0, &failed.1)),
         StartError::System(error) => Error::Other(format!("cannot start the workers: {error}")),
     }
 }

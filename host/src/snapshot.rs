@@ -14,8 +14,11 @@ use ipnet::IpNet;
 
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
-use crate::config::ready::{Algorithm, AllowedAddress, ClientTimeouts, Limits, Target};
+use crate::config::ready::{
+    Algorithm, AllowedAddress, ClientTimeouts, Limits, Protocols, ProxyProtocol, Target,
+};
 use crate::context;
+use crate::endpoint::Endpoint;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
@@ -52,7 +55,7 @@ impl context::Leads for Snapshot {
     fn target(&self, service: usize, address: SocketAddr) -> Option<usize> {
         let upstream = self.upstreams.get(self.services.get(service)?.upstream)?;
         let mut targets = upstream.targets.iter();
-        targets.position(|target| target.address == address)
+        targets.position(|target| target.address.tcp() == Some(address))
     }
 
     fn admits(&self, address: SocketAddr) -> bool {
@@ -156,7 +159,7 @@ pub enum Command {
         /// The listeners that keep their sockets, by the names they have now.
         kept: Vec<Kept>,
         /// Listeners to accept from no longer, once their queue is empty; by the address they were configured with.
-        unlisten: Vec<SocketAddr>,
+        unlisten: Vec<Endpoint>,
     },
     /// Stop accepting, let running exchanges end, then end.
     Drain,
@@ -164,13 +167,26 @@ pub enum Command {
     Cut,
 }
 
-/// A listener whose socket stays and whose name may be another one.
+/// How the connections of a listener are spoken with.
+#[derive(Debug, Clone)]
+pub struct Speech {
+    /// The name of the listener.
+    pub listener: Arc<str>,
+    /// What it speaks.
+    pub protocols: Protocols,
+    /// Whether connections begin with a PROXY header.
+    pub proxy_protocol: ProxyProtocol,
+    /// What TLS needs, where it is spoken.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// A listener that keeps its socket; how it speaks may have changed, and its name.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// Its name.
-    pub name: Arc<str>,
+    /// How it speaks from now on.
+    pub speech: Arc<Speech>,
     /// The address it was configured with.
-    pub address: SocketAddr,
+    pub address: Endpoint,
     /// Counts its connections from now on.
     pub connections: Arc<Connections>,
 }
@@ -178,10 +194,10 @@ pub struct Kept {
 /// A listening socket for one worker.
 #[derive(Debug)]
 pub struct Socket {
-    /// The listener it belongs to.
-    pub name: Arc<str>,
+    /// How its connections are spoken with.
+    pub speech: Arc<Speech>,
     /// The address it was configured with, which is what tells it from others.
-    pub address: SocketAddr,
+    pub address: Endpoint,
     /// The socket, non-blocking.
     pub socket: std::net::TcpListener,
     /// Counts its connections.

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::endpoint::Endpoint;
 use crate::listener::accept::{self, Connections, Owner};
 use crate::local::Local;
 use crate::mark;
@@ -102,7 +102,7 @@ async fn run(start: Start, seed: u64) {
                     local.adopt(snapshot);
                     // The new limits may admit more connections than the old ones.
                     connections.look_again();
-                    listening.rename(kept);
+                    listening.speak(kept);
                     listening.start(listen, &local, &connections);
                     for address in &unlisten {
                         listening.stop(address).await;
@@ -145,7 +145,7 @@ async fn beat() {
 
 /// The sockets this worker accepts from.
 #[derive(Default)]
-struct Listening(HashMap<SocketAddr, Accepting>);
+struct Listening(HashMap<Endpoint, Accepting>);
 
 /// One of them.
 struct Accepting {
@@ -157,7 +157,7 @@ struct Accepting {
 impl Listening {
     fn start(&mut self, sockets: Vec<Socket>, local: &Rc<Local>, connections: &Rc<Connections>) {
         for Socket {
-            name,
+            speech,
             address,
             socket,
             connections: account,
@@ -166,12 +166,12 @@ impl Listening {
             let socket = match TcpListener::from_std(socket) {
                 Ok(socket) => socket,
                 Err(error) => {
-                    tracing::error!(target: "listener", listener = %name, %error, "cannot register the socket");
+                    tracing::error!(target: "listener", listener = %speech.listener, %error, "cannot register the socket");
                     continue;
                 }
             };
             let stop = Rc::new(Notify::new());
-            let owner = Rc::new(Owner::new(name, account));
+            let owner = Rc::new(Owner::new(speech, account));
             let task = spawn_local(accept::run(
                 Rc::clone(&owner),
                 socket,
@@ -183,17 +183,17 @@ impl Listening {
         }
     }
 
-    /// Has those that stay counted by the names they have now.
-    fn rename(&self, kept: Vec<Kept>) {
+    /// Has those that stay speak as they are to now, counted by the names they have now.
+    fn speak(&self, kept: Vec<Kept>) {
         for one in kept {
             if let Some(accepting) = self.0.get(&one.address) {
-                accepting.owner.rename(one.name, one.connections);
+                accepting.owner.speak(one.speech, one.connections);
             }
         }
     }
 
     /// Waits for the socket to be closed: whoever asks for the same address again must get it.
-    async fn stop(&mut self, address: &SocketAddr) {
+    async fn stop(&mut self, address: &Endpoint) {
         if let Some(Accepting { stop, task, .. }) = self.0.remove(address) {
             stop.notify_one();
             let _ = task.await;

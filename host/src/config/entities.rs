@@ -1,7 +1,7 @@
 //! From raw to ready: upstreams, services and plugins, which refer to each other.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use semver::VersionReq;
@@ -15,10 +15,16 @@ use super::ready::{
     Algorithm, OnError, OnStateRefusal, PluginUse, Secret, Service, ServiceTimeouts, Target,
     Upstream,
 };
+use super::tls;
 use super::validate::{ADDRESS_TAKEN, Checker, OTHER, unknown_reference};
 use super::value::{self, Flaw};
+use crate::endpoint::Endpoint;
 
-pub(super) fn upstreams(check: &mut Checker<'_>, raw: &[RawUpstream]) -> Vec<Upstream> {
+pub(super) fn upstreams(
+    check: &mut Checker<'_>,
+    raw: &[RawUpstream],
+    base: &Path,
+) -> Vec<Upstream> {
     check.names("/upstreams", raw.iter().map(|upstream| &*upstream.name));
     let mut out = Vec::new();
     for (i, upstream) in raw.iter().enumerate() {
@@ -28,6 +34,8 @@ pub(super) fn upstreams(check: &mut Checker<'_>, raw: &[RawUpstream]) -> Vec<Ups
             algorithm: match upstream.algorithm {
                 RawAlgorithm::RoundRobin => Algorithm::RoundRobin,
             },
+            protocol: tls::protocol(check, i, upstream),
+            tls: tls::upstream(check, i, upstream, base),
             targets,
         });
     }
@@ -35,7 +43,7 @@ pub(super) fn upstreams(check: &mut Checker<'_>, raw: &[RawUpstream]) -> Vec<Ups
 }
 
 fn targets(check: &mut Checker<'_>, list: &str, raw: &[RawTarget]) -> Vec<Target> {
-    let mut seen: HashMap<SocketAddr, String> = HashMap::new();
+    let mut seen: HashMap<Endpoint, String> = HashMap::new();
     let mut out = Vec::new();
     for (i, target) in raw.iter().enumerate() {
         let pointer = format!("{list}/{i}/address");
@@ -45,7 +53,7 @@ fn targets(check: &mut Checker<'_>, list: &str, raw: &[RawTarget]) -> Vec<Target
         if let Some(first) = seen.get(&address) {
             check.twice(&pointer, ADDRESS_TAKEN, &first.clone(), OTHER);
         }
-        seen.insert(address, pointer);
+        seen.insert(address.clone(), pointer);
         out.push(Target {
             address,
             weight: u32::try_from(target.weight).unwrap_or(1),
@@ -77,6 +85,7 @@ pub(super) fn services(
                 connect: check.duration(&child(&times, "connect"), &service.timeouts.connect),
                 response: check.duration(&child(&times, "response"), &service.timeouts.response),
                 idle: check.duration(&child(&times, "idle"), &service.timeouts.idle),
+                tunnel: check.duration(&child(&times, "tunnel"), &service.timeouts.tunnel),
             },
             plugins: uses(check, &child(&at, "plugins"), &service.plugins),
         });

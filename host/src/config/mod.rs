@@ -25,6 +25,7 @@ mod structure;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod validate;
 mod value;
 mod yaml;

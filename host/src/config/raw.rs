@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(super) use route::{RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawValues};
+pub(super) use tls::{
+    RawClientCertificates, RawClientMode, RawListenerTls, RawUpstreamTls, RawVersion,
+};
 
 mod route;
+mod tls;
 
 /// The keyword under which a schema says in words what it expects.
 pub(super) const EXPECTS: &str = "x-expects";
@@ -116,8 +120,21 @@ pub(super) struct RawConfig {
 pub(super) struct RawListener {
     /// Its name in logs and status.
     pub(super) name: String,
-    /// Where it binds: IP address and port.
+    /// Where it binds: IP address and port, or `unix:` and the path of a socket.
     pub(super) address: String,
+    /// What it speaks: `http/1.1`, `h2`, or both. With `tls` the client chooses by ALPN; without, HTTP/2 is told from
+    /// HTTP/1.1 by its first bytes.
+    #[serde(default = "every_protocol")]
+    #[schemars(length(min = 1))]
+    pub(super) protocols: Vec<RawProtocol>,
+    /// Whether connections begin with a PROXY header, which only `trusted_addresses` may send: `off`, `optional`,
+    /// `required`.
+    #[serde(default)]
+    pub(super) proxy_protocol: RawProxyProtocol,
+    /// How it speaks TLS; without it, it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawListenerTls")]
+    pub(super) tls: Option<RawListenerTls>,
 }
 
 /// The admin listener.
@@ -203,6 +220,9 @@ pub(super) struct RawLimits {
     /// Open client connections in the whole process.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub(super) connections: u64,
+    /// Exchanges that one HTTP/2 connection may run at once.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) streams: u64,
     /// How long a plugin's hook may wait before it counts as failed.
     pub(super) plugin_wait: RawDuration,
 }
@@ -212,6 +232,8 @@ pub(super) struct RawLimits {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "ClientTimeouts")]
 pub(super) struct RawClientTimeouts {
+    /// For the PROXY header and the TLS handshake.
+    pub(super) handshake: RawDuration,
     /// From the first byte of a head to its end.
     pub(super) header: RawDuration,
     /// Between two pieces of a body, in either direction.
@@ -280,6 +302,13 @@ pub(super) struct RawUpstream {
     /// How a target is chosen.
     #[serde(default)]
     pub(super) algorithm: RawAlgorithm,
+    /// What it speaks: `http/1.1`, `h2` (by ALPN with `tls`, by prior knowledge without), or `auto` (by ALPN).
+    #[serde(default)]
+    pub(super) protocol: RawUpstreamProtocol,
+    /// How it is spoken to in TLS; without it, it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawUpstreamTls")]
+    pub(super) tls: Option<RawUpstreamTls>,
     /// The servers.
     #[schemars(length(min = 1))]
     pub(super) targets: Vec<RawTarget>,
@@ -290,7 +319,7 @@ pub(super) struct RawUpstream {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Target")]
 pub(super) struct RawTarget {
-    /// Where it listens: IP address and port.
+    /// Where it listens: IP address and port, or `unix:` and the path of a socket.
     pub(super) address: String,
     /// Its share.
     #[serde(default = "one")]
@@ -326,6 +355,8 @@ pub(super) struct RawServiceTimeouts {
     pub(super) response: RawDuration,
     /// Between two pieces of a body, in either direction.
     pub(super) idle: RawDuration,
+    /// Silence of both sides of an upgraded connection, such as a WebSocket.
+    pub(super) tunnel: RawDuration,
 }
 
 /// One attachment of a plugin.
@@ -403,6 +434,37 @@ pub(super) enum RawAlgorithm {
     RoundRobin,
 }
 
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
+#[schemars(rename = "Protocol")]
+pub(super) enum RawProtocol {
+    #[serde(rename = "http/1.1")]
+    Http1,
+    #[serde(rename = "h2")]
+    Http2,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[schemars(rename = "UpstreamProtocol")]
+pub(super) enum RawUpstreamProtocol {
+    #[default]
+    #[serde(rename = "http/1.1")]
+    Http1,
+    #[serde(rename = "h2")]
+    Http2,
+    #[serde(rename = "auto")]
+    Auto,
+}
+
+#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "ProxyProtocol")]
+pub(super) enum RawProxyProtocol {
+    #[default]
+    Off,
+    Optional,
+    Required,
+}
+
 #[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "OnError")]
@@ -473,6 +535,7 @@ impl Default for RawLimits {
             headers: 100,
             body_bytes: RawSize::Text("100MiB".to_owned()),
             connections: 10_000,
+            streams: 100,
             plugin_wait: RawDuration::new("30s"),
         }
     }
@@ -481,6 +544,7 @@ impl Default for RawLimits {
 impl Default for RawClientTimeouts {
     fn default() -> Self {
         Self {
+            handshake: RawDuration::new("10s"),
             header: RawDuration::new("10s"),
             body: RawDuration::new("30s"),
             idle: RawDuration::new("60s"),
@@ -525,6 +589,7 @@ impl Default for RawServiceTimeouts {
             connect: RawDuration::new("5s"),
             response: RawDuration::new("60s"),
             idle: RawDuration::new("60s"),
+            tunnel: RawDuration::new("1h"),
         }
     }
 }
@@ -572,6 +637,10 @@ fn plugins_dir() -> String {
 
 fn state_dir() -> String {
     "state".to_owned()
+}
+
+fn every_protocol() -> Vec<RawProtocol> {
+    vec![RawProtocol::Http2, RawProtocol::Http1]
 }
 
 fn any_version() -> String {

@@ -10,11 +10,14 @@ use ipnet::IpNet;
 use semver::VersionReq;
 
 pub use route::{Action, Forward, ForwardPath, Redirect, Respond, Route};
+pub use tls::{Certificate, ClientCertificates, ListenerTls, NamedFile, UpstreamTls};
 
 use super::plugin::Origin;
+use crate::endpoint::Endpoint;
 use crate::ops::allow::AllowList;
 
 mod route;
+mod tls;
 
 /// Everything one configuration file says.
 #[derive(Debug, Clone)]
@@ -88,7 +91,33 @@ pub struct Listener {
     /// Its name in logs and status.
     pub name: Arc<str>,
     /// Where it binds.
-    pub address: SocketAddr,
+    pub address: Endpoint,
+    /// What it speaks.
+    pub protocols: Protocols,
+    /// Whether connections begin with a PROXY header.
+    pub proxy_protocol: ProxyProtocol,
+    /// How it speaks TLS, if it does.
+    pub tls: Option<ListenerTls>,
+}
+
+/// What a listener speaks; at least one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocols {
+    /// HTTP/1.1, and 1.0.
+    pub http1: bool,
+    /// HTTP/2.
+    pub http2: bool,
+}
+
+/// Whether connections begin with a PROXY header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// None does.
+    Off,
+    /// Those of trusted addresses may.
+    Optional,
+    /// Only those of trusted addresses are taken, and all of them do.
+    Required,
 }
 
 /// The admin listener.
@@ -198,6 +227,8 @@ pub struct Limits {
     pub body_bytes: u64,
     /// Open client connections in the whole process.
     pub connections: usize,
+    /// Exchanges that one HTTP/2 connection may run at once.
+    pub streams: u32,
     /// How long a plugin's hook may wait before it counts as failed.
     pub plugin_wait: Duration,
 }
@@ -205,6 +236,8 @@ pub struct Limits {
 /// How long a client may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientTimeouts {
+    /// For the PROXY header and the TLS handshake.
+    pub handshake: Duration,
     /// From the first byte of a head to its end.
     pub header: Duration,
     /// Between two pieces of a body, in either direction.
@@ -284,6 +317,10 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// How a target is chosen.
     pub algorithm: Algorithm,
+    /// What its targets speak.
+    pub protocol: UpstreamProtocol,
+    /// How they are spoken to in TLS, if they are.
+    pub tls: Option<UpstreamTls>,
     /// At least one, addresses unique.
     pub targets: Vec<Target>,
 }
@@ -295,11 +332,22 @@ pub enum Algorithm {
     RoundRobin,
 }
 
+/// What targets speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2: by ALPN in TLS, by prior knowledge without.
+    Http2,
+    /// What ALPN came to.
+    Auto,
+}
+
 /// One server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Endpoint,
     /// Its share, 1 to 1000.
     pub weight: u32,
 }
@@ -326,6 +374,8 @@ pub struct ServiceTimeouts {
     pub response: Duration,
     /// Between two pieces of a body, in either direction.
     pub idle: Duration,
+    /// Silence of both sides of an upgraded connection.
+    pub tunnel: Duration,
 }
 
 /// One attachment of a plugin.

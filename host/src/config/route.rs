@@ -99,6 +99,7 @@ fn action(
         service,
         path: forward_path(check, at, raw, paths),
         preserve_host: raw.preserve_host,
+        upgrades: upgrades(check, &child(at, "upgrades"), &raw.upgrades),
         timeouts: timeouts(
             check,
             &child(at, "timeouts"),
@@ -195,6 +196,7 @@ fn timeouts(
         connect: second,
         response: second,
         idle: second,
+        tunnel: second,
     });
     let Some(raw) = raw else {
         return service;
@@ -205,7 +207,24 @@ fn timeouts(
         connect: own("connect", raw.connect.as_ref(), service.connect),
         response: own("response", raw.response.as_ref(), service.response),
         idle: own("idle", raw.idle.as_ref(), service.idle),
+        tunnel: own("tunnel", raw.tunnel.as_ref(), service.tunnel),
     }
+}
+
+/// Protocols a connection may change over to.
+fn upgrades(check: &mut Checker<'_>, list: &str, raw: &[String]) -> Vec<Box<str>> {
+    let read = |text: &str| {
+        let flaw = || Flaw::new("the name of a protocol such as websocket");
+        // The version of another HTTP is not for a client to choose behind the gateway's back (RFC 9113, 3.1).
+        let http =
+            text.eq_ignore_ascii_case("h2c") || text.to_ascii_lowercase().starts_with("http");
+        value::token(text).map_err(|_| flaw())?;
+        if http {
+            return Err(flaw());
+        }
+        Ok(text.to_ascii_lowercase().into_boxed_str())
+    };
+    check.each(list, raw, read)
 }
 
 fn redirected(
@@ -306,6 +325,9 @@ fn conditions(check: &mut Checker<'_>, at: &str, raw: &RawRoute) -> Conditions {
             |name, values| Ok(FieldCondition::new(name, values)),
         ),
         addresses: check.each(&addresses, &raw.addresses, value::network),
+        snis: parsed(check, &child(at, "snis"), &raw.snis, |text| {
+            HostPattern::parse(text).map_err(|e| chain(&e))
+        }),
     }
 }
 

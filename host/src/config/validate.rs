@@ -11,15 +11,19 @@ use super::error::{ConfigError, NOT_FITTING, listed, nearest, quoted};
 use super::node::{Node, child};
 use super::raw::{
     RawAdmin, RawClientTimeouts, RawConfig, RawDrain, RawDuration, RawFaults, RawKv, RawLimits,
-    RawListener, RawLoader, RawPermissions, RawReadiness, RawSize, RawUnload,
+    RawListener, RawLoader, RawPermissions, RawProtocol, RawProxyProtocol, RawReadiness, RawSize,
+    RawUnload,
 };
 use super::ready::{
     Admin, Blocking, Breaker, Callouts, ClientTimeouts, Config, Drain, Faults, Kv, Limits,
-    Listener, Loader, Metrics, Permissions, Place, Places, Readiness, Secret, UnloadPolicy,
+    Listener, Loader, Metrics, Permissions, Place, Places, Protocols, ProxyProtocol, Readiness,
+    Secret, UnloadPolicy,
 };
 use super::route;
 use super::structure::Broken;
+use super::tls;
 use super::value::{self, Flaw};
+use crate::endpoint::Endpoint;
 use crate::ops::allow::AllowList;
 use crate::ops::kv::LEAST_MEMORY;
 
@@ -39,9 +43,9 @@ pub(super) fn config(
     cores: usize,
 ) -> Config {
     let admin = admin(check, &raw.admin);
-    let listeners = listeners(check, &raw.listeners, admin.address);
+    let listeners = listeners(check, &raw.listeners, admin.address, base);
     let workers = raw.workers.and_then(|n| usize::try_from(n).ok());
-    let upstreams = entities::upstreams(check, &raw.upstreams);
+    let upstreams = entities::upstreams(check, &raw.upstreams, base);
     let services = entities::services(check, &raw.services, &raw.upstreams);
     let routes = route::routes(check, &raw.routes, &services);
     let plugins = entities::uses(check, "/plugins", &raw.plugins);
@@ -220,26 +224,42 @@ pub(super) const OTHER: &str = "choose another one";
 pub(super) const NOWHERE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-fn listeners(check: &mut Checker<'_>, raw: &[RawListener], admin: SocketAddr) -> Vec<Listener> {
+fn listeners(
+    check: &mut Checker<'_>,
+    raw: &[RawListener],
+    admin: SocketAddr,
+    base: &Path,
+) -> Vec<Listener> {
     check.names("/listeners", raw.iter().map(|listener| &*listener.name));
-    let mut seen: HashMap<SocketAddr, String> = HashMap::new();
+    let mut seen: HashMap<Endpoint, String> = HashMap::new();
     // Port 0 asks the system for a free port, so two of them are not the same address.
     if admin.port() != 0 {
-        seen.insert(admin, "/admin/address".to_owned());
+        seen.insert(admin.into(), "/admin/address".to_owned());
     }
     let mut out = Vec::new();
     for (i, listener) in raw.iter().enumerate() {
         let pointer = format!("/listeners/{i}/address");
-        let Some(address) = check.value(&pointer, value::address(&listener.address)) else {
+        let Some(address) = check.value(&pointer, value::endpoint(&listener.address)) else {
             continue;
         };
-        if let Some(first) = seen.get(&address).filter(|_| address.port() != 0) {
+        if let Some(first) = seen.get(&address).filter(|_| address.port() != Some(0)) {
             check.twice(&pointer, ADDRESS_TAKEN, &first.clone(), OTHER);
         }
-        seen.insert(address, pointer);
+        seen.insert(address.clone(), pointer);
+        let has = |protocol| listener.protocols.contains(&protocol);
         out.push(Listener {
             name: listener.name.as_str().into(),
             address,
+            protocols: Protocols {
+                http1: has(RawProtocol::Http1),
+                http2: has(RawProtocol::Http2),
+            },
+            proxy_protocol: match listener.proxy_protocol {
+                RawProxyProtocol::Off => ProxyProtocol::Off,
+                RawProxyProtocol::Optional => ProxyProtocol::Optional,
+                RawProxyProtocol::Required => ProxyProtocol::Required,
+            },
+            tls: tls::listener(check, i, listener, base),
         });
     }
     out
@@ -304,12 +324,14 @@ fn limits(check: &mut Checker<'_>, raw: &RawLimits) -> Limits {
             .size("/limits/body_bytes", &raw.body_bytes)
             .unwrap_or_default(),
         connections: within_schema(raw.connections),
+        streams: u32::try_from(raw.streams).unwrap_or(u32::MAX),
         plugin_wait: check.duration("/limits/plugin_wait", &raw.plugin_wait),
     }
 }
 
 fn client_timeouts(check: &mut Checker<'_>, raw: &RawClientTimeouts) -> ClientTimeouts {
     ClientTimeouts {
+        handshake: check.duration("/client_timeouts/handshake", &raw.handshake),
         header: check.duration("/client_timeouts/header", &raw.header),
         body: check.duration("/client_timeouts/body", &raw.body),
         idle: check.duration("/client_timeouts/idle", &raw.idle),

@@ -3,6 +3,7 @@
 //! Each function says in words what it expects; the caller knows the place and what was found.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use http::Method;
@@ -10,6 +11,7 @@ use ipnet::IpNet;
 
 use super::error::nearest;
 use super::ready::AllowedAddress;
+use crate::endpoint::{Endpoint, UNIX};
 use crate::ops::allow::Allowed;
 
 /// What a duration looks like.
@@ -107,9 +109,36 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Flaw> {
     Err(flaw)
 }
 
-/// An address that one can connect to.
-pub(super) fn target(text: &str) -> Result<SocketAddr, Flaw> {
-    let address = address(text)?;
+/// An IP address with a port, or the path of a Unix socket.
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, Flaw> {
+    match text.strip_prefix(UNIX) {
+        Some(path) => unix(path),
+        None => address(text).map(Endpoint::Tcp),
+    }
+}
+
+/// The path of a Unix socket. It is absolute, because a gateway may be started from anywhere.
+fn unix(path: &str) -> Result<Endpoint, Flaw> {
+    /// `sun_path` of unix(7), with the zero at its end.
+    const LONGEST: usize = 107;
+    if !path.starts_with('/') || path.contains('\0') {
+        return Err(Flaw::new(
+            "unix: and an absolute path such as unix:/run/swapgate.sock",
+        ));
+    }
+    if path.len() > LONGEST {
+        return Err(Flaw::new(
+            "a path of at most 107 bytes, because the system takes no longer one",
+        ));
+    }
+    Ok(Endpoint::Unix(Path::new(path).into()))
+}
+
+/// Where one can connect to.
+pub(super) fn target(text: &str) -> Result<Endpoint, Flaw> {
+    let Endpoint::Tcp(address) = endpoint(text)? else {
+        return endpoint(text);
+    };
     if address.port() == 0 {
         return Err(Flaw::new("a port from 1 to 65535"));
     }
@@ -117,7 +146,7 @@ pub(super) fn target(text: &str) -> Result<SocketAddr, Flaw> {
         return Err(Flaw::new("an address that can be connected to")
             .advice("for this machine write 127.0.0.1 or [::1]"));
     }
-    Ok(address)
+    Ok(address.into())
 }
 
 /// An address or a network.

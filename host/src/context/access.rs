@@ -149,7 +149,7 @@ impl Frame<'_> {
         let context = &*self.context;
         Ok(match attribute {
             Attribute::Method => context.method.as_str().as_bytes(),
-            Attribute::Scheme => b"http",
+            Attribute::Scheme => context.connection.scheme().as_bytes(),
             Attribute::Host => context.host.as_str().as_bytes(),
             Attribute::Path => context.path().as_bytes(),
             Attribute::Query => context.query().as_bytes(),
@@ -173,7 +173,7 @@ impl Frame<'_> {
             Attribute::Service => self.routed()?.service.ok_or(Denied::NotFound)?.as_bytes(),
             Attribute::Target => {
                 self.response_known()?;
-                let target = context.figures.target.ok_or(Denied::NotFound)?;
+                let target = context.figures.target.as_ref().ok_or(Denied::NotFound)?;
                 context
                     .texts()
                     .target

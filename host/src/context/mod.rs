@@ -5,6 +5,7 @@
 //!
 //! - [`Context`]: the data of one exchange;
 //! - [`Frame`]: a context together with what it was matched against, for the length of one hook;
+//! - [`connection`]: what is known of the connection it came on;
 //! - [`headers`]: which headers a plugin may touch;
 //! - [`scope`]: operations and wake tokens that hooks asked for;
 //! - [`body`]: the bodies of both lanes, on their way through the plugins;
@@ -13,6 +14,7 @@
 
 mod access;
 pub mod body;
+pub mod connection;
 pub mod headers;
 #[cfg(debug_assertions)]
 pub mod lent;
@@ -25,6 +27,7 @@ mod vars;
 use std::cell::OnceCell;
 use std::ffi::c_void;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,11 +35,13 @@ use http::{HeaderMap, Method, StatusCode};
 
 pub use access::{Attribute, Denied, Number};
 pub use body::{Bodies, Keeper};
+pub use connection::Connection;
 pub use name::{HostName, RequestId};
 pub use phase::{LANES, Lane, PHASES, Phase};
 pub use scope::Scope;
 pub use vars::Vars;
 
+use crate::endpoint::Endpoint;
 use crate::router::table::{Params, Table};
 
 /// The data of one exchange that plugins can reach.
@@ -64,6 +69,8 @@ pub struct Context {
     pub local: SocketAddr,
     /// The client, as trusted proxies report it.
     pub client: IpAddr,
+    /// What else is known of the connection.
+    pub connection: Rc<Connection>,
     /// Parameters of the matched pattern.
     pub params: Params,
     /// The consumer an authenticating plugin named.
@@ -113,7 +120,7 @@ pub struct Answer {
 }
 
 /// Figures that are known when the exchange is over.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Figures {
     /// Body bytes received from the client.
     pub request_bytes: u64,
@@ -124,7 +131,7 @@ pub struct Figures {
     /// From the choice of a target to the head of its answer.
     pub upstream: Option<Duration>,
     /// The target that answered.
-    pub target: Option<SocketAddr>,
+    pub target: Option<Endpoint>,
 }
 
 /// A state that one instance left in the exchange. The memory belongs to the plugin.
@@ -240,6 +247,7 @@ impl Context {
             peer: ends.peer,
             local: ends.local,
             client: ends.client,
+            connection: ends.connection,
             params: Params::default(),
             consumer: None,
             vars: Vars::default(),
@@ -291,8 +299,8 @@ impl Context {
     }
 }
 
-/// The addresses at both ends of an exchange.
-#[derive(Debug, Clone, Copy)]
+/// The connection an exchange came on.
+#[derive(Debug, Clone)]
 pub struct Ends {
     /// The other end of the connection.
     pub peer: SocketAddr,
@@ -300,4 +308,6 @@ pub struct Ends {
     pub local: SocketAddr,
     /// The client, as trusted proxies report it.
     pub client: IpAddr,
+    /// What else is known of the connection.
+    pub connection: Rc<Connection>,
 }

@@ -204,11 +204,10 @@ fn accounts(config: &Config, metrics: &Metrics) -> Vec<Arc<Account>> {
 fn upstream(upstream: &crate::config::ready::Upstream, metrics: &Metrics) -> Upstream {
     let traffic = &metrics.traffic;
     let account = |target: &Target| TargetAccount {
-        attempts: traffic
-            .attempts
-            .get(&(Arc::clone(&upstream.name), target.address), || {
-                Attempts::new(metrics.workers)
-            }),
+        attempts: traffic.attempts.get(
+            &(Arc::clone(&upstream.name), target.address.clone()),
+            || Attempts::new(metrics.workers),
+        ),
         connections: traffic
             .targets
             .get(&target.address, || Connections::new(metrics.workers)),

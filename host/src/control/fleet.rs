@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,10 +13,12 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 
 use crate::config::ready::Listener;
+use crate::endpoint::Endpoint;
 use crate::metrics::Metrics;
 use crate::metrics::traffic::Connections;
-use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
+use crate::snapshot::{Command, Kept, Report, Snapshot, Socket, Speech};
 use crate::supervise::binder::Binder;
+use crate::tls::Material;
 use crate::worker;
 
 /// How long a change waits for the workers.
@@ -29,7 +30,7 @@ pub struct Fleet {
     threads: Vec<JoinHandle<()>>,
     heard: Rc<Heard>,
     /// By configured address: where it is really bound.
-    bound: HashMap<SocketAddr, SocketAddr>,
+    bound: HashMap<Endpoint, Endpoint>,
 }
 
 /// What the workers have said.
@@ -48,8 +49,8 @@ struct Heard {
 pub struct Bound {
     /// For each worker.
     sockets: Vec<Vec<Socket>>,
-    addresses: Vec<(SocketAddr, SocketAddr)>,
-    /// Those that were bound before and stay, by the names they have now.
+    addresses: Vec<(Endpoint, Endpoint)>,
+    /// Those that were bound before and stay, as they are now.
     kept: Vec<Kept>,
 }
 
@@ -61,36 +62,37 @@ pub fn bind_all(
     binder: &Binder,
     listeners: &[Listener],
     workers: usize,
-    metrics: &Metrics,
-) -> Result<Bound, (Listener, io::Error)> {
+    (metrics, material): (&Metrics, &Material),
+) -> Result<Bound, Box<(Listener, io::Error)>> {
     let mut bound = Bound {
         sockets: (0..workers).map(|_| Vec::new()).collect(),
         addresses: Vec::new(),
         kept: Vec::new(),
     };
-    let mut kept: Vec<SocketAddr> = Vec::new();
+    let mut kept: Vec<&Endpoint> = Vec::new();
     for listener in listeners {
-        let (sockets, fresh) = match binder.bind(listener.address, workers) {
+        let (sockets, fresh) = match binder.bind(&listener.address, workers) {
             Ok(sockets) => sockets,
             Err(error) => {
-                kept.iter().for_each(|address| binder.release(*address));
-                return Err((listener.clone(), error));
+                kept.iter().for_each(|address| binder.release(address));
+                return Err(Box::new((listener.clone(), error)));
             }
         };
         if fresh {
-            binder.keep(listener.address, sockets.iter());
-            kept.push(listener.address);
+            binder.keep(&listener.address, sockets.iter());
+            kept.push(&listener.address);
         }
         let real = sockets
             .first()
             .and_then(|socket| socket.local_addr().ok())
-            .unwrap_or(listener.address);
-        bound.addresses.push((listener.address, real));
+            .map_or_else(|| listener.address.clone(), Endpoint::Tcp);
+        bound.addresses.push((listener.address.clone(), real));
         let connections = account(listener, metrics);
+        let speech = speech(listener, material);
         for (list, socket) in bound.sockets.iter_mut().zip(sockets) {
             list.push(Socket {
-                name: Arc::clone(&listener.name),
-                address: listener.address,
+                speech: Arc::clone(&speech),
+                address: listener.address.clone(),
                 socket,
                 connections: Arc::clone(&connections),
             });
@@ -100,17 +102,31 @@ pub fn bind_all(
 }
 
 impl Bound {
-    /// Has the listeners that keep their sockets counted by the names they have now.
+    /// Has the listeners that keep their sockets speak as they are to now, counted by the names they have now.
     #[must_use]
-    pub fn keeping(mut self, listeners: &[Listener], metrics: &Metrics) -> Self {
+    pub fn keeping(
+        mut self,
+        listeners: &[Listener],
+        (metrics, material): (&Metrics, &Material),
+    ) -> Self {
         let kept = |listener: &Listener| Kept {
-            name: Arc::clone(&listener.name),
-            address: listener.address,
+            speech: speech(listener, material),
+            address: listener.address.clone(),
             connections: account(listener, metrics),
         };
         self.kept = listeners.iter().map(kept).collect();
         self
     }
+}
+
+/// How the connections of a listener are spoken with.
+fn speech(listener: &Listener, material: &Material) -> Arc<Speech> {
+    Arc::new(Speech {
+        listener: Arc::clone(&listener.name),
+        protocols: listener.protocols,
+        proxy_protocol: listener.proxy_protocol,
+        tls: material.listener(&listener.name).cloned(),
+    })
 }
 
 /// Where the connections of a listener are counted.
@@ -152,7 +168,10 @@ impl Fleet {
     /// Sends a snapshot to every worker and waits until all of them serve it, but not for ever: a worker may hang in a
     /// hook, and takes the snapshot over when that returns.
     pub async fn publish(&mut self, snapshot: &Arc<Snapshot>, bound: Bound, removed: &[Listener]) {
-        let unlisten: Vec<SocketAddr> = removed.iter().map(|listener| listener.address).collect();
+        let unlisten: Vec<Endpoint> = removed
+            .iter()
+            .map(|listener| listener.address.clone())
+            .collect();
         unlisten.iter().for_each(|address| {
             self.bound.remove(address);
         });
@@ -223,8 +242,8 @@ impl Fleet {
 
     /// Where a configured address is really bound; they differ where port 0 was asked for.
     #[must_use]
-    pub fn address(&self, configured: SocketAddr) -> SocketAddr {
-        self.bound.get(&configured).copied().unwrap_or(configured)
+    pub fn address<'a>(&'a self, configured: &'a Endpoint) -> &'a Endpoint {
+        self.bound.get(configured).unwrap_or(configured)
     }
 
     /// Older generations that workers still hold, each with how many.

@@ -62,6 +62,7 @@ pub(super) fn begin(
         peer: peer.peer,
         local: peer.local,
         client,
+        connection: Rc::clone(&peer.connection),
     };
     let mut context = Context::new(token, request_id, head.uri, head.method, head.headers, ends);
     context.host = read.name;

@@ -17,7 +17,8 @@ use super::forwarding::PeerValues;
 use super::lanes::{Lanes, Owed};
 use crate::activity::Activity;
 use crate::chain::{Call, Chain, Matched, Outcome, Skipped};
-use crate::context::{Context, Phase, RouteNames};
+use crate::context::{Connection, Context, Phase, RouteNames};
+use crate::endpoint::Endpoint;
 use crate::local::{Generation, Local};
 use crate::metrics::route::Entry;
 use crate::router::table::{Match, Table};
@@ -33,6 +34,8 @@ pub struct Peer {
     pub local: SocketAddr,
     /// Header values made once.
     pub values: PeerValues,
+    /// What else is known of the connection.
+    pub connection: Rc<Connection>,
     /// What the connection is doing, for its time limits.
     pub activity: Rc<Activity>,
 }
@@ -40,11 +43,17 @@ pub struct Peer {
 impl Peer {
     /// Makes it when a connection is accepted.
     #[must_use]
-    pub fn new(peer: SocketAddr, local: SocketAddr, activity: Rc<Activity>) -> Self {
+    pub fn new(
+        peer: SocketAddr,
+        local: SocketAddr,
+        connection: Connection,
+        activity: Rc<Activity>,
+    ) -> Self {
         Self {
             peer,
             local,
-            values: PeerValues::new(peer, local),
+            values: PeerValues::new(peer, local, connection.scheme()),
+            connection: Rc::new(connection),
             activity,
         }
     }
@@ -214,7 +223,7 @@ impl Exchange {
         {
             let context = self.context.borrow();
             let id = context.request_id.as_str();
-            let at = context.figures.target.map(tracing::field::display);
+            let at = context.figures.target.as_ref().map(tracing::field::display);
             tracing::warn!(target: "exchange", request_id = id, upstream = at, "{error}");
         }
         self.finish();
@@ -317,9 +326,9 @@ impl Exchange {
     }
 
     /// Notes which target answered, and how long that took if anybody may ask.
-    pub(super) fn answered_by(&self, target: SocketAddr, plan: &Plan) {
+    pub(super) fn answered_by(&self, target: &Endpoint, plan: &Plan) {
         let figures = &mut self.context.borrow_mut().figures;
-        figures.target = Some(target);
+        figures.target = Some(target.clone());
         if !plan.chain.links().is_empty() {
             figures.upstream = Some(self.started.elapsed());
         }

@@ -13,6 +13,7 @@ use super::Exchange;
 use super::answer::{AnswerError, Relay};
 use super::flow::{Came, Stop};
 use crate::context::Lane;
+use crate::endpoint::NOWHERE;
 use crate::respond::failure::{Failure, UpstreamFault};
 use crate::stream::Need;
 
@@ -173,8 +174,8 @@ impl Filtered {
 impl AnswerError {
     /// What it means while the head of the answer has not left.
     pub(super) fn before_the_head(self, exchange: &Exchange) -> Failure {
-        let target = exchange.context.borrow().figures.target;
-        let target = target.unwrap_or_else(|| ([0, 0, 0, 0], 0).into());
+        let target = exchange.context.borrow().figures.target.clone();
+        let target = target.unwrap_or(NOWHERE);
         match self {
             Self::Plugin(failure) => failure,
             Self::Upstream(source) => UpstreamFault::Died { target, source }.into(),

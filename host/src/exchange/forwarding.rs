@@ -25,7 +25,6 @@ pub const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-po
 pub const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 const PROXY: HeaderName = HeaderName::from_static("proxy");
-const HTTP: HeaderValue = HeaderValue::from_static("http");
 
 /// Longest id of an exchange that is taken over from a trusted proxy.
 const REQUEST_ID_BYTES: usize = 128;
@@ -39,17 +38,20 @@ pub struct PeerValues {
     address: HeaderValue,
     /// The port the client connected to.
     port: HeaderValue,
+    /// `http` or `https`.
+    scheme: HeaderValue,
 }
 
 impl PeerValues {
     /// Makes them once for a connection.
     #[must_use]
-    pub fn new(peer: SocketAddr, local: SocketAddr) -> Self {
+    pub fn new(peer: SocketAddr, local: SocketAddr, scheme: &'static str) -> Self {
         let text = peer.ip().to_canonical().to_string();
         Self {
             peer,
             address: HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown")),
             port: HeaderValue::from(local.port()),
+            scheme: HeaderValue::from_static(scheme),
         }
     }
 }
@@ -104,7 +106,7 @@ pub fn apply(headers: &mut HeaderMap, survey: Survey, told: Told<'_>) -> IpAddr 
     }
     headers.insert(X_FORWARDED_FOR, told.peer.address.clone());
     headers.insert(X_REAL_IP, told.peer.address.clone());
-    headers.insert(X_FORWARDED_PROTO, HTTP);
+    headers.insert(X_FORWARDED_PROTO, told.peer.scheme.clone());
     headers.insert(X_FORWARDED_PORT, told.peer.port.clone());
     if let Some(host) = told.host {
         headers.insert(X_FORWARDED_HOST, host);
@@ -134,7 +136,9 @@ fn continue_trusted(
     if let Ok(text) = HeaderValue::from_str(&client.to_string()) {
         headers.insert(X_REAL_IP, text);
     }
-    headers.entry(X_FORWARDED_PROTO).or_insert(HTTP);
+    headers
+        .entry(X_FORWARDED_PROTO)
+        .or_insert_with(|| values.scheme.clone());
     headers
         .entry(X_FORWARDED_PORT)
         .or_insert_with(|| values.port.clone());
@@ -180,6 +184,7 @@ mod tests {
         PeerValues::new(
             "10.0.0.9:5000".parse().unwrap(),
             "10.0.0.1:80".parse().unwrap(),
+            "http",
         )
     }
 

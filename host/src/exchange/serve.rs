@@ -15,6 +15,7 @@ use super::pump::{self, Pump, Stopped};
 use super::{Exchange, Peer, choice, direct, outgoing, upward};
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
+use crate::endpoint::NOWHERE;
 use crate::local::Local;
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
 use crate::router::table::{self, Lookup};
@@ -159,6 +160,7 @@ fn route(exchange: &Exchange, snapshot: &Snapshot) -> Result<(), Failure> {
         headers: &context.request_headers,
         query: context.query(),
         client: context.client,
+        sni: context.connection.sni(),
     };
     let found = snapshot.table.find(&request, &mut params);
     context.params = params;
@@ -226,7 +228,7 @@ async fn forward(
             let target = group
                 .pools
                 .first()
-                .map_or(([0, 0, 0, 0], 0).into(), |pool| pool.target);
+                .map_or(NOWHERE, |pool| pool.target.clone());
             Failure::Upstream(UpstreamFault::Unwritable {
                 target,
                 text: error.to_string(),
@@ -257,7 +259,7 @@ async fn forward(
     }
     match (sent, fault) {
         (Ok(sent), _) => {
-            exchange.answered_by(sent.lease.pool.target, &route.plan);
+            exchange.answered_by(&sent.lease.pool.target, &route.plan);
             Ok(sent)
         }
         // The upstream's connection broke because the client's body did: the client's fault, not the upstream's.

@@ -16,6 +16,8 @@ use super::connection;
 use crate::activity::Activity;
 use crate::local::Local;
 use crate::metrics::traffic::{Connections as Account, Hold};
+use crate::snapshot::Speech;
+use crate::socket::Socket;
 
 /// First and longest pause after the system could not give a connection.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
@@ -68,8 +70,9 @@ impl Connections {
         self.changed.notify_one();
     }
 
-    fn start(self: &Rc<Self>, worker: &Rc<Local>, stream: TcpStream, account: &Rc<Hold>) {
-        let counted = account.begin();
+    fn start(self: &Rc<Self>, worker: &Rc<Local>, socket: Socket, owner: &Owner) {
+        let counted = owner.account().begin();
+        let speech = owner.speech();
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
         let activity = Rc::new(Activity::new(Instant::now()));
@@ -84,7 +87,7 @@ impl Connections {
         let known = Rc::clone(&activity);
         let task = spawn_local(async move {
             let _entry = (entry, counted);
-            connection::run(worker, stream, activity).await;
+            connection::run(worker, socket, speech, activity).await;
         });
         let entry = (known, task.abort_handle());
         self.open.borrow_mut().insert(key, entry);
@@ -104,24 +107,29 @@ impl Drop for Entry {
     }
 }
 
-/// The listener a socket belongs to. Its name, and with it the account, may change while the socket stays.
-pub struct Owner(RefCell<(Arc<str>, Rc<Hold>)>);
+/// The listener a socket belongs to. How it speaks and its name, and with that the account, may change while the socket
+/// stays.
+pub struct Owner(RefCell<(Arc<Speech>, Rc<Hold>)>);
 
 impl Owner {
-    /// The listener with that name, whose connections are counted there.
+    /// A listener that speaks so, whose connections are counted there.
     #[must_use]
-    pub fn new(name: Arc<str>, account: Arc<Account>) -> Self {
-        Self(RefCell::new((name, Hold::new(account))))
+    pub fn new(speech: Arc<Speech>, account: Arc<Account>) -> Self {
+        Self(RefCell::new((speech, Hold::new(account))))
     }
 
-    /// It has this name from now on; connections that are open stay counted where they began.
-    pub fn rename(&self, name: Arc<str>, account: Arc<Account>) {
-        if self.name() != name {
-            self.0.replace((name, Hold::new(account)));
+    /// New connections are spoken with like this from now on; those that are open stay as they are, and counted where
+    /// they began.
+    pub fn speak(&self, speech: Arc<Speech>, account: Arc<Account>) {
+        let renamed = self.speech().listener != speech.listener;
+        let own = &mut *self.0.borrow_mut();
+        own.0 = speech;
+        if renamed {
+            own.1 = Hold::new(account);
         }
     }
 
-    fn name(&self) -> Arc<str> {
+    fn speech(&self) -> Arc<Speech> {
         Arc::clone(&self.0.borrow().0)
     }
 
@@ -148,12 +156,12 @@ pub async fn run(
         match accepted {
             Ok(stream) => {
                 pause = PAUSE.0;
-                connections.start(&worker, stream, &owner.account());
+                connections.start(&worker, Socket::Tcp(stream), &owner);
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 owner.account().fails();
-                let name = owner.name();
+                let name = Arc::clone(&owner.speech().listener);
                 tracing::warn!(target: "listener", listener = %name, %error, "cannot accept, trying again in {pause:?}");
                 tokio::select! {
                     () = stop.notified() => break,
@@ -164,7 +172,7 @@ pub async fn run(
         }
     }
     if let Ok(socket) = socket.into_std() {
-        empty(&socket, &worker, &connections, &owner.account());
+        empty(&socket, &worker, &connections, &owner);
     }
 }
 
@@ -190,7 +198,7 @@ fn empty(
     socket: &std::net::TcpListener,
     worker: &Rc<Local>,
     connections: &Rc<Connections>,
-    account: &Rc<Hold>,
+    owner: &Owner,
 ) {
     // The queue holds no more than that; clients that come faster than they are taken must not keep it open for ever.
     for _ in 0..=BACKLOG {
@@ -203,7 +211,7 @@ fn empty(
             .set_nonblocking(true)
             .and_then(|()| TcpStream::from_std(stream));
         if let Ok(stream) = registered {
-            connections.start(worker, stream, account);
+            connections.start(worker, Socket::Tcp(stream), owner);
         }
     }
 }

@@ -9,14 +9,13 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use rustix::event::{PollFd, PollFlags};
 use tokio::io::AsyncRead;
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use crate::activity::Activity;
-use crate::gather::Gather;
 
 /// A socket together with the record its connection is held to.
 pub(super) struct ClientIo {
-    stream: Gather,
+    stream: Stream,
     activity: Rc<Activity>,
     /// Bytes that are still thrown away before the socket closes; none before it is being closed.
     lingering: Option<usize>,
@@ -26,9 +25,9 @@ pub(super) struct ClientIo {
 const LINGERING_BYTES: usize = 1024 * 1024;
 
 impl ClientIo {
-    pub(super) fn new(stream: TcpStream, activity: Rc<Activity>) -> Self {
+    pub(super) fn new(stream: Stream, activity: Rc<Activity>) -> Self {
         Self {
-            stream: Gather::new(stream),
+            stream,
             activity,
             lingering: None,
         }

@@ -7,4 +7,8 @@
 pub mod accept;
 pub mod bind;
 pub mod connection;
+mod guard;
+mod handshake;
+mod http1;
 mod io;
+mod stream;

@@ -1,7 +1,6 @@
 //! Connections of clients and of upstreams, and attempts to get an answer.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cell::Cells;
 use super::names;
 use super::page::{Family, Page};
+use crate::endpoint::Endpoint;
 
 /// Up to how many accounts a shelf keeps without looking whether somebody holds them.
 const UNLOOKED: usize = 64;
@@ -243,9 +243,9 @@ pub struct Traffic {
     /// By the name of the listener.
     pub listeners: Shelf<Arc<str>, Connections>,
     /// By the address of the target, whatever upstreams it belongs to: they share its connections.
-    pub targets: Shelf<SocketAddr, Connections>,
+    pub targets: Shelf<Endpoint, Connections>,
     /// By the name of the upstream and the address of the target.
-    pub attempts: Shelf<(Arc<str>, SocketAddr), Attempts>,
+    pub attempts: Shelf<(Arc<str>, Endpoint), Attempts>,
 }
 
 impl Traffic {

@@ -36,8 +36,11 @@ impl Directory {
             let weights: Vec<_> = upstream
                 .targets
                 .iter()
-                .map(|target| (target.address, target.weight))
+                .filter_map(|target| Some((target.address.tcp()?, target.weight)))
                 .collect();
+            if weights.is_empty() {
+                return None;
+            }
             let called = Called::new(&weights, service.timeouts.connect);
             Some((Arc::clone(&service.name), Arc::new(called)))
         });

@@ -5,6 +5,7 @@
 //! the gateway's part of the call and nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -293,6 +294,7 @@ impl Bench<'_> {
                 peer: here,
                 local: here,
                 client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                connection: Rc::default(),
             },
         );
         context.host = HostName::lower("bench.invalid");

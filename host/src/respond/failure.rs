@@ -1,11 +1,12 @@
 //! What can go wrong with an exchange, by the side that failed.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::HeaderValue;
 use thiserror::Error;
+
+use crate::endpoint::Endpoint;
 
 use crate::chain::PluginFault;
 use crate::context::Lane;
@@ -103,7 +104,7 @@ pub enum UpstreamFault {
     #[error("cannot connect to {target}, the last of {tried} targets tried: {source}")]
     Connect {
         /// The target tried last.
-        target: SocketAddr,
+        target: Endpoint,
         /// How many were tried.
         tried: usize,
         /// What the system said.
@@ -113,7 +114,7 @@ pub enum UpstreamFault {
     #[error("target {target} did not {what} within {limit:?}")]
     TimedOut {
         /// The target.
-        target: SocketAddr,
+        target: Endpoint,
         /// `connect` or `answer`.
         what: &'static str,
         /// The limit.
@@ -123,7 +124,7 @@ pub enum UpstreamFault {
     #[error("target {target} ended the connection before it answered: {source}")]
     Died {
         /// The target.
-        target: SocketAddr,
+        target: Endpoint,
         /// What hyper said.
         source: hyper::Error,
     },
@@ -131,7 +132,7 @@ pub enum UpstreamFault {
     #[error("target {target} gave a malformed answer: {text}")]
     Malformed {
         /// The target.
-        target: SocketAddr,
+        target: Endpoint,
         /// What is wrong with it.
         text: String,
     },
@@ -139,7 +140,7 @@ pub enum UpstreamFault {
     #[error("the request to {target} cannot be written: {text}")]
     Unwritable {
         /// The target.
-        target: SocketAddr,
+        target: Endpoint,
         /// What is wrong with it.
         text: String,
     },

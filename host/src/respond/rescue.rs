@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn the_client_never_learns_of_the_inside() {
         let failure = Failure::Upstream(UpstreamFault::Malformed {
-            target: "10.0.0.7:9001".parse().unwrap(),
+            target: std::net::SocketAddr::from(([10, 0, 0, 7], 9001)).into(),
             text: "conflicting lengths".to_owned(),
         });
         let told = rescue(&failure);

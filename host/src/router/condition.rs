@@ -18,7 +18,7 @@ use regex_automata::util::syntax;
 
 use read::{Buffer, cookies, decoded, pairs};
 
-use super::pattern::PatternError;
+use super::pattern::{HostPattern, PatternError};
 use super::regex::{self, SIZE_LIMIT};
 use super::table::Request;
 
@@ -33,6 +33,8 @@ pub struct Conditions {
     pub cookies: Vec<FieldCondition>,
     /// Networks the client must be in; empty: any. IPv4 addresses written as IPv6 ones count as IPv4 as well.
     pub addresses: Vec<IpNet>,
+    /// Names the client asked for in the TLS handshake; empty: any, also none.
+    pub snis: Vec<HostPattern>,
 }
 
 impl Conditions {
@@ -42,15 +44,18 @@ impl Conditions {
         self.count() == 0
     }
 
-    /// How many there are, for the order of choice: each header, parameter and cookie is one, all addresses are one.
+    /// How many there are, for the order of choice: each header, parameter and cookie is one, all addresses are one,
+    /// and so are all server names.
     #[must_use]
     pub fn count(&self) -> usize {
         let addresses = usize::from(!self.addresses.is_empty());
-        self.headers.len() + self.query.len() + self.cookies.len() + addresses
+        let snis = usize::from(!self.snis.is_empty());
+        self.headers.len() + self.query.len() + self.cookies.len() + addresses + snis
     }
 
     pub(super) fn hold(&self, request: &Request<'_>) -> bool {
         (self.addresses.is_empty() || self.admit(request.client))
+            && (self.snis.is_empty() || self.know(request.sni))
             && self
                 .headers
                 .iter()
@@ -71,7 +76,12 @@ impl Conditions {
             query: all(&self.query),
             cookies: all(&self.cookies),
             addresses: self.addresses.clone(),
+            snis: self.snis.clone(),
         }
+    }
+
+    fn know(&self, sni: Option<&str>) -> bool {
+        sni.is_some_and(|name| self.snis.iter().any(|pattern| pattern.takes(name)))
     }
 
     fn admit(&self, client: IpAddr) -> bool {

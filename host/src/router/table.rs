@@ -61,6 +61,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The client, as trusted proxies report it.
     pub client: IpAddr,
+    /// The name it asked for in the TLS handshake, in lower case.
+    pub sni: Option<&'a str>,
 }
 
 /// The routing table. Immutable; a new configuration builds a new one.

@@ -116,6 +116,7 @@ impl Asked {
             headers: &self.headers,
             query: &self.query,
             client: self.client,
+            sni: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::link::Link;
 use crate::config::ready::Config;
+use crate::endpoint::Endpoint;
 use crate::listener::bind::{bind, bind_one};
 
 /// The key of the admin listener.
@@ -27,10 +28,13 @@ impl Binder {
     ///
     /// # Errors
     /// What the system said; somebody else listens there, for example.
-    pub fn bind(&self, address: SocketAddr, count: usize) -> io::Result<(Vec<TcpListener>, bool)> {
+    pub fn bind(&self, address: &Endpoint, count: usize) -> io::Result<(Vec<TcpListener>, bool)> {
+        let Endpoint::Tcp(tcp) = address else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
         match self.inherit(&key(address), count) {
             Some(sockets) => Ok((sockets, false)),
-            None => Ok((bind(address, count)?, true)),
+            None => Ok((bind(*tcp, count)?, true)),
         }
     }
 
@@ -59,12 +63,12 @@ impl Binder {
     }
 
     /// Has the parent keep copies of the sockets of a listener that were bound here.
-    pub fn keep<'a>(&self, address: SocketAddr, sockets: impl Iterator<Item = &'a TcpListener>) {
+    pub fn keep<'a>(&self, address: &Endpoint, sockets: impl Iterator<Item = &'a TcpListener>) {
         self.keep_under(&key(address), sockets);
     }
 
     /// Says that a listener goes: from here on only this process holds its sockets, and takes what waits in their queues.
-    pub fn release(&self, address: SocketAddr) {
+    pub fn release(&self, address: &Endpoint) {
         if let Some(link) = &self.0 {
             link.forget(&key(address));
         }
@@ -112,6 +116,6 @@ impl Binder {
     }
 }
 
-fn key(address: SocketAddr) -> String {
+fn key(address: &Endpoint) -> String {
     address.to_string()
 }

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,8 +13,10 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use super::body::RequestBody;
+use crate::endpoint::Endpoint;
 use crate::gather::Gather;
 use crate::metrics::traffic::{Connections, Hold};
+use crate::socket::Socket;
 
 /// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
 /// they rarely close one that is about to be used.
@@ -62,7 +63,7 @@ impl Drop for Sender {
 #[derive(Debug)]
 pub struct Pool {
     /// The target.
-    pub target: SocketAddr,
+    pub target: Endpoint,
     /// The target as a `Host` value.
     pub host: HeaderValue,
     /// Each with the sweep before which it was used last; counting sweeps needs no clock.
@@ -75,9 +76,11 @@ pub struct Pool {
 impl Pool {
     /// An empty pool.
     #[must_use]
-    pub fn new(target: SocketAddr, account: &Arc<Connections>) -> Rc<Self> {
-        let host = HeaderValue::from_str(&target.to_string())
-            .unwrap_or(HeaderValue::from_static("upstream"));
+    pub fn new(target: Endpoint, account: &Arc<Connections>) -> Rc<Self> {
+        let host = target.tcp().map(|address| address.to_string());
+        let host = host.and_then(|host| HeaderValue::from_str(&host).ok());
+        // A socket in the file system has no name that a Host could carry; nginx writes this one as well.
+        let host = host.unwrap_or(HeaderValue::from_static("localhost"));
         Rc::new(Self {
             target,
             host,
@@ -123,10 +126,13 @@ impl Pool {
 /// # Errors
 /// What the system said.
 pub async fn connect(pool: &Pool) -> io::Result<Sender> {
-    let target = pool.target;
-    let stream = TcpStream::connect(target).await?;
+    let target = pool.target.clone();
+    let Endpoint::Tcp(address) = target else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (requests, connection) = http1::handshake(Gather::new(stream))
+    let (requests, connection) = http1::handshake(Gather::new(Socket::Tcp(stream)))
         .await
         .map_err(io::Error::other)?;
     let open = pool.account.begin();

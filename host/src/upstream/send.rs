@@ -21,6 +21,7 @@ use super::pool::{Pool, Sender, connect};
 use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
 use crate::context::headers::Survey;
+use crate::endpoint::{Endpoint, NOWHERE};
 use crate::metrics::traffic::{Attempt, Attempting, Attempts};
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::TargetAccount;
@@ -111,7 +112,7 @@ pub async fn send(
                 attempt.came_to(Attempt::Timeout);
                 let limit = order.timeouts.response;
                 return Err(UpstreamFault::TimedOut {
-                    target: pool.target,
+                    target: pool.target.clone(),
                     what: "answer",
                     limit,
                 });
@@ -144,7 +145,7 @@ pub async fn send(
                 });
                 unsent
             }
-            _ => return Err(died(order, attempt, pool.target, failed.into_error())),
+            _ => return Err(died(order, attempt, &pool.target, failed.into_error())),
         };
         // A fresh connection that closed before it took the request is like one that was refused.
         let other = if reused {
@@ -246,7 +247,7 @@ impl Turn<'_> {
             let Some(pool) = pools.get(at).map(Rc::clone) else {
                 // Validation admits no empty group; this keeps the serving path free of a panic all the same.
                 return Err(UpstreamFault::Unwritable {
-                    target: ([0, 0, 0, 0], 0).into(),
+                    target: NOWHERE,
                     text: "no targets".into(),
                 });
             };
@@ -312,7 +313,7 @@ impl Group {
 fn died(
     order: &Order<'_>,
     attempt: Attempting<'_>,
-    target: std::net::SocketAddr,
+    target: &Endpoint,
     error: hyper::Error,
 ) -> UpstreamFault {
     let broken_body = order.body.is_some_and(|body| body.fault.get().is_some());
@@ -325,12 +326,12 @@ fn died(
         let cause = std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), ToString::to_string);
         UpstreamFault::Malformed {
-            target,
+            target: target.clone(),
             text: cause,
         }
     } else {
         UpstreamFault::Died {
-            target,
+            target: target.clone(),
             source: error,
         }
     }
@@ -343,7 +344,7 @@ enum ConnectFailed {
 
 impl ConnectFailed {
     fn into_fault(self, pool: &Pool, tried: usize) -> UpstreamFault {
-        let target = pool.target;
+        let target = pool.target.clone();
         match self {
             Self::Io(source) => UpstreamFault::Connect {
                 target,
@@ -372,7 +373,7 @@ fn check(response: &Response<Incoming>, pool: &Pool) -> Result<(), UpstreamFault
     match framing_flaw(response) {
         None => Ok(()),
         Some(text) => Err(UpstreamFault::Malformed {
-            target: pool.target,
+            target: pool.target.clone(),
             text: text.to_owned(),
         }),
     }

@@ -53,6 +53,10 @@ pub(in crate::config) struct RawRoute {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub(in crate::config) addresses: Vec<String>,
+    /// Names that clients ask for in the TLS handshake (SNI): exact, or `*.` and a suffix. Any unless set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(in crate::config) snis: Vec<String>,
     /// Wins over everything else.
     #[serde(default)]
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
@@ -71,6 +75,9 @@ pub(in crate::config) struct RawRoute {
     /// Whether the upstream sees the client's `Host`, or the address of the target.
     #[serde(default)]
     pub(in crate::config) preserve_host: bool,
+    /// Protocols a connection may change over to (`Upgrade`); `[websocket]` unless set, `[]` for none.
+    #[serde(default = "websocket")]
+    pub(in crate::config) upgrades: Vec<String>,
     /// Bytes of a request body, where the route has a limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawSize")]
@@ -131,6 +138,10 @@ pub(in crate::config) struct RawRouteTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawDuration")]
     pub(in crate::config) idle: Option<RawDuration>,
+    /// Silence of both sides of an upgraded connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawDuration")]
+    pub(in crate::config) tunnel: Option<RawDuration>,
 }
 
 /// One value or several, any of which will do; none: any value will do.
@@ -168,6 +179,10 @@ impl JsonSchema for RawValues {
 
 fn any_path() -> Vec<String> {
     vec!["/".to_owned()]
+}
+
+fn websocket() -> Vec<String> {
+    vec!["websocket".to_owned()]
 }
 
 fn permanent() -> u16 {

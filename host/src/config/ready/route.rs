@@ -66,6 +66,8 @@ pub struct Forward {
     pub path: ForwardPath,
     /// Whether the upstream sees the client's `Host`, or the address of the target.
     pub preserve_host: bool,
+    /// Protocols a connection may change over to, in lower case.
+    pub upgrades: Vec<Box<str>>,
     /// How long the upstream may take: the service's limits, where the route has none of its own.
     pub timeouts: ServiceTimeouts,
 }

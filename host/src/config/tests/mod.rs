@@ -236,7 +236,7 @@ fn unknown_and_repeated_keys_are_told_where_they_stand() {
         3:22: drain[\"a b\"]: this key is not known: found \"a b\", expected one of shutdown; remove it");
     check_more(
         "limits: {<<: {headers: 5}}",
-        "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, headers, body_bytes, connections, plugin_wait; merge keys are not supported, write the keys out",
+        "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, headers, body_bytes, connections, streams, plugin_wait; merge keys are not supported, write the keys out",
     );
 }
 
@@ -244,7 +244,7 @@ fn unknown_and_repeated_keys_are_told_where_they_stand() {
 fn what_comes_later_is_refused_with_what_is_known() {
     check_more("upstreams:\n- name: u\n  algorithm: random\n  health: {}\n  targets: [{address: '1.2.3.4:5'}]", "
         5:14: upstreams[0].algorithm: this value does not fit: found \"random\", expected \"round-robin\"
-        6:3: upstreams[0].health: this key is not known: found \"health\", expected one of name, algorithm, targets; remove it");
+        6:3: upstreams[0].health: this key is not known: found \"health\", expected one of name, algorithm, protocol, tls, targets; remove it");
 }
 
 #[test]

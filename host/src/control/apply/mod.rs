@@ -24,6 +24,7 @@ use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
 use crate::supervise::binder::Binder;
+use crate::tls::Material;
 
 pub use told::cannot_bind;
 use told::{replaces_an_image, swapped};
@@ -117,7 +118,7 @@ pub enum StartError {
     /// The configuration is wrong, schemas of plugins included.
     Config(Vec<ConfigError>),
     /// A listener cannot be bound.
-    Bind(Listener, std::io::Error),
+    Bind(Box<(Listener, std::io::Error)>),
     /// The system gives no threads.
     System(std::io::Error),
 }
@@ -139,6 +140,7 @@ impl Control {
             quarantine,
             watchdog,
         } = start;
+        let material = Material::load(&config).map_err(StartError::Config)?;
         folder.hold(&quarantine.held());
         settle(&mut folder, &mut catalog, &config).await;
         let offer = folder.offer();
@@ -146,9 +148,9 @@ impl Control {
             &binder,
             &config.listeners,
             config.workers,
-            catalog.metrics(),
+            (catalog.metrics(), &material),
         )
-        .map_err(|(listener, error)| StartError::Bind(listener, error))?;
+        .map_err(StartError::Bind)?;
         let trigger = if binder.is_again() {
             Trigger::Again
         } else {
@@ -399,6 +401,10 @@ impl Control {
         if !restart.is_empty() {
             return self.refused(Trigger::Reload, &texts(&restart));
         }
+        let material = match Material::load(&config) {
+            Ok(material) => material,
+            Err(errors) => return self.refused(Trigger::Reload, &texts(&errors)),
+        };
         // Its own settings decide which files it finds, and instances that it starts may call what it brings.
         self.catalog.set_loader(config.loader.clone());
         self.catalog.services().prepare(&config);
@@ -432,10 +438,11 @@ impl Control {
             &self.binder,
             &listeners.added,
             config.workers,
-            self.catalog.metrics(),
+            (self.catalog.metrics(), &material),
         ) {
-            Ok(bound) => bound.keeping(&listeners.kept, self.catalog.metrics()),
-            Err((listener, error)) => {
+            Ok(bound) => bound.keeping(&listeners.kept, (self.catalog.metrics(), &material)),
+            Err(failed) => {
+                let (listener, error) = *failed;
                 self.keep_settings();
                 let error = self.cannot_bind_now(&listener, &error);
                 return self.refused(Trigger::Reload, &[error]);
@@ -443,7 +450,7 @@ impl Control {
         };
         self.catalog.services().adopt(&config);
         for listener in &listeners.removed {
-            self.binder.release(listener.address);
+            self.binder.release(&listener.address);
         }
         self.keep_replaced(&resolution.uses);
         breaker::set(config.faults.breaker);

@@ -36,7 +36,7 @@ impl Control {
 
     /// The sentence for a listener that a reload cannot bind: it may be our own socket that is in the way.
     pub(super) fn cannot_bind_now(&self, listener: &Listener, error: &std::io::Error) -> String {
-        let port = |one: &Listener| self.fleet.address(one.address).port();
+        let port = |one: &Listener| self.fleet.address(&one.address).port();
         let mut own = self.config.listeners.iter();
         match own.find(|own| port(own) == listener.address.port()) {
             Some(own) if error.kind() == std::io::ErrorKind::AddrInUse => format!(
@@ -79,7 +79,7 @@ impl Control {
         tracing::info!(target: "control", generation = snapshot.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
         let global_missing = status::global_missing(&self.config, &self.resolved);
         let listeners = self.config.listeners.iter().map(|listener| {
-            json!({ "name": &*listener.name, "address": self.fleet.address(listener.address) })
+            json!({ "name": &*listener.name, "address": self.fleet.address(&listener.address).to_string() })
         });
         let listeners = listeners.collect();
         let routes = status::routes(&self.config, snapshot);

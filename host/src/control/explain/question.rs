@@ -58,6 +58,7 @@ impl Read {
             headers: &self.headers,
             query: &self.query,
             client: self.client,
+            sni: None,
         }
     }
 
@@ -110,7 +111,7 @@ impl Read {
         let survey = Survey::of(&self.headers);
         let any = SocketAddr::from(([0, 0, 0, 0], 0));
         let told = Told {
-            peer: &PeerValues::new(SocketAddr::new(peer, 0), any),
+            peer: &PeerValues::new(SocketAddr::new(peer, 0), any, "http"),
             trusted: &config.trusted_addresses,
             request_id: HeaderValue::from_static("explain"),
             host: self.host_field.clone(),

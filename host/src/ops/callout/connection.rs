@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Failed;
 use crate::gather::Gather;
+use crate::socket::Socket;
 
 /// How many unused connections a thread keeps for one address.
 const KEPT: usize = 512;
@@ -80,7 +81,7 @@ pub(super) async fn open(address: SocketAddr, limit: Duration) -> Result<Connect
         .map_err(|_| Failed::ConnectLate(address))?
         .map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
-    let (requests, connection) = http1::handshake(Gather::new(stream))
+    let (requests, connection) = http1::handshake(Gather::new(Socket::Tcp(stream)))
         .await
         .map_err(|error| Failed::Died(address, error))?;
     let task = spawn_local(async move {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -342,6 +343,7 @@ fn synthetic(token: u64) -> Context {
             peer: here,
             local: here,
             client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            connection: Rc::default(),
         },
     );
     context.host = HostName::lower("preflight.invalid");

@@ -41,6 +41,14 @@ impl Conditions {
                 nets.join(" or ")
             ));
         }
+        if !self.snis.is_empty() && !self.know(request.sni) {
+            let names: Vec<String> = self.snis.iter().map(ToString::to_string).collect();
+            let found = request.sni.map_or("there is none".to_owned(), |name| {
+                format!("it is {}", quoted(name.as_bytes()))
+            });
+            let wanted = names.join(" or ");
+            missed.push(format!("the TLS server name should be {wanted}, {found}"));
+        }
         missed
     }
 }

@@ -40,6 +40,7 @@ fn check(kind: &str, name: &str, values: &[&str], from: &[&[u8]], expected: bool
         headers: &headers,
         query,
         client: IpAddr::from([127, 0, 0, 1]),
+        sni: None,
     };
     assert_eq!(conditions.hold(&request), expected, "{name} {from:?}");
     assert_eq!(
@@ -151,6 +152,7 @@ fn secrets_are_texts_that_nobody_sees() {
             headers,
             query: "",
             client: IpAddr::from([127, 0, 0, 1]),
+            sni: None,
         })
     };
     assert_eq!(missed(&headers), ["the header x-v is not there"]);
@@ -171,6 +173,7 @@ fn what_is_missed_is_said() {
         query: vec![FieldCondition::new("q", Vec::new())],
         cookies: vec![FieldCondition::new("c", vec![value("on")])],
         addresses: vec!["10.0.0.0/8".parse().unwrap()],
+        snis: Vec::new(),
     };
     let mut headers = HeaderMap::new();
     headers.append("x-v", HeaderValue::from_static("3"));
@@ -183,6 +186,7 @@ fn what_is_missed_is_said() {
         headers: &headers,
         query: "a=1",
         client: IpAddr::from([127, 0, 0, 1]),
+        sni: None,
     };
     assert_eq!(
         conditions.missed(&request),
@@ -203,6 +207,7 @@ fn unshared_conditions_have_expressions_of_their_own() {
         query: vec![field("~b"), field("c")],
         cookies: vec![field("~d")],
         addresses: vec!["10.0.0.0/8".parse().unwrap()],
+        snis: Vec::new(),
     };
     let other = conditions.unshared();
     assert_eq!(other, conditions);

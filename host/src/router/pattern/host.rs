@@ -71,6 +71,21 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// Whether a name fits, which is in lower case and has no trailing dot.
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        match &self.kind {
+            HostKind::Exact(own) => **own == *name,
+            HostKind::V6(own) => name.parse() == Ok(*own),
+            HostKind::Wildcard(suffix) => name
+                .strip_suffix(&**suffix)
+                .and_then(|before| before.strip_suffix('.'))
+                .is_some_and(|label| !label.is_empty()),
+        }
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

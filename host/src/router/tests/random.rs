@@ -307,6 +307,7 @@ impl Spec {
                     .iter()
                     .map(|net| net.parse().unwrap())
                     .collect(),
+                snis: Vec::new(),
             },
             priority: self.priority,
             regex_priority: self.regex_priority,

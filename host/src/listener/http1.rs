@@ -1,0 +1,57 @@
+//! One connection that speaks HTTP/1.1.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+
+use super::guard::{Ended, Guard, Held};
+use super::io::ClientIo;
+use crate::config::ready::Limits;
+use crate::exchange::{Peer, serve};
+use crate::local::Local;
+
+/// Room hyper needs at the least.
+const LEAST_BUFFER: usize = 8 * 1024;
+
+/// How many header fields hyper admits unless told otherwise.
+const HYPER_HEADERS: usize = 100;
+
+/// Serves one connection until it ends.
+pub(super) async fn run(worker: Rc<Local>, io: ClientIo, peer: Rc<Peer>, held: Held) -> Ended {
+    let Held { limits, timeouts } = held;
+    let activity = Rc::clone(&peer.activity);
+    let service = service_fn(move |request| serve(Rc::clone(&worker), Rc::clone(&peer), request));
+    let connection = builder(limits).serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let mut drained = false;
+    let mut guard = Guard::new(activity, timeouts);
+    std::future::poll_fn(|cx| {
+        // Polled first: a request that waits in the socket is taken before the connection is asked to end.
+        let mut polled = connection.as_mut().poll(cx);
+        if polled.is_pending() && guard.activity.is_draining() && !drained {
+            drained = true;
+            connection.as_mut().graceful_shutdown();
+            polled = connection.as_mut().poll(cx);
+        }
+        match polled {
+            Poll::Ready(result) => Poll::Ready(Ended::By(result)),
+            Poll::Pending => guard.poll(cx).map(Ended::Overdue),
+        }
+    })
+    .await
+}
+
+fn builder(limits: Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_buf_size(limits.header_bytes.max(LEAST_BUFFER))
+        .header_read_timeout(None);
+    if limits.headers != HYPER_HEADERS {
+        // Said only where it differs: hyper then takes room for the fields from the heap.
+        builder.max_headers(limits.headers);
+    }
+    builder
+}
