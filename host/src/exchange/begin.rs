@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use http::header::{ACCEPT, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 
+use super::facts::Said;
 use super::forwarding::{self, Told};
 use super::ingress::{self, Framing};
 use super::{Exchange, Peer, Running};
@@ -15,6 +16,7 @@ use crate::context::headers::Survey;
 use crate::context::{Context, Ends, HostName, RequestId, trailers};
 use crate::local::{Generation, Local};
 use crate::respond::failure::RequestFault;
+use crate::respond::grpc;
 use crate::snapshot::Settings;
 
 /// What is left of a request once its head is read.
@@ -48,6 +50,8 @@ pub(super) fn begin(
     } else {
         None
     };
+    // Only HTTP/2 has the trailers that gRPC needs.
+    let grpc = head.version == Version::HTTP_2 && grpc::is_call(&head.headers);
     let mut read = Read::default();
     let verdict = read.head(&mut head, survey, settings.merge_slashes);
     let told = Told {
@@ -75,14 +79,12 @@ pub(super) fn begin(
         framing: read.framing,
         trailer: read.trailer,
     };
-    let exchange = Exchange::begin(
-        worker,
-        generation,
-        Rc::clone(peer),
-        context,
+    let said = Said {
         accept,
-        read.field,
-    );
+        host: read.field,
+        grpc,
+    };
+    let exchange = Exchange::begin(worker, generation, Rc::clone(peer), context, said);
     (exchange, rest, verdict)
 }
 

@@ -75,10 +75,8 @@ pub struct Exchange {
     pub(super) started: Instant,
     /// The request body, if there is one.
     pub(super) body: OnceCell<Rc<BodyWatch>>,
-    /// What the client accepts, for answers of the gateway.
-    pub(super) accept: Option<HeaderValue>,
-    /// The host as the upstream is told it, if the client said one.
-    pub(super) host: Option<HeaderValue>,
+    /// What the client said and what is needed later.
+    pub(super) said: Said,
     /// Whether plugins still see its request body, which may outlast the answer.
     pub(super) piped: Cell<bool>,
     /// When all of the answer was handed over.
@@ -86,6 +84,16 @@ pub struct Exchange {
     ended: Cell<bool>,
     /// Whether its worker was told that somebody may have something to tell it.
     pub(super) known: Cell<bool>,
+}
+
+/// What a client said, as far as it is needed once the head was passed on.
+pub(super) struct Said {
+    /// What it accepts, for answers of the gateway.
+    pub(super) accept: Option<HeaderValue>,
+    /// The host as the upstream is told it, if it said one.
+    pub(super) host: Option<HeaderValue>,
+    /// Whether this is a call of gRPC, whose answers say in another way what went wrong.
+    pub(super) grpc: bool,
 }
 
 /// The holder that ends an exchange: when it says so, or when it is dropped before, whatever happened.
@@ -113,8 +121,7 @@ impl Exchange {
         generation: Rc<Generation>,
         peer: Rc<Peer>,
         context: Context,
-        accept: Option<HeaderValue>,
-        host: Option<HeaderValue>,
+        said: Said,
     ) -> Running {
         peer.activity.exchange_begins();
         Running(Rc::new(Self {
@@ -128,8 +135,7 @@ impl Exchange {
             lanes: RefCell::default(),
             started: Instant::now(),
             body: OnceCell::new(),
-            accept,
-            host,
+            said,
             piped: Cell::new(false),
             answered: Cell::new(None),
             ended: Cell::new(false),

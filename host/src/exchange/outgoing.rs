@@ -14,7 +14,7 @@ use crate::chain::Outcome;
 use crate::context::headers::Survey;
 use crate::context::{Answer, Lane, Phase, ResponseHead, trailers};
 use crate::respond::failure::Failure;
-use crate::respond::{problem, rescue};
+use crate::respond::{grpc, problem, rescue};
 use crate::snapshot::Snapshot;
 use crate::stream::{Need, reframe};
 use crate::upstream::send::Sent;
@@ -133,6 +133,9 @@ pub(super) async fn local(
 ) -> Response<AnswerBody> {
     // Whatever was sent of the request's body before, nobody takes the rest.
     exchange.piped.set(false);
+    if exchange.said.grpc {
+        answer = grpc::told(answer);
+    }
     if close {
         answer.head.headers.insert(CONNECTION, CLOSE);
     }
@@ -160,6 +163,9 @@ async fn header_filter(exchange: &Rc<Exchange>, snapshot: &Snapshot) -> Option<A
 
 /// Sends an answer as it is in the place of another one. If the connection was to end with that, it ends with this.
 fn whole(exchange: Running, snapshot: &Snapshot, mut answer: Answer) -> Response<AnswerBody> {
+    if exchange.said.grpc {
+        answer = grpc::told(answer);
+    }
     let instead_of = exchange.context.borrow_mut().response.take();
     if instead_of.is_some_and(|head| head.headers.contains_key(CONNECTION)) {
         answer.head.headers.insert(CONNECTION, CLOSE);
@@ -208,7 +214,9 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
             tracing::warn!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
         }
     }
-    let as_text = exchange.accept.as_ref().is_some_and(problem::prefers_text);
+    // Of a text something is left where the body has to go.
+    let said = &exchange.said;
+    let as_text = said.grpc || said.accept.as_ref().is_some_and(problem::prefers_text);
     let mut answer = problem::answer(&told, as_text, &context.request_id);
     if let Failure::MethodNotAllowed { allow } = failure {
         answer.head.headers.insert(ALLOW, allow.clone());

@@ -35,7 +35,7 @@ pub(super) fn request(
         // Without it hyper would take a GET with a body of unknown length for one without a body.
         headers.insert(TRANSFER_ENCODING, CHUNKED);
     }
-    if exchange.host.is_none() {
+    if exchange.said.host.is_none() {
         // Only HTTP/1.0 gets here without one; the upstream is spoken to in HTTP/1.1, which needs it.
         headers.insert(HOST, HeaderValue::from_static(""));
     }

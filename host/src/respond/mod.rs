@@ -1,8 +1,10 @@
 //! Answers that the gateway makes itself.
 //!
 //! [`failure`] names everything that can go wrong with an exchange and whose side failed; [`rescue`] is the one table
-//! from there to an HTTP answer; [`problem`] writes it. Only this room knows status codes of failures.
+//! from there to an HTTP answer; [`problem`] writes it, and [`grpc`] says it again to clients of gRPC.
+//! Only this room knows status codes of failures.
 
 pub mod failure;
+pub mod grpc;
 pub mod problem;
 pub mod rescue;
