@@ -1,7 +1,7 @@
 //! The everyday commands. `cargo xtask` alone lists them.
 //!
 //! - [`run`]: the gateway with a demo upstream, to try with curl
-//! - [`mod@test`]: everything CI runs; [`tools`], [`header`] and [`licences`] are its smaller steps
+//! - [`mod@test`]: everything CI runs; [`tools`] (with [`python`]), [`header`] and [`licences`] are its smaller steps
 //! - [`soak`]: swaps and reloads under load, for as long as one likes
 //! - [`mod@bench`]: the comparison with a bare hyper proxy and with the gateways people use now
 //! - [`mod@asan`]: the contract tests and the gateway with its examples under AddressSanitizer
@@ -24,6 +24,7 @@ mod http;
 mod licences;
 mod load;
 mod process;
+mod python;
 mod run;
 mod sanitize;
 mod signals;
@@ -43,6 +44,7 @@ cargo xtask COMMAND
   run   [--port N]                          build gateway and plugins, start them with a demo upstream, say what to try
                                             (N: gateway on N, admin on N+1, upstream on N+2; otherwise 8000, 8001, 9001)
   test  [--quick]                           everything CI runs; --quick leaves out format, lints and documentation
+  tools                                     the first step of it alone: install what the tests need, or say what is missing
   soak  [--swaps N] [--reloads N] [--digests N] [--connections N]
                                             swap a plugin and reload the configuration under load; fails on any failed request
   bench [--install] [--quick] [--only LIST] [--scenario LIST]
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_deref() {
         Some("run") => run::run(arguments),
         Some("test") => test::test(arguments),
+        Some("tools") => test::tools(arguments),
         Some("soak") => soak::soak(arguments),
         Some("bench") => bench::bench(arguments),
         Some("asan") => asan::asan(arguments),

@@ -65,6 +65,13 @@ pub(crate) fn test(mut arguments: Arguments) -> Outcome<ExitCode> {
     })
 }
 
+/// The first step alone, for who runs single tests with `cargo test`.
+pub(crate) fn tools(arguments: Arguments) -> Outcome<ExitCode> {
+    arguments.finish()?;
+    tools::check(true)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Builds the examples and looks at their symbols; what is built goes to the target folder.
 fn c_plugins() -> Outcome<()> {
     let build = format!("BUILD={}", target()?.join("sdk-c").display());

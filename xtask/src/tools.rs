@@ -2,11 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use crate::cargo;
 use crate::failure::{Failure, Outcome};
+use crate::{cargo, python};
 
-/// A program, the package of Debian that has it, and what it is for.
-const TOOLS: [(&str, &str, &str); 8] = [
+/// A program, the package of Debian that has it, and what it is for. Those of one package stand together.
+const TOOLS: [(&str, &str, &str); 14] = [
     ("cc", "gcc", "plugins in C"),
     ("c++", "g++", "plugins in C++"),
     ("clang", "clang", "the C header for other machines"),
@@ -15,6 +15,12 @@ const TOOLS: [(&str, &str, &str); 8] = [
     ("readelf", "binutils", "looking into plugin files"),
     ("prometheus", "prometheus", "scraping the metrics"),
     ("promtool", "prometheus", "checking the metrics"),
+    ("curl", "curl", "a client of every protocol"),
+    ("openssl", "openssl", "a client of TLS"),
+    ("nginx", "nginx", "an upstream with files"),
+    ("h2load", "nghttp2-client", "many streams of HTTP/2"),
+    ("nghttp", "nghttp2-client", "a client of HTTP/2"),
+    ("chromium", "chromium", "a page in a browser"),
 ];
 
 /// Makes sure that everything is there; `lints` asks for the formatter and the linter as well.
@@ -32,6 +38,7 @@ pub(crate) fn check(lints: bool) -> Outcome<()> {
             .collect();
         install(&packages, &purposes.join(", "))?;
     }
+    python::check()?;
     if lints {
         component("fmt", "rustfmt")?;
         component("clippy", "clippy")?;
@@ -39,12 +46,12 @@ pub(crate) fn check(lints: bool) -> Outcome<()> {
     Ok(())
 }
 
-/// Go alone has a word of its own for what everybody calls `--version`.
+/// Some have a word of their own for what others call `--version`.
 fn is_there(program: &str) -> bool {
-    let asked = if program == "go" {
-        "version"
-    } else {
-        "--version"
+    let asked = match program {
+        "go" | "openssl" => "version",
+        "nginx" => "-v",
+        _ => "--version",
     };
     answers(program, &[asked])
 }
@@ -60,7 +67,8 @@ pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-fn install(packages: &[&str], missing: &str) -> Outcome<()> {
+/// Installs packages of Debian, or says how a person would.
+pub(crate) fn install(packages: &[&str], missing: &str) -> Outcome<()> {
     let line = format!("apt-get install {}", packages.join(" "));
     if !rustix::process::geteuid().is_root() || !answers("apt-get", &["--version"]) {
         return Err(Failure::new(format!(
