@@ -10,34 +10,48 @@
 //! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started;
 //!   [`mod@launch`]: before it serves; [`edits`]: its configuration, while it serves
 //! - [`load`]: clients that never pause, each answer checked
+//! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`],
+//!   [`curl`], [`mod@h2load`], [`browser`]; [`certificates`] for all of them
 //! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
 //!
 //! Everything here blocks: a test reads from top to bottom, and what runs at the same time is a thread one can see.
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod browser;
 pub mod builder;
+pub mod certificates;
+pub mod child;
 pub mod client;
 pub mod conversation;
+pub mod curl;
 pub mod edits;
 pub mod eventually;
 pub mod gateway;
+pub mod h2load;
 pub mod launch;
 pub mod load;
 pub mod message;
 pub mod metrics;
+pub mod nginx;
 pub mod patched;
 pub mod plugin_dir;
 pub mod process;
+pub mod python;
 pub mod unreachable;
 pub mod upstream;
 pub mod wire;
 
+pub use certificates::Certificates;
+pub use child::{Finished, Running};
 pub use client::{Client, Response};
+pub use curl::Curl;
 pub use eventually::{Gate, wait_for, wait_until};
 pub use gateway::Gateway;
 pub use load::Load;
 pub use metrics::Scrape;
+pub use nginx::Nginx;
 pub use patched::Patched;
 pub use plugin_dir::PluginDir;
+pub use python::Python;
 pub use upstream::{Received, Upstream};
