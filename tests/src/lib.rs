@@ -4,7 +4,7 @@
 //! - [`mod@eventually`]: waiting for a condition; the only place of the tests that pauses
 //! - [`artifacts`]: builds the gateway and the plugins, and says where they are
 //! - [`message`]: heads and framings; [`wire`]: one TCP connection, exact bytes in, exact bytes out
-//! - [`client`]: what stands before the gateway
+//! - [`client`]: what stands before the gateway; [`h2`]: the same in HTTP/2, frame by frame
 //! - [`upstream`]: what stands behind it, scripted ([`conversation`]), recording every byte; [`mod@unreachable`]: nobody there
 //! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one; [`patched`]: what they put there
 //! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started;
@@ -28,6 +28,7 @@ pub mod curl;
 pub mod edits;
 pub mod eventually;
 pub mod gateway;
+pub mod h2;
 pub mod h2load;
 pub mod launch;
 pub mod load;
