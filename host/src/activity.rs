@@ -108,6 +108,12 @@ impl Activity {
         }
     }
 
+    /// Whether the client did not take all of what was written last.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.get().is_some()
+    }
+
     /// A request body is coming.
     pub fn body_begins(&self) {
         self.body_open.set(true);

@@ -27,6 +27,11 @@ impl Gather {
         Self(TokioIo::new(socket))
     }
 
+    /// Has it reset when it is dropped.
+    pub fn reset(&mut self) {
+        self.0.inner_mut().reset();
+    }
+
     /// The socket itself.
     pub fn socket(&mut self) -> &mut Socket {
         self.0.inner_mut()

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -49,6 +50,11 @@ impl Socket {
         if let Self::Tcp(stream) = self {
             let _ = stream.set_nodelay(true);
         }
+    }
+
+    /// Has the connection reset when it is dropped, so that the other end does not take it for a good end.
+    pub fn reset(&self) {
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 }
 

@@ -218,7 +218,10 @@ fn upgrades(check: &mut Checker<'_>, list: &str, raw: &[String]) -> Vec<Box<str>
         // The version of another HTTP is not for a client to choose behind the gateway's back (RFC 9113, 3.1).
         let http =
             text.eq_ignore_ascii_case("h2c") || text.to_ascii_lowercase().starts_with("http");
-        value::token(text).map_err(|_| flaw())?;
+        // A name, and perhaps a version (RFC 9110, 7.8).
+        for part in text.splitn(2, '/') {
+            value::token(part).map_err(|_| flaw())?;
+        }
         if http {
             return Err(flaw());
         }

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::Running;
 use super::filtered::Filtered;
+use super::tunnel::Tunnel;
 use crate::context::trailers;
 use crate::respond::failure::Failure;
 use crate::upstream::idle::Idle;
@@ -34,7 +35,8 @@ pub enum AnswerError {
 /// over once plugins have seen all of the request's body.
 pub struct AnswerBody {
     source: Source,
-    exchange: Running,
+    /// None where there is a tunnel, which ends the exchange itself.
+    exchange: Option<Running>,
 }
 
 enum Source {
@@ -44,6 +46,8 @@ enum Source {
     Upstream(Relay),
     /// As plugins pass it on.
     Filtered(Box<Filtered>),
+    /// None: the connection changes over to another protocol.
+    Tunnel(Box<Tunnel>),
     /// Over.
     Done,
 }
@@ -61,7 +65,7 @@ impl AnswerBody {
     pub fn whole(bytes: Bytes, exchange: Running) -> Self {
         Self {
             source: Source::Whole(Some(bytes)),
-            exchange,
+            exchange: Some(exchange),
         }
     }
 
@@ -72,12 +76,12 @@ impl AnswerBody {
             lease.give_back();
             return Self {
                 source: Source::Done,
-                exchange,
+                exchange: Some(exchange),
             };
         }
         Self {
             source: Source::Upstream(Relay::new(incoming, lease, idle)),
-            exchange,
+            exchange: Some(exchange),
         }
     }
 
@@ -85,7 +89,26 @@ impl AnswerBody {
     pub(super) fn filtered(filtered: Box<Filtered>, exchange: Running) -> Self {
         Self {
             source: Source::Filtered(filtered),
-            exchange,
+            exchange: Some(exchange),
+        }
+    }
+
+    /// No body: the connection changes over to another protocol.
+    pub(super) fn tunnel(tunnel: Box<Tunnel>) -> Self {
+        Self {
+            source: Source::Tunnel(tunnel),
+            exchange: None,
+        }
+    }
+
+    /// What the connection is to be given to once this answer was sent. Whoever does not take it ends it.
+    pub(crate) fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match std::mem::replace(&mut self.source, Source::Done) {
+            Source::Tunnel(tunnel) => Some(tunnel),
+            other => {
+                self.source = other;
+                None
+            }
         }
     }
 }
@@ -93,14 +116,18 @@ impl AnswerBody {
 /// hyper asks no further than to the end that the head told, so this may be how the end is known.
 impl Drop for AnswerBody {
     fn drop(&mut self) {
+        let Some(exchange) = &self.exchange else {
+            return;
+        };
         let whole = match &self.source {
             Source::Done => true,
             Source::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Source::Upstream(relay) => relay.is_whole(),
-            Source::Filtered(filtered) => filtered.is_whole(&self.exchange),
+            Source::Filtered(filtered) => filtered.is_whole(exchange),
+            Source::Tunnel(_) => false,
         };
         if whole {
-            self.exchange.finish_answer();
+            exchange.finish_answer();
         }
     }
 }
@@ -114,30 +141,33 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = self.get_mut();
+        let Some(exchange) = &this.exchange else {
+            return Poll::Ready(None);
+        };
         let next = match &mut this.source {
-            Source::Done => None,
+            Source::Done | Source::Tunnel(_) => None,
             Source::Whole(bytes) => {
                 let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
                 bytes.map(|bytes| Ok(Frame::data(bytes)))
             }
             Source::Upstream(relay) => ready!(relay.poll_next(cx)),
-            Source::Filtered(filtered) => ready!(filtered.poll_next(&this.exchange, cx)),
+            Source::Filtered(filtered) => ready!(filtered.poll_next(exchange, cx)),
         };
         match next {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    this.exchange.count_sent(data.len());
+                    exchange.count_sent(data.len());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
                 this.source = Source::Done;
-                this.exchange.broke_off(&error);
+                exchange.broke_off(&error);
                 Poll::Ready(Some(Err(error)))
             }
             None => {
                 this.source = Source::Done;
-                this.exchange.finish_answer();
+                exchange.finish_answer();
                 Poll::Ready(None)
             }
         }
@@ -145,7 +175,7 @@ impl Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Done => true,
+            Source::Done | Source::Tunnel(_) => true,
             Source::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
             Source::Upstream(_) | Source::Filtered(_) => false,
         }
@@ -153,7 +183,7 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Done => SizeHint::with_exact(0),
+            Source::Done | Source::Tunnel(_) => SizeHint::with_exact(0),
             Source::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
             }

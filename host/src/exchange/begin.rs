@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use super::facts::Said;
 use super::forwarding::{self, Told};
 use super::ingress::{self, Framing};
+use super::tunnel::ask::Asked;
 use super::{Exchange, Peer, Running};
 use crate::context::headers::Survey;
 use crate::context::{Context, Ends, HostName, RequestId, trailers};
@@ -25,6 +26,8 @@ pub(super) struct Rest {
     pub(super) framing: Framing,
     /// The trailers it announces.
     pub(super) trailer: Option<HeaderValue>,
+    /// What it wants the connection to change over to.
+    pub(super) asked: Option<Box<Asked>>,
 }
 
 /// Reads the head; makes the exchange in any case, because a refused request has an answer and a log as well.
@@ -78,6 +81,7 @@ pub(super) fn begin(
         body,
         framing: read.framing,
         trailer: read.trailer,
+        asked: read.asked,
     };
     let said = Said {
         accept,
@@ -98,6 +102,7 @@ struct Read {
     framing: Framing,
     trailer: Option<HeaderValue>,
     takes_trailers: bool,
+    asked: Option<Box<Asked>>,
 }
 
 impl Read {
@@ -115,7 +120,10 @@ impl Read {
             self.trailer =
                 trailers::announced(&head.headers).filter(|_| self.framing == Framing::Chunked);
         }
-        ingress::hop_by_hop(&mut head.headers, survey)?;
+        if survey.upgrade {
+            self.asked = Asked::of(head.version, &head.headers).map(Box::new);
+        }
+        ingress::strip_hop_by_hop(&mut head.headers, survey);
         if let (true, Some(field)) = (host.from_target, &host.field) {
             head.headers.insert(HOST, field.clone());
         }

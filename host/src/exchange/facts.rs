@@ -224,6 +224,13 @@ impl Exchange {
         self.context.borrow_mut().figures.response_bytes += bytes as u64;
     }
 
+    /// Counts bytes that went through a tunnel, up and down.
+    pub(super) fn count_tunnel(&self, up: u64, down: u64) {
+        let figures = &mut self.context.borrow_mut().figures;
+        figures.request_bytes += up;
+        figures.response_bytes += down;
+    }
+
     /// Says that the answer could not be finished.
     pub(super) fn broke_off(self: &Rc<Self>, error: &AnswerError) {
         {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use smallvec::SmallVec;
 
@@ -151,27 +151,10 @@ pub enum Framing {
     Chunked,
 }
 
-/// Refuses a WebSocket, takes off every header that belongs to this connection (RFC 9110, 7.6.1).
+/// Takes off every header that belongs to one connection, in either direction (RFC 9110, 7.6.1).
 ///
 /// It runs before anything of the gateway or of a plugin is set, so `Connection: x-request-id` can remove only what
-/// the client itself sent.
-///
-/// # Errors
-/// `Upgrade: websocket`.
-pub fn hop_by_hop(headers: &mut HeaderMap, survey: Survey) -> Result<(), RequestFault> {
-    if survey.upgrade
-        && let Some(upgrade) = headers.get(UPGRADE)
-    {
-        let asks = connection_options(headers).contains(&UPGRADE);
-        if asks && contains_token(upgrade.as_bytes(), b"websocket") {
-            return Err(RequestFault::WebSocket);
-        }
-    }
-    strip_hop_by_hop(headers, survey);
-    Ok(())
-}
-
-/// Takes off every header that belongs to one connection, in either direction.
+/// the sender itself sent.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
     if !survey.hop_by_hop {
         return;
@@ -192,20 +175,13 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
     }
 }
 
-fn connection_options(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
+pub(super) fn connection_options(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
     headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
         .collect()
-}
-
-fn contains_token(value: &[u8], token: &[u8]) -> bool {
-    value.split(|byte| *byte == b',').any(|part| {
-        let name = part.split(|byte| *byte == b'/').next().unwrap_or(part);
-        name.trim_ascii().eq_ignore_ascii_case(token)
-    })
 }
 
 /// The path in its normal form; borrowed if it already is. The asterisk of `OPTIONS *` stays.
@@ -289,7 +265,7 @@ mod tests {
             ("x-kept", "1"),
         ]);
         let survey = Survey::of(&headers);
-        hop_by_hop(&mut headers, survey).unwrap();
+        strip_hop_by_hop(&mut headers, survey);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "host", "x-kept"]);

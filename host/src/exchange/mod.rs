@@ -22,8 +22,10 @@ mod lanes;
 mod outgoing;
 mod pump;
 mod serve;
+mod tunnel;
 pub(crate) mod upward;
 
 pub use answer::AnswerBody;
 pub use facts::{Exchange, Peer, Running};
 pub use serve::{Aborted, serve};
+pub(crate) use tunnel::side::Side;

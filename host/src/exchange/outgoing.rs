@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, TRAILER, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::answer::{AnswerBody, Relay};
@@ -13,7 +15,7 @@ use super::{Exchange, Running, forwarding, ingress};
 use crate::chain::Outcome;
 use crate::context::headers::Survey;
 use crate::context::{Answer, Lane, Phase, ResponseHead, trailers};
-use crate::respond::failure::Failure;
+use crate::respond::failure::{Failure, RequestFault};
 use crate::respond::{grpc, problem, rescue};
 use crate::snapshot::Snapshot;
 use crate::stream::{Need, reframe};
@@ -153,7 +155,7 @@ pub(super) async fn local(
 }
 
 /// Runs `header_filter`; an answer if a plugin failed in it, which goes out as it is.
-async fn header_filter(exchange: &Rc<Exchange>, snapshot: &Snapshot) -> Option<Answer> {
+pub(super) async fn header_filter(exchange: &Rc<Exchange>, snapshot: &Snapshot) -> Option<Answer> {
     let chain = &exchange.plan(snapshot).chain;
     match exchange.walk(chain, Phase::HeaderFilter, snapshot).await {
         Outcome::Fail(fault) => Some(rescued(exchange, &Failure::Plugin(fault))),
@@ -162,7 +164,11 @@ async fn header_filter(exchange: &Rc<Exchange>, snapshot: &Snapshot) -> Option<A
 }
 
 /// Sends an answer as it is in the place of another one. If the connection was to end with that, it ends with this.
-fn whole(exchange: Running, snapshot: &Snapshot, mut answer: Answer) -> Response<AnswerBody> {
+pub(super) fn whole(
+    exchange: Running,
+    snapshot: &Snapshot,
+    mut answer: Answer,
+) -> Response<AnswerBody> {
     if exchange.said.grpc {
         answer = grpc::told(answer);
     }
@@ -179,7 +185,11 @@ fn body(exchange: Running, snapshot: &Snapshot, bytes: Bytes) -> Response<Answer
     respond(status, headers, AnswerBody::whole(bytes, exchange))
 }
 
-fn respond(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response<AnswerBody> {
+pub(super) fn respond(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: AnswerBody,
+) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -187,7 +197,7 @@ fn respond(status: StatusCode, headers: HeaderMap, body: AnswerBody) -> Response
 }
 
 /// The head that goes out. The context keeps its copy only if somebody may read it later.
-fn outgoing(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
+pub(super) fn outgoing(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
     let keep = exchange.plan(snapshot).keep.answer;
     match &mut exchange.context.borrow_mut().response {
         Some(head) if keep => (head.status, head.headers.clone()),
@@ -218,8 +228,16 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
     let said = &exchange.said;
     let as_text = said.grpc || said.accept.as_ref().is_some_and(problem::prefers_text);
     let mut answer = problem::answer(&told, as_text, &context.request_id);
-    if let Failure::MethodNotAllowed { allow } = failure {
-        answer.head.headers.insert(ALLOW, allow.clone());
+    match failure {
+        Failure::MethodNotAllowed { allow } => {
+            answer.head.headers.insert(ALLOW, allow.clone());
+        }
+        Failure::Request(RequestFault::WebSocketVersion) => {
+            // RFC 6455, 4.4.
+            let versions = HeaderValue::from_static("13");
+            answer.head.headers.insert(SEC_WEBSOCKET_VERSION, versions);
+        }
+        _ => {}
     }
     answer
 }

@@ -12,6 +12,8 @@ use super::begin::{Rest, begin};
 use super::flow::Stop;
 use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
+use super::tunnel::ask::Upgrade;
+use super::tunnel::switch::switch;
 use super::{Exchange, Peer, choice, direct, outgoing, upward};
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
@@ -55,12 +57,17 @@ pub async fn serve(
         Err(fault) => Err(fault.into()),
     };
     let early = match early {
-        Ok(Next::Forward(order, path)) => {
+        Ok(Next::Forward(order, path, upgrade)) => {
+            let upgrade = upgrade.as_ref();
             return Ok(
-                match forward(&exchange, snapshot, (order, &path), rest).await {
-                    Ok(sent) => {
-                        outgoing::relay(exchange, snapshot, sent, order.timeouts.idle).await
-                    }
+                match forward(&exchange, snapshot, (order, &path, upgrade), rest).await {
+                    Ok(sent) => match upgrade {
+                        Some(upgrade) if sent.is_upgrade() => {
+                            let silence = order.timeouts.tunnel;
+                            switch(exchange, snapshot, sent, upgrade, silence).await
+                        }
+                        _ => outgoing::relay(exchange, snapshot, sent, order.timeouts.idle).await,
+                    },
                     Err(Instead::Answer(answer, rest)) => {
                         let close = rest.is_some_and(|rest| outgoing::dismiss(&exchange, rest));
                         outgoing::local(exchange, snapshot, answer, close).await
@@ -82,8 +89,8 @@ pub async fn serve(
 
 /// How an admitted request goes on.
 enum Next<'s> {
-    /// To an upstream, under this path.
-    Forward(&'s Forward, ForwardedPath),
+    /// To an upstream, under this path, perhaps asking it to change over to another protocol.
+    Forward(&'s Forward, ForwardedPath, Option<Upgrade>),
     /// With the answer of a plugin or of the route itself.
     Answer(Answer),
 }
@@ -122,7 +129,15 @@ async fn admit<'s>(
                 snapshot.settings.merge_slashes,
                 |template| exchange.render(&context, template, snapshot),
             )?;
-            Ok(Next::Forward(forward, path))
+            let upgrade = match &rest.asked {
+                None => None,
+                Some(asked) => asked.choose(
+                    &forward.upgrades,
+                    (&context.method, &context.request_headers),
+                    !rest.body.is_end_stream(),
+                )?,
+            };
+            Ok(Next::Forward(forward, path, upgrade))
         }
         Some(Action::Redirect(redirect)) => {
             direct::redirect(exchange, snapshot, redirect).map(Next::Answer)
@@ -200,7 +215,7 @@ impl<T: Into<Failure>> From<T> for Instead {
 async fn forward(
     exchange: &Rc<Exchange>,
     snapshot: &Snapshot,
-    (forward, path): (&Forward, &ForwardedPath),
+    (forward, path, upgrade): (&Forward, &ForwardedPath, Option<&Upgrade>),
     rest: Rest,
 ) -> Result<Sent, Instead> {
     let generation = Rc::clone(&exchange.generation);
@@ -210,7 +225,12 @@ async fn forward(
     let (limit, idle) = (route.body_bytes, snapshot.settings.client_timeouts.body);
     let stream = (!rest.body.is_end_stream())
         .then(|| Stream::new(rest.body, limit, idle, pump::watch(exchange)));
-    let (body, way) = match exchange.open_flow(Lane::Request, snapshot) {
+    let need = match upgrade {
+        // Nothing but the handshake is for plugins to see.
+        Some(_) => None,
+        None => exchange.open_flow(Lane::Request, snapshot),
+    };
+    let (body, way) = match need {
         Some(need) => piped(exchange, stream, need, (limit, rest.framing)).await?,
         None => (
             stream.map_or(RequestBody::Empty, |stream| {
@@ -235,7 +255,10 @@ async fn forward(
             })
         })?;
     let stopped = way.shape(&mut request);
-    upward::trailers(exchange, &mut request, rest.trailer);
+    match upgrade {
+        Some(upgrade) => upgrade.ask(request.headers_mut()),
+        None => upward::trailers(exchange, &mut request, rest.trailer),
+    }
     if exchange
         .flow_need(Lane::Response, snapshot)
         .is_some_and(Need::changes)
@@ -251,6 +274,7 @@ async fn forward(
         preserve_host: forward.preserve_host,
         activity: &activity,
         body: watch.as_deref(),
+        upgrade: upgrade.map(|upgrade| &upgrade.token),
     };
     let sent = send(&order, request).await;
     let fault = watch.and_then(|body| body.fault.get());

@@ -1,16 +1,18 @@
 //! One connection that speaks HTTP/1.1.
 
-use std::pin::pin;
+use std::cell::Cell;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
 use super::guard::{Ended, Guard, Held};
 use super::io::ClientIo;
 use crate::config::ready::Limits;
-use crate::exchange::{Peer, serve};
+use crate::exchange::{Aborted, Peer, serve};
 use crate::local::Local;
 
 /// Room hyper needs at the least.
@@ -23,25 +25,43 @@ const HYPER_HEADERS: usize = 100;
 pub(super) async fn run(worker: Rc<Local>, io: ClientIo, peer: Rc<Peer>, held: Held) -> Ended {
     let Held { limits, timeouts } = held;
     let activity = Rc::clone(&peer.activity);
-    let service = service_fn(move |request| serve(Rc::clone(&worker), Rc::clone(&peer), request));
-    let connection = builder(limits).serve_connection(io, service);
-    let mut connection = pin!(connection);
+    let opened = Cell::new(None);
+    let service = service_fn(|request| {
+        let serving = serve(Rc::clone(&worker), Rc::clone(&peer), request);
+        async {
+            let mut response = serving.await?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                opened.set(response.body_mut().take_tunnel());
+            }
+            Ok::<_, Aborted>(response)
+        }
+    });
+    let mut connection = builder(limits).serve_connection(io, service);
     let mut drained = false;
     let mut guard = Guard::new(activity, timeouts);
-    std::future::poll_fn(|cx| {
+    let ended = std::future::poll_fn(|cx| {
         // Polled first: a request that waits in the socket is taken before the connection is asked to end.
-        let mut polled = connection.as_mut().poll(cx);
+        let mut polled = Pin::new(&mut connection).poll(cx);
         if polled.is_pending() && guard.activity.is_draining() && !drained {
             drained = true;
-            connection.as_mut().graceful_shutdown();
-            polled = connection.as_mut().poll(cx);
+            Pin::new(&mut connection).graceful_shutdown();
+            polled = Pin::new(&mut connection).poll(cx);
         }
         match polled {
             Poll::Ready(result) => Poll::Ready(Ended::By(result)),
             Poll::Pending => guard.poll(cx).map(Ended::Overdue),
         }
     })
-    .await
+    .await;
+    match (ended, opened.take()) {
+        // With its answer still in a buffer of hyper's the client would never learn of the change.
+        (Ended::By(Ok(())), Some(tunnel)) if !guard.activity.is_blocked() => {
+            let parts = connection.into_parts();
+            Box::pin(tunnel.run(parts.io, parts.read_buf)).await;
+            Ended::By(Ok(()))
+        }
+        (ended, _) => ended,
+    }
 }
 
 fn builder(limits: Limits) -> http1::Builder {

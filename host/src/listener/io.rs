@@ -12,6 +12,7 @@ use tokio::io::AsyncRead;
 
 use super::stream::Stream;
 use crate::activity::Activity;
+use crate::exchange::Side;
 
 /// A socket together with the record its connection is held to.
 pub(super) struct ClientIo {
@@ -19,6 +20,12 @@ pub(super) struct ClientIo {
     activity: Rc<Activity>,
     /// Bytes that are still thrown away before the socket closes; none before it is being closed.
     lingering: Option<usize>,
+}
+
+impl Side for ClientIo {
+    fn reset(&mut self) {
+        self.stream.socket().reset();
+    }
 }
 
 /// How much a closing connection may still send.

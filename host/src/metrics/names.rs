@@ -54,6 +54,9 @@ names! {
     RESPONSE_BYTES "swapgate_response_bytes_total" Counter "bytes" ["route" "service"]
         "Body bytes handed to the connections of clients."
 
+    TUNNELS "swapgate_tunnels" Gauge "tunnels" ["route" "service"]
+        "Connections that changed over to another protocol, WebSocket for one, and are open."
+
     CONNECTIONS "swapgate_connections" Gauge "connections" ["listener"]
         "Open connections of clients."
     ACCEPTED "swapgate_connections_accepted_total" Counter "connections" ["listener"]

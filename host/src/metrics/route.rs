@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::cell::Writer;
-use super::names::{REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES};
+use super::names::{REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES, TUNNELS};
 use super::page::{Family, Page};
 
 /// Upper bounds of durations, in nanoseconds.
@@ -72,6 +72,8 @@ struct Tally {
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
     nanoseconds: AtomicU64,
+    tunnels_begun: AtomicU64,
+    tunnels_ended: AtomicU64,
     /// One more than there are bounds.
     durations: [AtomicU64; BOUNDS.len() + 1],
 }
@@ -89,9 +91,14 @@ impl Account {
 
     /// Counts an exchange that `worker` has served. Only that worker may say so.
     pub fn count(&self, worker: usize, entry: Entry) {
-        if let Some(tally) = self.tallies.get(worker) {
-            tally.get_or_init(Box::default).count(entry);
+        if let Some(tally) = self.tally(worker) {
+            tally.count(entry);
         }
+    }
+
+    fn tally(&self, worker: usize) -> Option<&Tally> {
+        let tally = self.tallies.get(worker)?;
+        Some(tally.get_or_init(Box::default))
     }
 
     fn read(&self) -> Reading {
@@ -100,6 +107,38 @@ impl Account {
             tally.add_to(&mut reading);
         }
         reading
+    }
+}
+
+/// A tunnel that is open on one worker; dropping it counts its end.
+#[derive(Debug)]
+pub struct OpenTunnel {
+    account: Arc<Account>,
+    worker: usize,
+}
+
+impl OpenTunnel {
+    /// One begins, on this worker.
+    #[must_use]
+    pub fn begin(account: &Arc<Account>, worker: usize) -> Self {
+        let open = Self {
+            account: Arc::clone(account),
+            worker,
+        };
+        open.count(|tally| &tally.tunnels_begun);
+        open
+    }
+
+    fn count(&self, cell: impl Fn(&Tally) -> &AtomicU64) {
+        if let Some(tally) = self.account.tally(self.worker) {
+            Writer::Alone.add(cell(tally), 1);
+        }
+    }
+}
+
+impl Drop for OpenTunnel {
+    fn drop(&mut self) {
+        self.count(|tally| &tally.tunnels_ended);
     }
 }
 
@@ -148,6 +187,9 @@ impl Tally {
         if other > 0 {
             *reading.statuses.entry(None).or_default() += other;
         }
+        // Ends are read first, so that one that comes in between makes the gauge too large and never negative.
+        reading.tunnels.1 += load(&self.tunnels_ended);
+        reading.tunnels.0 += load(&self.tunnels_begun);
         reading.request_bytes += load(&self.request_bytes);
         reading.response_bytes += load(&self.response_bytes);
         reading.nanoseconds += u128::from(load(&self.nanoseconds));
@@ -165,6 +207,8 @@ struct Reading {
     request_bytes: u64,
     response_bytes: u64,
     nanoseconds: u128,
+    /// Begun and ended.
+    tunnels: (u64, u64),
     durations: [u64; BOUNDS.len() + 1],
 }
 
@@ -253,10 +297,16 @@ impl Accounts {
         let mut durations = Family::of(&REQUEST_DURATION);
         let mut request_bytes = Family::of(&REQUEST_BYTES);
         let mut response_bytes = Family::of(&RESPONSE_BYTES);
+        let mut tunnels = Family::of(&TUNNELS);
         let mut known = self.lock();
         let shared = [&self.unrouted, &self.other];
         for account in shared.into_iter().chain(known.values()) {
             let reading = account.read();
+            let (begun, ended) = reading.tunnels;
+            if begun > 0 {
+                let labels = [&*account.route, &*account.service];
+                tunnels.count(&labels, begun.saturating_sub(ended));
+            }
             if reading.statuses.is_empty() {
                 continue;
             }
@@ -286,7 +336,7 @@ impl Accounts {
         }
         forget_left(&mut known);
         drop(known);
-        for family in [requests, durations, request_bytes, response_bytes] {
+        for family in [requests, durations, request_bytes, response_bytes, tunnels] {
             page.add(family);
         }
     }

@@ -80,9 +80,15 @@ pub enum RequestFault {
     /// RFC 9110, 9.3.6.
     #[error("CONNECT is not supported")]
     Connect,
-    /// RFC 6455.
-    #[error("WebSocket upgrades are not supported yet")]
-    WebSocket,
+    /// RFC 6455, 4.2.1.
+    #[error("the WebSocket handshake is malformed: {0}")]
+    WebSocket(&'static str),
+    /// RFC 6455, 4.4.
+    #[error("the version of WebSocket must be 13, in Sec-WebSocket-Version, once")]
+    WebSocketVersion,
+    /// The route does not pass it on.
+    #[error("WebSocket connections are not passed on here")]
+    NoWebSocket,
     /// The limit of the route.
     #[error("the request body is larger than {limit} bytes")]
     BodyTooLarge {

@@ -86,11 +86,13 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         | RequestFault::Target
         | RequestFault::Path(_)
         | RequestFault::TransferEncoding
+        | RequestFault::WebSocket(_)
         | RequestFault::Body => (StatusCode::BAD_REQUEST, true),
         RequestFault::Rewrite | RequestFault::NoHost => (StatusCode::BAD_REQUEST, false),
         RequestFault::BodySlow => (StatusCode::REQUEST_TIMEOUT, true),
         RequestFault::Expectation => (StatusCode::EXPECTATION_FAILED, true),
-        RequestFault::Connect | RequestFault::WebSocket => (StatusCode::NOT_IMPLEMENTED, true),
+        RequestFault::Connect | RequestFault::NoWebSocket => (StatusCode::NOT_IMPLEMENTED, true),
+        RequestFault::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, true),
         RequestFault::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, true),
     }
 }

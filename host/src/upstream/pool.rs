@@ -15,7 +15,7 @@ use tokio::task::AbortHandle;
 use super::body::RequestBody;
 use crate::endpoint::Endpoint;
 use crate::gather::Gather;
-use crate::metrics::traffic::{Connections, Hold};
+use crate::metrics::traffic::{Connections, Hold, Open};
 use crate::socket::Socket;
 
 /// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
@@ -23,6 +23,9 @@ use crate::socket::Socket;
 const SWEEPS: u32 = 11;
 /// How many unused connections are kept for one target.
 const KEPT: usize = 512;
+
+/// What a connection to a target is read from and written to.
+pub type UpstreamIo = Gather;
 
 /// A connection that may carry one request at a time.
 ///
@@ -32,6 +35,8 @@ const KEPT: usize = 512;
 pub struct Sender {
     requests: SendRequest<RequestBody>,
     task: AbortHandle,
+    /// Counts it, also once it has changed over to another protocol and its task has ended.
+    _open: Open,
 }
 
 impl Sender {
@@ -137,13 +142,13 @@ pub async fn connect(pool: &Pool) -> io::Result<Sender> {
         .map_err(io::Error::other)?;
     let open = pool.account.begin();
     let task = tokio::task::spawn_local(async move {
-        let _open = open;
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(target: "upstream", %target, %error, "connection ended");
         }
     });
     Ok(Sender {
         requests,
         task: task.abort_handle(),
+        _open: open,
     })
 }

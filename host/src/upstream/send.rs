@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::{Request, Response, StatusCode, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::timeout;
@@ -46,6 +46,14 @@ pub struct Sent {
     pub lease: Lease,
 }
 
+impl Sent {
+    /// Whether the connection changes over to the protocol that was asked for.
+    #[must_use]
+    pub fn is_upgrade(&self) -> bool {
+        self.response.status() == StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
 /// A connection in use.
 #[derive(Debug)]
 pub struct Lease {
@@ -79,6 +87,8 @@ pub struct Order<'a> {
     pub activity: &'a Activity,
     /// The request body, if there is one.
     pub body: Option<&'a BodyWatch>,
+    /// The protocol that the connection is asked to change over to.
+    pub upgrade: Option<&'a HeaderValue>,
 }
 
 /// Sends a request to a target of the group and waits for the head of its answer.
@@ -118,7 +128,7 @@ pub async fn send(
                 });
             }
             Answered::With(response) => {
-                if let Err(fault) = check(&response, &pool) {
+                if let Err(fault) = check(&response, &pool, order.upgrade) {
                     attempt.came_to(Attempt::Malformed);
                     return Err(fault);
                 }
@@ -369,13 +379,41 @@ async fn fresh(pool: &Pool, timeouts: ServiceTimeouts) -> Result<Sender, Connect
 }
 
 /// Refuses answers that could be read in more than one way.
-fn check(response: &Response<Incoming>, pool: &Pool) -> Result<(), UpstreamFault> {
-    match framing_flaw(response) {
+fn check(
+    response: &Response<Incoming>,
+    pool: &Pool,
+    asked: Option<&HeaderValue>,
+) -> Result<(), UpstreamFault> {
+    let flaw = match asked {
+        Some(token) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            upgrade_flaw(response, token)
+        }
+        _ => framing_flaw(response),
+    };
+    match flaw {
         None => Ok(()),
         Some(text) => Err(UpstreamFault::Malformed {
             target: pool.target.clone(),
             text: text.to_owned(),
         }),
+    }
+}
+
+/// Why an answer that switches protocols is none to what was asked (RFC 9110, 7.8 and 15.2.2).
+fn upgrade_flaw(response: &Response<Incoming>, asked: &HeaderValue) -> Option<&'static str> {
+    if response.version() != Version::HTTP_11 {
+        return Some("it switched protocols in another version than HTTP/1.1");
+    }
+    let headers = response.headers();
+    let options = headers.get_all(header::CONNECTION).iter();
+    let mut options = options.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade")) {
+        return Some("it switched protocols without Connection: upgrade");
+    }
+    let mut tokens = headers.get_all(header::UPGRADE).iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(token), None) if token.as_bytes().eq_ignore_ascii_case(asked.as_bytes()) => None,
+        _ => Some("it switched to another protocol than the one it was asked for"),
     }
 }
 

@@ -101,7 +101,7 @@ impl Read {
         self.host_field = host.field;
         let survey = Survey::of(&self.headers);
         ingress::framing(&mut self.headers, survey)?;
-        ingress::hop_by_hop(&mut self.headers, survey)?;
+        ingress::strip_hop_by_hop(&mut self.headers, survey);
         self.path = ingress::path(uri, merge_slashes)?.into_owned();
         Ok(())
     }

@@ -1,0 +1,16 @@
+//! Connections that change over to another protocol: WebSocket and other upgrades.
+//!
+//! - [`ask`]: what a client asked for, and whether its route passes that on;
+//! - [`switch`]: the upstream agreed, plugins see the head of its answer, the client is told;
+//! - [`side`]: the two connections once no HTTP is spoken on them any more;
+//! - [`copy`]: bytes from each to the other, until both are through.
+//!
+//! A tunnel holds its exchange, and with that its generation, to the end: `log` comes then, with the bytes of both
+//! directions. No body hook sees any of them.
+
+pub(super) mod ask;
+mod copy;
+pub(crate) mod side;
+pub(super) mod switch;
+
+pub(crate) use switch::Tunnel;

@@ -1,0 +1,125 @@
+//! The upstream agreed to change over.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderValue, Response, StatusCode};
+use hyper::upgrade::Upgraded;
+
+use super::ask::Upgrade;
+use super::copy::{self, Early, End};
+use super::side::{Side, Upper};
+use crate::context::ResponseHead;
+use crate::context::headers::Survey;
+use crate::endpoint::NOWHERE;
+use crate::exchange::answer::AnswerBody;
+use crate::exchange::{Running, forwarding, ingress, outgoing};
+use crate::metrics::route::OpenTunnel;
+use crate::respond::failure::{Failure, UpstreamFault};
+use crate::snapshot::Snapshot;
+use crate::upstream::pool::UpstreamIo;
+use crate::upstream::send::{Lease, Sent};
+
+/// An upstream's connection that waits for the client's. Dropping it ends its exchange.
+pub(crate) struct Tunnel {
+    exchange: Running,
+    _open: Option<OpenTunnel>,
+    _lease: Lease,
+    /// How long neither side may say anything.
+    silence: Duration,
+    upstream: Upgraded,
+}
+
+/// Passes on that the upstream changes over, once plugins have seen the head of its answer. What they answer instead takes
+/// its place, and the upstream's connection ends.
+pub(in crate::exchange) async fn switch(
+    exchange: Running,
+    snapshot: &Snapshot,
+    mut sent: Sent,
+    upgrade: &Upgrade,
+    silence: Duration,
+) -> Response<AnswerBody> {
+    let changed = hyper::upgrade::on(&mut sent.response).await;
+    let (head, _) = sent.response.into_parts();
+    let mut headers = head.headers;
+    let survey = Survey::of(&headers);
+    ingress::strip_hop_by_hop(&mut headers, survey);
+    // It has no body, whatever it says (RFC 9110, 8.6 and RFC 9112, 6.1).
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(TRANSFER_ENCODING);
+    forwarding::via(&mut headers, exchange.generation.via.as_ref());
+    exchange.context.borrow_mut().response = Some(ResponseHead {
+        status: head.status,
+        headers,
+    });
+    if let Some(answer) = outgoing::header_filter(&exchange, snapshot).await {
+        return outgoing::whole(exchange, snapshot, answer);
+    }
+    let upstream = match changed {
+        Ok(upstream) => upstream,
+        Err(source) => {
+            let target = sent.lease.pool.target.clone();
+            let fault = UpstreamFault::Died { target, source };
+            let answer = outgoing::rescued(&exchange, &Failure::Upstream(fault));
+            return outgoing::whole(exchange, snapshot, answer);
+        }
+    };
+    let (status, mut headers) = outgoing::outgoing(&exchange, snapshot);
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        return outgoing::respond(status, headers, AnswerBody::whole(Bytes::new(), exchange));
+    }
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, upgrade.token.clone());
+    let route = exchange.route(snapshot);
+    let tunnel = Tunnel {
+        upstream,
+        _lease: sent.lease,
+        _open: route.map(|route| OpenTunnel::begin(&route.account, exchange.worker.worker)),
+        silence,
+        exchange,
+    };
+    outgoing::respond(status, headers, AnswerBody::tunnel(Box::new(tunnel)))
+}
+
+impl Tunnel {
+    /// Copies between the client and the upstream to the end. `early` came from the client with its request.
+    pub(crate) async fn run(self: Box<Self>, mut client: impl Side, early: Bytes) {
+        // Dropped from the last to the first: whoever reads in a log that it is over finds that it is.
+        let Self {
+            exchange,
+            _open,
+            _lease,
+            silence,
+            upstream,
+        } = *self;
+        let (mut upper, from_upstream) = match upstream.downcast::<UpstreamIo>() {
+            Ok(parts) => (Upper::Connection(parts.io), parts.read_buf),
+            Err(stream) => (Upper::Stream(stream), Bytes::new()),
+        };
+        let early = Early {
+            client: unless_empty(early),
+            upstream: unless_empty(from_upstream),
+        };
+        let end = copy::both(&mut client, &mut upper, early, silence, |up, down| {
+            exchange.count_tunnel(up, down);
+        })
+        .await;
+        if !matches!(end, End::Over) {
+            let context = exchange.context.borrow();
+            let id = context.request_id.as_str();
+            let at = context.figures.target.as_ref().unwrap_or(&NOWHERE);
+            tracing::debug!(target: "tunnel", request_id = id, upstream = %at, "{end}");
+        }
+        drop(client);
+    }
+}
+
+/// Bytes that are there, without what an empty buffer would keep alive.
+fn unless_empty(bytes: Bytes) -> Bytes {
+    if bytes.is_empty() {
+        Bytes::new()
+    } else {
+        bytes
+    }
+}
