@@ -1,5 +1,6 @@
 //! A real browser without a window. What a page found out it reports to an upstream, which the test reads.
 
+use std::net::IpAddr;
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
@@ -16,13 +17,14 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a page. The certificate is believed by its key, as no authority of ours stands in the browser's list.
+    /// Opens a page of a host whose name stands for this address. The certificate is believed by its key, as no
+    /// authority of ours stands in the browser's list.
     ///
     /// # Panics
     /// When it is not installed.
     #[must_use]
     #[track_caller]
-    pub fn open(url: &str, certificate: &Pair) -> Self {
+    pub fn open(url: &str, address: IpAddr, certificate: &Pair) -> Self {
         let profile = tempfile::tempdir().expect("the system has a temporary folder");
         let mut command = Command::new("chromium");
         command
@@ -45,6 +47,7 @@ impl Browser {
             ])
             // It stays until it is killed, and writes what pages say to its console.
             .args(["--remote-debugging-port=0", "--enable-logging=stderr"])
+            .arg(format!("--host-resolver-rules=MAP * {address}"))
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(format!(
                 "--ignore-certificate-errors-spki-list={}",

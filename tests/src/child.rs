@@ -50,9 +50,19 @@ impl Running {
     #[must_use]
     #[track_caller]
     pub fn start(command: &mut Command) -> Self {
+        Self::start_with_input(command, Stdio::piped())
+    }
+
+    /// Starts a program that reads its standard input from elsewhere, such as a file.
+    ///
+    /// # Panics
+    /// When it is not installed.
+    #[must_use]
+    #[track_caller]
+    pub fn start_with_input(command: &mut Command, input: impl Into<Stdio>) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         command
-            .stdin(Stdio::piped())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A group of its own, so that children of it end with it.
