@@ -118,8 +118,8 @@ pub use guest::handle::waiting::{
     AsyncRewriteCall,
 };
 pub use guest::handle::{
-    AccessCall, BodyFilterCall, EndCall, HeaderFilterCall, LogCall, RequestBodyCall, RewriteCall,
-    TrailersCall, Upstream,
+    AccessCall, BodyFilterCall, ClientCertificate, Connection, EndCall, HeaderFilterCall, LogCall,
+    RequestBodyCall, RewriteCall, Tls, TrailersCall, Upstream,
 };
 pub use guest::hooks::{
     Access, AsyncAccess, AsyncBodyFilter, AsyncHeaderFilter, AsyncRequestBody, AsyncRewrite, Begin,

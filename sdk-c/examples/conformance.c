@@ -140,7 +140,8 @@ static const char *name_of_id(struct trace *t, const char *step, uint32_t id) {
 }
 
 static void attributes(struct trace *t) {
-    static const uint32_t shown[] = {1, 2, 3, 4, 5, 9, 10}, kept[] = {6, 7, 8, 11, 69, 12, 64};
+    static const uint32_t shown[] = {1, 2, 3, 4, 5, 9, 10}, kept[] = {6,  7,  8,  11, 12, 13, 14, 15, 16, 17, 18, 19,
+                                                                         20, 21, 22, 23, 24, 25, 69, 60, 64};
     static const uint32_t numbers[] = {65, 66, 67, 68, 999, 1};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
         sg_str out = nothing;

@@ -137,7 +137,7 @@ struct Metrics {
 
 void attributes(Trace &t, const Exchange &x) {
     for (const std::uint32_t id : {1, 2, 3, 4, 5, 9, 10}) t.value("attr_text." + std::to_string(id), [&] { return x.attr(id); });
-    for (const std::uint32_t id : {6, 7, 8, 11, 69, 12, 64})
+    for (const std::uint32_t id : {6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 69, 60, 64})
         t.code_of("attr_text." + std::to_string(id), [&] { return x.attr(id); });
     t.number("attr_number.64", [&] { return x.number(SG_ATTR_STATUS); });
     for (const std::uint32_t id : {65, 66, 67, 68, 999, 1})

@@ -7,23 +7,37 @@ import "runtime/cgo"
 
 // Attributes.
 const (
-	AttrMethod        = C.SG_ATTR_METHOD
-	AttrScheme        = C.SG_ATTR_SCHEME
-	AttrHost          = C.SG_ATTR_HOST
-	AttrPath          = C.SG_ATTR_PATH
-	AttrQuery         = C.SG_ATTR_QUERY
-	AttrClientAddress = C.SG_ATTR_CLIENT_ADDRESS
-	AttrPeerAddress   = C.SG_ATTR_PEER_ADDRESS
-	AttrLocalAddress  = C.SG_ATTR_LOCAL_ADDRESS
-	AttrRoute         = C.SG_ATTR_ROUTE
-	AttrService       = C.SG_ATTR_SERVICE
-	AttrRequestID     = C.SG_ATTR_REQUEST_ID
-	AttrStatus        = C.SG_ATTR_STATUS
-	AttrRequestBytes  = C.SG_ATTR_REQUEST_BYTES
-	AttrResponseBytes = C.SG_ATTR_RESPONSE_BYTES
-	AttrDurationNs    = C.SG_ATTR_DURATION_NS
-	AttrUpstreamNs    = C.SG_ATTR_UPSTREAM_NS
-	AttrTarget        = C.SG_ATTR_TARGET
+	AttrMethod               = C.SG_ATTR_METHOD
+	AttrScheme               = C.SG_ATTR_SCHEME
+	AttrHost                 = C.SG_ATTR_HOST
+	AttrPath                 = C.SG_ATTR_PATH
+	AttrQuery                = C.SG_ATTR_QUERY
+	AttrClientAddress        = C.SG_ATTR_CLIENT_ADDRESS
+	AttrPeerAddress          = C.SG_ATTR_PEER_ADDRESS
+	AttrLocalAddress         = C.SG_ATTR_LOCAL_ADDRESS
+	AttrRoute                = C.SG_ATTR_ROUTE
+	AttrService              = C.SG_ATTR_SERVICE
+	AttrRequestID            = C.SG_ATTR_REQUEST_ID
+	AttrProtocol             = C.SG_ATTR_PROTOCOL
+	AttrListener             = C.SG_ATTR_LISTENER
+	AttrTLSVersion           = C.SG_ATTR_TLS_VERSION
+	AttrTLSCipher            = C.SG_ATTR_TLS_CIPHER
+	AttrTLSSNI               = C.SG_ATTR_TLS_SNI
+	AttrTLSALPN              = C.SG_ATTR_TLS_ALPN
+	AttrTLSClientSubject     = C.SG_ATTR_TLS_CLIENT_SUBJECT
+	AttrTLSClientIssuer      = C.SG_ATTR_TLS_CLIENT_ISSUER
+	AttrTLSClientSerial      = C.SG_ATTR_TLS_CLIENT_SERIAL
+	AttrTLSClientFingerprint = C.SG_ATTR_TLS_CLIENT_FINGERPRINT
+	AttrTLSClientNames       = C.SG_ATTR_TLS_CLIENT_NAMES
+	AttrTLSClientCertificate = C.SG_ATTR_TLS_CLIENT_CERTIFICATE
+	AttrProxySource          = C.SG_ATTR_PROXY_SOURCE
+	AttrProxyDestination     = C.SG_ATTR_PROXY_DESTINATION
+	AttrStatus               = C.SG_ATTR_STATUS
+	AttrRequestBytes         = C.SG_ATTR_REQUEST_BYTES
+	AttrResponseBytes        = C.SG_ATTR_RESPONSE_BYTES
+	AttrDurationNs           = C.SG_ATTR_DURATION_NS
+	AttrUpstreamNs           = C.SG_ATTR_UPSTREAM_NS
+	AttrTarget               = C.SG_ATTR_TARGET
 )
 
 // Header maps.

@@ -1,5 +1,5 @@
 /*
- * swapgate.h: the contract between the Swapgate gateway and a plugin, version 0.3.
+ * swapgate.h: the contract between the Swapgate gateway and a plugin, version 0.4.
  *
  * This file is the reference. The Rust crate `swapgate-abi` mirrors it, and a test compares every size and
  * offset. It compiles alone as C11 and as C++17 and needs no library.
@@ -47,8 +47,13 @@
  *
  * Bodies. A body is an ordered stream of bytes; where its pieces end means nothing. The pieces that have arrived and that
  * the plugin has not passed on are its window: request_body() and body_filter() look at the window, change it, and
- * answer what becomes of it. No hook of a body is called for what has none by definition (HEAD, 204, 304), and none for
- * the answer to an upgrade.
+ * answer what becomes of it. No hook of a body is called for what has none by definition (HEAD, 204, 304).
+ *
+ * Upgrades. A request for an upgrade (WebSocket), over HTTP/1.1 or as extended CONNECT over HTTP/2, is an exchange like others
+ * until its answer: rewrite(), access() and header_filter() run, and a plugin may answer instead. Over either, plugins see the
+ * method GET and, in header_filter(), the status 101. What flows afterwards is a tunnel, not a body: no hook sees it. log() and
+ * request_end() run when the tunnel closes, with the bytes of both directions. gRPC is a pair of ordinary bodies, both of which
+ * may flow for long, with trailers: grpc-status is in the response trailers, or in the headers if there is no body.
  *
  * Rules of evolution: until 1.0, gateway and plugin need the same minor version. From 1.0 on a released name,
  * number, layout or rule never changes; one adds. Structures that may grow begin with `struct_size`; a reader uses
@@ -65,7 +70,7 @@ extern "C" {
 #endif
 
 #define SG_ABI_MAJOR 0u
-#define SG_ABI_MINOR 3u
+#define SG_ABI_MINOR 4u
 
 /* ---- Results -------------------------------------------------------------------------------------------------- */
 
@@ -226,16 +231,34 @@ typedef uint64_t sg_wake_tok;
 
 /* Attributes. Text: attr_text(). Number: attr_number(). 1 to 63 belong to the request, 64 and up to the answer. */
 #define SG_ATTR_METHOD 1u         /* text; may be set in rewrite() */
-#define SG_ATTR_SCHEME 2u         /* text: "http" */
+#define SG_ATTR_SCHEME 2u         /* text: "https" where the client speaks TLS with this gateway, else "http" */
 #define SG_ATTR_HOST 3u           /* text: host the client asked for, without port, lower case */
 #define SG_ATTR_PATH 4u           /* text: the normalised path; may be set in rewrite() */
 #define SG_ATTR_QUERY 5u          /* text: without the question mark, empty if there is none; may be set in rewrite() */
 #define SG_ATTR_CLIENT_ADDRESS 6u /* text: the client, as trusted proxies report it; without port */
-#define SG_ATTR_PEER_ADDRESS 7u   /* text: the other end of the connection, with port */
-#define SG_ATTR_LOCAL_ADDRESS 8u  /* text: this end of the connection, with port */
+#define SG_ATTR_PEER_ADDRESS 7u   /* text: the other end of the connection, with port; the source that a PROXY header named,
+                                   * and 127.0.0.1:0 on a Unix socket */
+#define SG_ATTR_LOCAL_ADDRESS 8u  /* text: this end of the connection, with port; the destination that a PROXY header named,
+                                   * and 127.0.0.1:0 on a Unix socket */
 #define SG_ATTR_ROUTE 9u          /* text: name of the route; from access() on, SG_E_NOT_FOUND where none matched */
 #define SG_ATTR_SERVICE 10u       /* text: name of the service; like ROUTE */
 #define SG_ATTR_REQUEST_ID 11u    /* text: the id this exchange has in logs, at the upstream and in answers of the gateway */
+/* The connection: the same for all its exchanges, from rewrite() on; SG_E_NOT_FOUND where it has no such thing. Reading
+ * them copies nothing. Since 0.4. */
+#define SG_ATTR_PROTOCOL 12u                /* text: of this request: "HTTP/1.0", "HTTP/1.1" or "HTTP/2" */
+#define SG_ATTR_LISTENER 13u                /* text: name of the listener */
+#define SG_ATTR_TLS_VERSION 14u             /* text: "TLSv1.2" or "TLSv1.3"; there if and only if the scheme is "https" */
+#define SG_ATTR_TLS_CIPHER 15u              /* text: the cipher suite, by its name at IANA: "TLS_AES_128_GCM_SHA256" */
+#define SG_ATTR_TLS_SNI 16u                 /* text: the name the client asked for, lower case */
+#define SG_ATTR_TLS_ALPN 17u                /* text: what ALPN agreed on: "h2", "http/1.1" */
+#define SG_ATTR_TLS_CLIENT_SUBJECT 18u      /* text: subject of the client's certificate (RFC 4514). It was checked, like all here */
+#define SG_ATTR_TLS_CLIENT_ISSUER 19u       /* text: who issued it (RFC 4514) */
+#define SG_ATTR_TLS_CLIENT_SERIAL 20u       /* text: its serial number, hexadecimal */
+#define SG_ATTR_TLS_CLIENT_FINGERPRINT 21u  /* text: SHA-256 of it, hexadecimal */
+#define SG_ATTR_TLS_CLIENT_NAMES 22u        /* text: its other names, one a line: "DNS:a.example\nURI:spiffe://x"; perhaps empty */
+#define SG_ATTR_TLS_CLIENT_CERTIFICATE 23u  /* bytes: the certificate itself, DER */
+#define SG_ATTR_PROXY_SOURCE 24u            /* text: the client that a PROXY header named, with port */
+#define SG_ATTR_PROXY_DESTINATION 25u       /* text: where that client connected to, with port */
 #define SG_ATTR_STATUS 64u          /* number: status code of the answer; from header_filter() on */
 #define SG_ATTR_REQUEST_BYTES 65u   /* number: body bytes received from the client; log() */
 #define SG_ATTR_RESPONSE_BYTES 66u  /* number: body bytes sent to the client; log() */
@@ -582,7 +605,7 @@ typedef struct sg_plugin {
     uint32_t flags;             /* SG_PLUGIN_* */
     sg_str id;                  /* as in the descriptor: [a-z0-9-], 1 to 63 bytes */
     sg_str version;             /* semantic version, as in the descriptor */
-    uint64_t features_required; /* none exist in 0.3: must be 0 */
+    uint64_t features_required; /* none exist in 0.4: must be 0 */
     uint64_t features_optional;
     int32_t priority;           /* where it stands in every phase; highest first. A use may override it */
     uint32_t request_body_need; /* SG_BODY_*: what request_body() and trailers() need. Since 0.3 */

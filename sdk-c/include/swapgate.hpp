@@ -520,6 +520,42 @@ class Window {
     sg_exchange_tok token_;
 };
 
+class Exchange;
+
+/* What is known of the connection an exchange came on. Reads when asked, and copies nothing. */
+class Connection {
+  public:
+    explicit Connection(const Exchange &exchange) noexcept : exchange_(&exchange) {}
+
+    /* "HTTP/1.0", "HTTP/1.1" or "HTTP/2". */
+    std::string_view protocol() const { return known(SG_ATTR_PROTOCOL); }
+    std::string_view listener() const { return known(SG_ATTR_LISTENER); }
+    bool tls() const { return attr(SG_ATTR_TLS_VERSION).has_value(); }
+    /* "TLSv1.2" or "TLSv1.3"; empty without TLS, like the next one. */
+    std::string_view tls_version() const { return known(SG_ATTR_TLS_VERSION); }
+    std::string_view cipher() const { return known(SG_ATTR_TLS_CIPHER); }
+    std::optional<std::string_view> sni() const { return attr(SG_ATTR_TLS_SNI); }
+    std::optional<std::string_view> alpn() const { return attr(SG_ATTR_TLS_ALPN); }
+    /* Of the certificate that the client showed and that was checked; none without one, like the next ones. */
+    std::optional<std::string_view> client_subject() const { return attr(SG_ATTR_TLS_CLIENT_SUBJECT); }
+    std::optional<std::string_view> client_issuer() const { return attr(SG_ATTR_TLS_CLIENT_ISSUER); }
+    std::optional<std::string_view> client_serial() const { return attr(SG_ATTR_TLS_CLIENT_SERIAL); }
+    std::optional<std::string_view> client_fingerprint() const { return attr(SG_ATTR_TLS_CLIENT_FINGERPRINT); }
+    /* One a line: "DNS:a.example". */
+    std::optional<std::string_view> client_names() const { return attr(SG_ATTR_TLS_CLIENT_NAMES); }
+    /* DER. */
+    std::optional<std::string_view> client_certificate() const { return attr(SG_ATTR_TLS_CLIENT_CERTIFICATE); }
+    /* What a PROXY header named, with port. */
+    std::optional<std::string_view> proxy_source() const { return attr(SG_ATTR_PROXY_SOURCE); }
+    std::optional<std::string_view> proxy_destination() const { return attr(SG_ATTR_PROXY_DESTINATION); }
+
+  private:
+    inline std::optional<std::string_view> attr(std::uint32_t id) const;
+    std::string_view known(std::uint32_t id) const { return attr(id).value_or(std::string_view{}); }
+
+    const Exchange *exchange_;
+};
+
 /* One request and its answer. Only in the hook it was given to, and on its thread. */
 class Exchange : public Scope {
   public:
@@ -540,6 +576,7 @@ class Exchange : public Scope {
     std::string_view method() const { return attr(SG_ATTR_METHOD).value_or(std::string_view{}); }
     std::string_view path() const { return attr(SG_ATTR_PATH).value_or(std::string_view{}); }
     std::string_view query() const { return attr(SG_ATTR_QUERY).value_or(std::string_view{}); }
+    Connection connection() const noexcept { return Connection(*this); }
 
     std::optional<std::string_view> param(std::string_view name) const {
         return text([&](sg_str *out) { return host_->param_get(host_, token_, str(name), out); }, "param_get");
@@ -637,6 +674,8 @@ class Exchange : public Scope {
 };
 
 /* ---- Plugins ------------------------------------------------------------------------------------------------------ */
+
+inline std::optional<std::string_view> Connection::attr(std::uint32_t id) const { return exchange_->attr(id); }
 
 /* Where export_state() writes. */
 class StateOut {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use swapgate_abi as abi;
 
+use super::connection::Of;
 use super::scope::Place;
 use super::{Answer, Choice, Frame, Lane, Phase, ResponseHead, State, Waits, headers};
 use crate::ops::{Begin, next_token, wake};
@@ -84,6 +85,8 @@ pub enum Attribute {
     Service,
     /// `SG_ATTR_REQUEST_ID`
     RequestId,
+    /// Of the connection.
+    Connection(Of),
     /// `SG_ATTR_TARGET`
     Target,
 }
@@ -105,7 +108,10 @@ impl Attribute {
             abi::SG_ATTR_SERVICE => Self::Service,
             abi::SG_ATTR_REQUEST_ID => Self::RequestId,
             abi::SG_ATTR_TARGET => Self::Target,
-            _ => return None,
+            _ => match Of::from_number(number) {
+                Some(of) => Self::Connection(of),
+                None => return None,
+            },
         })
     }
 }
@@ -169,6 +175,11 @@ impl Frame<'_> {
                 .get_or_init(|| context.local.to_string().into())
                 .as_bytes(),
             Attribute::RequestId => context.request_id.as_str().as_bytes(),
+            Attribute::Connection(of) => {
+                let connection = &*context.connection;
+                of.read(connection, context.version)
+                    .ok_or(Denied::NotFound)?
+            }
             Attribute::Route => self.routed()?.route.as_bytes(),
             Attribute::Service => self.routed()?.service.ok_or(Denied::NotFound)?.as_bytes(),
             Attribute::Target => {

@@ -31,7 +31,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 
 pub use access::{Attribute, Denied, Number};
 pub use body::{Bodies, Keeper};
@@ -53,6 +53,8 @@ pub struct Context {
     pub request_id: RequestId,
     /// Request method.
     pub method: Method,
+    /// The protocol it was read in.
+    pub version: Version,
     /// Host the client asked for.
     pub host: HostName,
     /// The target as the client sent it.
@@ -239,6 +241,7 @@ impl Context {
             token,
             request_id,
             method,
+            version: Version::HTTP_11,
             host: HostName::default(),
             target,
             path: None,

@@ -72,6 +72,7 @@ pub(super) fn begin(
         connection: Rc::clone(&peer.connection),
     };
     let mut context = Context::new(token, request_id, head.uri, head.method, head.headers, ends);
+    context.version = head.version;
     context.host = read.name;
     context.bodies.takes_trailers = read.takes_trailers;
     if let Some(path) = read.path {

@@ -403,18 +403,18 @@ mod tests {
     fn the_version_template_says_needs_offers_and_advice() {
         check_version(
             (1, 4, 6),
-            "plugin demo 1.2.3 needs plugin contract 1.4 to 1.6, this gateway (swapgate 0.1.0) offers 0.3; run a \
-             gateway that offers 1.4 to 1.6, or build the plugin for 0.3",
+            "plugin demo 1.2.3 needs plugin contract 1.4 to 1.6, this gateway (swapgate 0.1.0) offers 0.4; run a \
+             gateway that offers 1.4 to 1.6, or build the plugin for 0.4",
         );
         check_version(
-            (0, 4, 4),
-            "plugin demo 1.2.3 needs plugin contract 0.4, this gateway (swapgate 0.1.0) offers 0.3; run a gateway \
-             that offers 0.4, or build the plugin for 0.3",
+            (0, 5, 5),
+            "plugin demo 1.2.3 needs plugin contract 0.5, this gateway (swapgate 0.1.0) offers 0.4; run a gateway \
+             that offers 0.5, or build the plugin for 0.4",
         );
         check_version(
             (0, 0, 0),
-            "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.3; build the plugin \
-             for 0.3",
+            "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.4; build the plugin \
+             for 0.4",
         );
     }
 

@@ -25,7 +25,7 @@ pub use table::*;
 /// Major version of the contract; gateway and plugin must agree.
 pub const ABI_MAJOR: u32 = 0;
 /// Minor version of the contract; until 1.0 gateway and plugin must agree.
-pub const ABI_MINOR: u32 = 3;
+pub const ABI_MINOR: u32 = 4;
 
 /// First bytes of every descriptor.
 pub const MAGIC: [u8; 8] = *b"SWAPGATE";

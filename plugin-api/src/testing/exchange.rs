@@ -2,6 +2,7 @@
 
 use swapgate_abi::code;
 
+use super::connection::{ClientCertificate, Connection, Tls};
 use super::headers::HeaderList;
 use crate::guest::response::Response;
 
@@ -50,6 +51,7 @@ pub struct Exchange {
     pub(super) path: String,
     pub(super) query: String,
     pub(super) client_address: String,
+    pub(super) connection: Connection,
     pub(super) route: Option<String>,
     pub(super) params: Vec<(String, String)>,
     pub(super) headers: HeaderList,
@@ -82,6 +84,7 @@ impl Exchange {
             path: "/".to_owned(),
             query: String::new(),
             client_address: "192.0.2.1".to_owned(),
+            connection: Connection::default(),
             route: Some("test".to_owned()),
             params: Vec::new(),
             headers: HeaderList::default(),
@@ -126,6 +129,42 @@ impl Exchange {
     #[must_use]
     pub fn client_address(mut self, address: &str) -> Self {
         address.clone_into(&mut self.client_address);
+        self
+    }
+
+    /// The protocol it came in: `HTTP/1.0`, `HTTP/1.1` (the one unless said otherwise) or `HTTP/2`.
+    #[must_use]
+    pub fn protocol(mut self, protocol: &str) -> Self {
+        protocol.clone_into(&mut self.connection.protocol);
+        self
+    }
+
+    /// The name of the listener; "test" unless said otherwise.
+    #[must_use]
+    pub fn listener(mut self, listener: &str) -> Self {
+        listener.clone_into(&mut self.connection.listener);
+        self
+    }
+
+    /// The client speaks TLS, and the scheme is `https`.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.connection.tls = Some(tls);
+        self
+    }
+
+    /// The client showed a certificate that was checked; it speaks TLS then.
+    #[must_use]
+    pub fn with_client_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.connection.tls.get_or_insert_default();
+        self.connection.client = Some(certificate);
+        self
+    }
+
+    /// The connection began with a PROXY header that named these two, both with port.
+    #[must_use]
+    pub fn with_proxy(mut self, source: &str, destination: &str) -> Self {
+        self.connection.proxied = Some((source.to_owned(), destination.to_owned()));
         self
     }
 

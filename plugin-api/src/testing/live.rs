@@ -10,6 +10,8 @@ use swapgate_abi::code::{
     SG_TRAILERS_REQUEST, SG_TRAILERS_RESPONSE,
 };
 
+use super::connection;
+
 use super::exchange::{Exchange, Phase};
 use super::headers::HeaderList;
 use crate::guest::hooks::Lane;
@@ -60,17 +62,28 @@ impl Live {
         }
     }
 
-    pub(super) fn attr_text(&self, attr: u32) -> Answer<&str> {
+    pub(super) fn attr_text(&self, attr: u32) -> Answer<&[u8]> {
+        if connection::KNOWN.contains(&attr) {
+            let found = self.request.connection.read(attr);
+            return found.ok_or(HostError::NotFound);
+        }
+        self.text(attr).map(str::as_bytes)
+    }
+
+    fn text(&self, attr: u32) -> Answer<&str> {
         let request = &self.request;
         Ok(match attr {
             SG_ATTR_METHOD => &request.method,
-            SG_ATTR_SCHEME => "http",
+            SG_ATTR_SCHEME => request.connection.scheme(),
             SG_ATTR_HOST => &request.host,
             SG_ATTR_PATH => &request.path,
             SG_ATTR_QUERY => &request.query,
             SG_ATTR_CLIENT_ADDRESS => &request.client_address,
-            SG_ATTR_PEER_ADDRESS => "192.0.2.1:50000",
-            SG_ATTR_LOCAL_ADDRESS => "198.51.100.1:8000",
+            SG_ATTR_PEER_ADDRESS => request.connection.source().unwrap_or("192.0.2.1:50000"),
+            SG_ATTR_LOCAL_ADDRESS => request
+                .connection
+                .destination()
+                .unwrap_or("198.51.100.1:8000"),
             SG_ATTR_REQUEST_ID => "test-request",
             SG_ATTR_ROUTE | SG_ATTR_SERVICE => {
                 self.since(Phase::Access)?;

@@ -71,6 +71,7 @@ mod area;
     reason = "plays the gateway: is called by the plugin through its own table"
 )]
 mod body;
+mod connection;
 #[allow(
     unsafe_code,
     reason = "plays the gateway: is called by the plugin through its own table"
@@ -111,6 +112,7 @@ mod waiting;
 mod window;
 mod world;
 
+pub use connection::{ClientCertificate, Tls};
 use drive::Answers;
 pub use exchange::{Exchange, Phase};
 pub use flight::Flight;

@@ -152,7 +152,7 @@ functions! {
     fn attr_text(slot, attr: u32, out: *mut SgStr) {
         let text = slot.live.attr_text(attr)?;
         // SAFETY: plugins pass room for the answer.
-        unsafe { give(out, SgStr::new(text.as_bytes())) }
+        unsafe { give(out, SgStr::new(text)) }
     }
 
     fn attr_number(slot, attr: u32, out: *mut u64) {

@@ -23,6 +23,14 @@ pub enum Field {
     Method,
     /// The scheme.
     Scheme,
+    /// The protocol of the request.
+    Protocol,
+    /// The version of TLS.
+    TlsVersion,
+    /// The name the client asked for in TLS.
+    Sni,
+    /// The subject of the client's certificate.
+    ClientSubject,
     /// The host the client asked for.
     Host,
     /// The normalised path.
@@ -53,7 +61,7 @@ pub enum Field {
 
 impl Field {
     /// All of them, in the order in which they are documented.
-    pub const ALL: [(&'static str, Self); 21] = [
+    pub const ALL: [(&'static str, Self); 25] = [
         ("time", Self::Time),
         ("request_id", Self::RequestId),
         ("client", Self::Client),
@@ -62,6 +70,10 @@ impl Field {
         ("consumer", Self::Consumer),
         ("method", Self::Method),
         ("scheme", Self::Scheme),
+        ("protocol", Self::Protocol),
+        ("tls_version", Self::TlsVersion),
+        ("sni", Self::Sni),
+        ("client_subject", Self::ClientSubject),
         ("host", Self::Host),
         ("path", Self::Path),
         ("query", Self::Query),
@@ -80,7 +92,15 @@ impl Field {
     /// What a line of JSON has unless the configuration says otherwise.
     #[must_use]
     pub fn usual() -> Vec<Self> {
-        let left_out = [Self::Peer, Self::Local, Self::Scheme, Self::Referer];
+        let left_out = [
+            Self::Peer,
+            Self::Local,
+            Self::Scheme,
+            Self::TlsVersion,
+            Self::Sni,
+            Self::ClientSubject,
+            Self::Referer,
+        ];
         let all = Self::ALL.iter().map(|(_, field)| *field);
         all.filter(|field| !left_out.contains(field)).collect()
     }

@@ -6,7 +6,7 @@ use swapgate_plugin::header;
 use crate::field::{Field, Piece, Shown};
 
 /// Names of nginx that people will try first, and what they are called here.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 19] = [
     ("remote_addr", "$client"),
     ("remote_user", "$consumer"),
     ("time_local", "$time"),
@@ -16,6 +16,10 @@ const ELSEWHERE: [(&str, &str); 15] = [
     ("uri", "$path"),
     ("args", "$query"),
     ("request_method", "$method"),
+    ("server_protocol", "$protocol"),
+    ("ssl_protocol", "$tls_version"),
+    ("ssl_server_name", "$sni"),
+    ("ssl_client_s_dn", "$client_subject"),
     ("request_time", "$duration_ms"),
     ("request_length", "$request_bytes"),
     ("body_bytes_sent", "$response_bytes"),

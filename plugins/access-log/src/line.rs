@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
-use swapgate_plugin::{LogCall, Value};
+use swapgate_plugin::{ClientCertificate, LogCall, Tls, Value};
 
 use crate::field::{Field, Piece, Shown};
 use crate::redact::{MASK, Names};
@@ -65,6 +65,15 @@ impl<'a> Line<'a> {
             Field::Consumer => self.optional(exchange.consumer()),
             Field::Method => self.text(exchange.method()),
             Field::Scheme => self.text(exchange.scheme()),
+            Field::Protocol => self.text(exchange.connection().protocol()),
+            Field::TlsVersion => {
+                self.optional(exchange.connection().tls().map(Tls::version));
+            }
+            Field::Sni => self.optional(exchange.connection().tls().and_then(Tls::sni)),
+            Field::ClientSubject => {
+                let certificate = exchange.connection().client_certificate();
+                self.optional(certificate.map(ClientCertificate::subject));
+            }
             Field::Host => self.text(exchange.host()),
             Field::Path => self.text(exchange.path()),
             Field::Query => self.query(exchange.query(), redact),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use swapgate_plugin::serde_json::{self, Value, json};
-use swapgate_plugin::testing::{Exchange, Host, Phase};
+use swapgate_plugin::testing::{ClientCertificate, Exchange, Host, Phase, Tls};
 use swapgate_plugin::{Plugin, Response};
 
 use super::AccessLog;
@@ -64,11 +64,34 @@ fn a_line_of_json_has_the_usual_fields() {
     assert!(time.len() == 24 && time.ends_with('Z'), "{time}");
     let expected = json!({
         "time": null, "request_id": "test-request", "client": "192.0.2.1", "consumer": "alice", "method": "POST",
-        "host": "example.com", "path": "/a", "query": "b=c&token=***", "status": 200, "request_bytes": 0,
+        "protocol": "HTTP/1.1", "host": "example.com", "path": "/a", "query": "b=c&token=***", "status": 200, "request_bytes": 0,
         "response_bytes": 0, "duration_ms": 0.0, "upstream_ms": 1.0, "target": "203.0.113.1:9000", "route": "test",
         "service": "test", "user_agent": "curl/8",
     });
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_connection_with_tls_is_told() {
+    let settings =
+        json!({"fields": ["scheme", "protocol", "tls_version", "sni", "client_subject"]});
+    let certificate = ClientCertificate {
+        subject: "CN=alice,O=\"A\"".to_owned(),
+        ..ClientCertificate::default()
+    };
+    let exchange = Exchange::new()
+        .protocol("HTTP/2")
+        .with_tls(Tls::sni("a.example"))
+        .with_client_certificate(certificate);
+    let expected = json!({
+        "scheme": "https", "protocol": "HTTP/2", "tls_version": "TLSv1.3", "sni": "a.example",
+        "client_subject": "CN=alice,O=\"A\"",
+    });
+    assert_eq!(object(&settings, exchange), expected);
+    let expected = json!({
+        "scheme": "http", "protocol": "HTTP/1.1", "tls_version": null, "sni": null, "client_subject": null,
+    });
+    assert_eq!(object(&settings, Exchange::new()), expected);
 }
 
 #[test]

@@ -46,8 +46,9 @@ fn attributes(trace: &mut Trace, raw: &Raw<'_>) {
     for attr in [METHOD, SCHEME, 3, PATH, QUERY, 9, 10] {
         trace.value(&format!("attr_text.{attr}"), raw.attr_text(attr));
     }
-    // These differ from one exchange to the next; 12 does not exist, 64 is a number.
-    for attr in [6, 7, 8, 11, 69, 12, STATUS] {
+    // These differ from one exchange to the next; 60 does not exist, 64 is a number.
+    let kept = [6, 7, 8, 11].into_iter().chain(12..=25);
+    for attr in kept.chain([69, 60, STATUS]) {
         trace.code(&format!("attr_text.{attr}"), raw.attr_text(attr));
     }
     trace.number("attr_number.64", raw.attr_number(STATUS));

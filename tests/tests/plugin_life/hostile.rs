@@ -144,8 +144,8 @@ fn another_major_of_the_contract() {
             .in_descriptor(12, &7_u32.to_le_bytes())
             .bytes(),
         "inspect",
-        "plugin stamp 0.1.0 needs plugin contract 7.3, this gateway (swapgate 0.1.0) offers 0.3; run a gateway that \
-         offers 7.3, or build the plugin for 0.3",
+        "plugin stamp 0.1.0 needs plugin contract 7.4, this gateway (swapgate 0.1.0) offers 0.4; run a gateway that \
+         offers 7.4, or build the plugin for 0.4",
     );
 }
 
@@ -155,8 +155,8 @@ fn a_newer_minimum_minor() {
     check(
         stamp("minor").in_descriptor(16, &minors).bytes(),
         "inspect",
-        "plugin stamp 0.1.0 needs plugin contract 0.9 to 0.12, this gateway (swapgate 0.1.0) offers 0.3; run a gateway \
-         that offers 0.9 to 0.12, or build the plugin for 0.3",
+        "plugin stamp 0.1.0 needs plugin contract 0.9 to 0.12, this gateway (swapgate 0.1.0) offers 0.4; run a gateway \
+         that offers 0.9 to 0.12, or build the plugin for 0.4",
     );
 }
 

@@ -190,15 +190,15 @@ fn no_plugin_or_a_broken_descriptor() {
 fn versions_and_promises() {
     let needs = |what: &str| {
         format!(
-            "plugin demo 1.2.3 needs plugin contract {what}, this gateway (swapgate 0.1.0) offers 0.3; run a gateway \
-             that offers {what}, or build the plugin for 0.3"
+            "plugin demo 1.2.3 needs plugin contract {what}, this gateway (swapgate 0.1.0) offers 0.4; run a gateway \
+             that offers {what}, or build the plugin for 0.4"
         )
     };
-    refused(&bytes(&["-DMAJOR=1"]), &needs("1.3"));
-    refused(&bytes(&["-DMINOR=4"]), &needs("0.4"));
+    refused(&bytes(&["-DMAJOR=1"]), &needs("1.4"));
+    refused(&bytes(&["-DMINOR=5"]), &needs("0.5"));
     refused(
         &bytes(&["-DMINOR=0"]),
-        "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.3; build the plugin for 0.3",
+        "plugin demo 1.2.3 needs plugin contract 0.0, this gateway (swapgate 0.1.0) offers 0.4; build the plugin for 0.4",
     );
     refused(
         &bytes(&["-DDESC_FLAGS=1"]),

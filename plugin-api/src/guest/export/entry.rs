@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(code, code::SG_E_VERSION);
         assert_eq!(
             text,
-            "it needs plugin contract 0.3, this gateway offers 0.4; build the plugin for 0.4"
+            "it needs plugin contract 0.4, this gateway offers 0.5; build the plugin for 0.5"
         );
     }
 

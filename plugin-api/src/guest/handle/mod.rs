@@ -29,6 +29,7 @@
 //! ```
 
 pub mod body;
+mod connection;
 pub(crate) mod request;
 mod response;
 mod trailers;
@@ -39,6 +40,7 @@ use std::ops::{Deref, DerefMut};
 
 use swapgate_abi::code;
 
+pub use connection::{ClientCertificate, Connection, Tls};
 pub use request::Upstream;
 
 use super::call::Raw;

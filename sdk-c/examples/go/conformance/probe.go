@@ -15,7 +15,7 @@ func attributes(t *trace, x *swapgate.Exchange) {
 		value, err := x.Attr(id)
 		t.value(fmt.Sprint("attr_text.", id), value, err)
 	}
-	for _, id := range []uint32{6, 7, 8, 11, 69, 12, 64} {
+	for _, id := range []uint32{6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 69, 60, 64} {
 		_, err := x.Attr(id)
 		t.code(fmt.Sprint("attr_text.", id), err)
 	}
