@@ -266,7 +266,9 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
     judge.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut again: Option<Instant> = None;
     let mut read_again: Option<(Instant, bool)> = None;
+    let mut files_again: Option<Instant> = None;
     loop {
+        watch.follow(control.named_files());
         let mut due = Due::default();
         tokio::select! {
             event = seen.recv() => match event {
@@ -287,9 +289,11 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
             _ = rescan.tick() => {
                 due.add(Event::Folder);
                 due.add(Event::Config { asked: false });
+                due.add(Event::Files);
                 watch.renew();
             }
             () = until(again), if again.is_some() => due.add(Event::Folder),
+            () = until(files_again), if files_again.is_some() => due.add(Event::Files),
             () = until(read_again.map(|(at, _)| at)), if read_again.is_some() => {
                 due.add(Event::Config { asked: false });
             }
@@ -304,6 +308,10 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
             let wait = control.reload(asked).await;
             read_again = wait.map(|wait| (Instant::now() + wait, asked));
         }
+        if due.files {
+            let wait = control.look_at_files().await;
+            files_again = wait.map(|wait| Instant::now() + wait);
+        }
         if due.folder {
             again = control.rescan().await.map(|wait| Instant::now() + wait);
         }
@@ -315,6 +323,7 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
 #[derive(Default)]
 struct Due {
     folder: bool,
+    files: bool,
     config: Option<bool>,
 }
 
@@ -322,6 +331,7 @@ impl Due {
     fn add(&mut self, event: Event) {
         match event {
             Event::Folder => self.folder = true,
+            Event::Files => self.files = true,
             Event::Config { asked } => self.config = Some(asked || self.config == Some(true)),
         }
     }

@@ -19,9 +19,11 @@ use crate::config::ready::{
 };
 use crate::context;
 use crate::endpoint::Endpoint;
+use crate::metrics::handshake::Handshakes;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
+use crate::tls::choice::Choice;
 
 /// One generation.
 pub struct Snapshot {
@@ -177,7 +179,18 @@ pub struct Speech {
     /// Whether connections begin with a PROXY header.
     pub proxy_protocol: ProxyProtocol,
     /// What TLS needs, where it is spoken.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<Secure>,
+}
+
+/// What a TLS handshake needs.
+#[derive(Debug, Clone)]
+pub struct Secure {
+    /// What the library needs.
+    pub config: Arc<rustls::ServerConfig>,
+    /// Which certificate belongs to a name.
+    pub choice: Arc<Choice>,
+    /// Counts the handshakes.
+    pub handshakes: Arc<Handshakes>,
 }
 
 /// A listener that keeps its socket; how it speaks may have changed, and its name.

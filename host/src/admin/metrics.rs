@@ -21,6 +21,7 @@ pub(super) fn text(admin: &Admin) -> Result<String, prometheus::Error> {
     usage(admin, &mut page);
     health(admin, &mut page);
     images(admin, &mut page);
+    certificates(admin, &mut page);
     admin.metrics.events.show(&mut page);
     generations(admin, &mut page);
     process::show(&mut page);
@@ -152,6 +153,17 @@ fn images(admin: &Admin, page: &mut Page) {
     page.add(family);
     let mut family = Family::of(&names::STUCK);
     family.count(&[], admin.board.read(|status| status.stuck.len()) as u64);
+    page.add(family);
+}
+
+/// When the certificates of listeners end.
+fn certificates(admin: &Admin, page: &mut Page) {
+    let mut family = Family::of(&names::CERTIFICATE_EXPIRY);
+    let expiries = admin.board.read(|status| status.expiries.clone());
+    for one in expiries {
+        let end = u64::try_from(one.unix_s).unwrap_or(0);
+        family.count(&[&one.listener, &one.name], end);
+    }
     page.add(family);
 }
 

@@ -10,6 +10,10 @@ use swapgate::config::ready::Config;
 use swapgate::config::{self, Source, System};
 use swapgate::control::check::{self, Checked, Unfit};
 use swapgate::plugin::refusal::{Reason, Refusal, Step};
+use swapgate::tls::Material;
+use swapgate::tls::facts::Moment;
+use swapgate::tls::files::Reader;
+use swapgate::tls::sessions::Sessions;
 
 use super::scratch::Scratch;
 use super::{BAD_CONFIGURATION, Format, OK, print};
@@ -44,6 +48,8 @@ struct Outcome {
     errors: Vec<Told>,
     /// Plugin files that are not taken.
     refused: Vec<Refusal>,
+    /// What is good and still worth to be known: a certificate that ends soon.
+    notes: Vec<String>,
 }
 
 /// One error, as a line and as a document.
@@ -78,6 +84,10 @@ fn check(args: &Args) -> Outcome {
         counts: counts(&config),
         ..Outcome::default()
     };
+    match Material::load(&config, &mut Reader::default(), &mut Sessions::default()) {
+        Ok(material) => outcome.notes = material.warnings(Moment::now()),
+        Err(errors) => outcome.errors = errors.iter().map(Told::new).collect(),
+    }
     match args
         .plugins
         .as_deref()
@@ -89,10 +99,10 @@ fn check(args: &Args) -> Outcome {
             outcome.refused = checked.refused;
         }
         Some(Err(Unfit::Uses { errors, refused })) => {
-            outcome.errors = errors.iter().map(Told::new).collect();
+            outcome.errors.extend(errors.iter().map(Told::new));
             outcome.refused = refused;
         }
-        Some(Err(Unfit::State(refusal))) => outcome.errors = vec![Told::new(&refusal)],
+        Some(Err(Unfit::State(refusal))) => outcome.errors.push(Told::new(&refusal)),
     }
     outcome
 }
@@ -140,6 +150,7 @@ impl Outcome {
             .iter()
             .map(|error| error.line.clone())
             .chain(refused)
+            .chain(self.notes.iter().map(|note| format!("note: {note}")))
         {
             // A closed stderr changes nothing about the result.
             let _ = writeln!(out, "{line}");
@@ -152,8 +163,7 @@ impl Outcome {
 
     fn print(&self) -> u8 {
         let errors: Vec<&Value> = self.errors.iter().map(|error| &error.document).collect();
-        let document =
-            json!({ "ok": self.code() == OK, "errors": errors, "refused": self.refused });
+        let document = json!({ "ok": self.code() == OK, "errors": errors, "refused": self.refused, "notes": self.notes });
         print(&document.to_string()).max(self.code())
     }
 }

@@ -46,6 +46,15 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
             listener.name, listener.address
         ));
     }
+    for listener in &listeners.kept {
+        let before = old
+            .listeners
+            .iter()
+            .find(|one| one.address == listener.address);
+        if before.is_some_and(|before| before != listener) {
+            words.push(format!("listener {} changed", listener.name));
+        }
+    }
     settings(old, new, &mut words);
     let same = |a: &Upstream, b: &Upstream| a == b;
     entities(

@@ -5,6 +5,8 @@
 pub enum Event {
     /// Something in the plugins folder, or nobody knows what: look.
     Folder,
+    /// Something beside a file that the configuration names, such as a certificate: look.
+    Files,
     /// Something beside the configuration file, or SIGHUP: read it again. `asked` is true for SIGHUP, which applies the
     /// file even if its text is the same, because `${env:}` and `${file:}` may have changed.
     Config {

@@ -15,8 +15,9 @@ use tokio::task::spawn_local;
 use crate::config::ready::Listener;
 use crate::endpoint::Endpoint;
 use crate::metrics::Metrics;
+use crate::metrics::handshake::Handshakes;
 use crate::metrics::traffic::Connections;
-use crate::snapshot::{Command, Kept, Report, Snapshot, Socket, Speech};
+use crate::snapshot::{Command, Kept, Report, Secure, Snapshot, Socket, Speech};
 use crate::supervise::binder::Binder;
 use crate::tls::Material;
 use crate::worker;
@@ -88,7 +89,7 @@ pub fn bind_all(
             .map_or_else(|| listener.address.clone(), Endpoint::Tcp);
         bound.addresses.push((listener.address.clone(), real));
         let connections = account(listener, metrics);
-        let speech = speech(listener, material);
+        let speech = speech(listener, (metrics, material));
         for (list, socket) in bound.sockets.iter_mut().zip(sockets) {
             list.push(Socket {
                 speech: Arc::clone(&speech),
@@ -110,7 +111,7 @@ impl Bound {
         (metrics, material): (&Metrics, &Material),
     ) -> Self {
         let kept = |listener: &Listener| Kept {
-            speech: speech(listener, material),
+            speech: speech(listener, (metrics, material)),
             address: listener.address.clone(),
             connections: account(listener, metrics),
         };
@@ -120,12 +121,18 @@ impl Bound {
 }
 
 /// How the connections of a listener are spoken with.
-fn speech(listener: &Listener, material: &Material) -> Arc<Speech> {
+fn speech(listener: &Listener, (metrics, material): (&Metrics, &Material)) -> Arc<Speech> {
+    let new = || Handshakes::new(metrics.workers);
+    let secure = material.listener(&listener.name).map(|server| Secure {
+        config: Arc::clone(&server.config),
+        choice: Arc::clone(&server.choice),
+        handshakes: metrics.traffic.handshakes.get(&listener.name, new),
+    });
     Arc::new(Speech {
         listener: Arc::clone(&listener.name),
         protocols: listener.protocols,
         proxy_protocol: listener.proxy_protocol,
-        tls: material.listener(&listener.name).cloned(),
+        tls: secure,
     })
 }
 

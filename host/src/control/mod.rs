@@ -7,6 +7,7 @@
 //!
 //! - [`events`]: the one enum of everything that can happen;
 //! - [`watch`]: files and signals become events;
+//! - [`follow`]: files that the configuration names become events as well;
 //! - [`file`](mod@file): the configuration file, come to rest;
 //! - [`folder`]: which plugin files lie in the folder, settled and fit;
 //! - [`previous`]: the files that served before those of the folder;
@@ -30,6 +31,7 @@ pub mod explain;
 pub mod file;
 pub mod fleet;
 pub mod folder;
+pub mod follow;
 pub mod previous;
 pub mod probation;
 pub mod resolve;

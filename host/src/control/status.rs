@@ -10,6 +10,7 @@ use super::explain::View;
 use super::resolve::Resolved;
 use crate::config::ready::{Action, Config, PluginUse, Readiness};
 use crate::snapshot::Snapshot;
+use crate::tls::shown::Expiry;
 
 /// A handle that any thread may keep.
 #[derive(Clone)]
@@ -27,7 +28,7 @@ pub struct Status {
     pub lagging: Vec<usize>,
     /// The last change and what became of it.
     pub last_change: Option<Change>,
-    /// A configuration that waits for a plugin.
+    /// A configuration that waits for a plugin, or for files that it names.
     pub pending: Option<Vec<String>>,
     /// Uses without an instance, each with its reason.
     pub degraded: Vec<String>,
@@ -35,6 +36,10 @@ pub struct Status {
     pub global_missing: bool,
     /// What an operator should know and need not act on.
     pub notes: Vec<String>,
+    /// The same of certificates.
+    pub warnings: Vec<String>,
+    /// When they end.
+    pub expiries: Vec<Expiry>,
     /// Plugin files that are not taken.
     pub refused: Vec<Value>,
     /// Calls into plugins that have not returned.
@@ -60,7 +65,7 @@ pub struct Change {
     pub number: u64,
     /// When, in milliseconds since 1970.
     pub at_unix_ms: u64,
-    /// `start`, `reload` or `folder`.
+    /// `start`, `reload`, `folder` or `files`.
     pub trigger: &'static str,
     /// `published` or `refused`.
     pub outcome: &'static str,
@@ -110,6 +115,8 @@ impl Board {
             degraded: Vec::new(),
             global_missing: false,
             notes: Vec::new(),
+            warnings: Vec::new(),
+            expiries: Vec::new(),
             refused: Vec::new(),
             stuck: Vec::new(),
             listeners: Vec::new(),
@@ -141,6 +148,7 @@ impl Status {
             .iter()
             .map(|(generation, workers)| json!({ "generation": generation, "workers": workers }))
             .collect();
+        let notes = [&self.notes[..], &self.warnings[..]].concat();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "abi": format!("{}.{}", swapgate_abi::ABI_MAJOR, swapgate_abi::ABI_MINOR),
@@ -154,7 +162,7 @@ impl Status {
             "pending": self.pending,
             "ready": self.ready(),
             "degraded": self.degraded,
-            "notes": self.notes,
+            "notes": notes,
             "refused": self.refused,
             "stuck": self.stuck,
         })

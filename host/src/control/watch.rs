@@ -14,9 +14,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::events::Event;
+use super::follow::Follow;
 
 /// The link that Kubernetes swaps when a `ConfigMap` changes.
-const DATA: &str = "..data";
+pub(super) const DATA: &str = "..data";
 
 /// Watches for as long as it lives.
 pub struct Watch {
@@ -24,6 +25,7 @@ pub struct Watch {
     config: PathBuf,
     events: UnboundedSender<Event>,
     watched: Vec<Watched>,
+    named: Follow,
 }
 
 /// One folder that is watched.
@@ -44,9 +46,15 @@ impl Watch {
             config: config.to_owned(),
             events: events.clone(),
             watched: Vec::new(),
+            named: Follow::new(events),
         };
         watch.renew();
         watch
+    }
+
+    /// Watches the files that the configuration names now.
+    pub fn follow<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
+        self.named.these(files);
     }
 
     /// Watches what is another folder now than it was: one that was made anew, or that a link leads to now.
@@ -99,14 +107,14 @@ impl Watch {
     }
 }
 
-fn parent(file: &Path) -> PathBuf {
+pub(super) fn parent(file: &Path) -> PathBuf {
     let parent = file
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
 }
 
-fn id(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn id(path: &Path) -> Option<(u64, u64)> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
 }
@@ -156,7 +164,7 @@ fn concerns(paths: &[PathBuf], name: Option<&OsStr>) -> bool {
 }
 
 /// Opening and reading changes nothing, and our own reads would keep us busy for ever.
-fn is_a_change(kind: EventKind) -> bool {
+pub(super) fn is_a_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
         EventKind::Access(_) => false,

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
-use rustls::ServerConnection;
-use tokio_rustls::TlsAcceptor;
 
+use super::secure::secure;
 use super::stream::Stream;
-use crate::context::connection::{Connection, Tls};
+use crate::context::connection::Connection;
 use crate::gather::Gather;
 use crate::snapshot::Speech;
 use crate::socket::Socket;
@@ -35,7 +34,7 @@ pub(super) async fn shake(socket: Socket, speech: &Speech) -> Result<Ready, Stri
         listener: Arc::clone(&speech.listener),
         ..Connection::default()
     };
-    let Some(config) = &speech.tls else {
+    let Some(how) = &speech.tls else {
         let version = if speech.protocols.http1 {
             Version::Http1
         } else {
@@ -47,40 +46,16 @@ pub(super) async fn shake(socket: Socket, speech: &Speech) -> Result<Ready, Stri
             version,
         });
     };
-    let acceptor = TlsAcceptor::from(Arc::clone(config));
-    let stream = acceptor
-        .accept(socket)
-        .await
-        .map_err(|error| format!("the TLS handshake failed: {error}"))?;
-    let session = stream.get_ref().1;
-    let version = if session.alpn_protocol() == Some(b"h2") {
+    let (stream, tls) = secure(socket, speech, how).await?;
+    let version = if tls.alpn.as_deref() == Some("h2") {
         Version::Http2
     } else {
         Version::Http1
     };
-    connection.tls = Some(Box::new(tls(session)));
+    connection.tls = Some(Box::new(tls));
     Ok(Ready {
         stream: Stream::Tls(Box::new(TokioIo::new(stream))),
         connection,
         version,
     })
-}
-
-/// What TLS came to.
-fn tls(session: &ServerConnection) -> Tls {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_boxed_str();
-    let cipher = session.negotiated_cipher_suite();
-    let cipher = cipher.and_then(|suite| suite.suite().as_str());
-    Tls {
-        version: match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
-            _ => "TLSv1.3",
-        },
-        cipher: cipher.unwrap_or_default().replace("TLS13_", "TLS_").into(),
-        sni: session
-            .server_name()
-            .map(|name| name.to_ascii_lowercase().into()),
-        alpn: session.alpn_protocol().map(text),
-        client: None,
-    }
 }

@@ -11,4 +11,5 @@ mod guard;
 mod handshake;
 mod http1;
 mod io;
+mod secure;
 mod stream;

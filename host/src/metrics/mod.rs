@@ -4,7 +4,8 @@
 //! route, listener or target is attached to the snapshot or the socket that a worker is given, so nothing is looked up.
 //!
 //! - [`cell`]: numbers that workers write without getting in one another's way;
-//! - [`route`]: exchanges, by route; [`traffic`]: connections and attempts; [`event`]: what control did;
+//! - [`route`]: exchanges, by route; [`traffic`]: connections and attempts; [`mod@handshake`]: TLS;
+//!   [`event`]: what control did;
 //! - [`book`], [`series`]: the metrics that plugins declare through the contract;
 //! - [`names`]: every metric of the gateway's own; [`page`]: the text that is shown; [`process`]: what the system says.
 //!
@@ -13,6 +14,7 @@
 pub mod book;
 pub mod cell;
 pub mod event;
+pub mod handshake;
 pub mod names;
 pub mod page;
 pub mod process;

@@ -66,6 +66,13 @@ names! {
     ACCEPT_ERRORS "swapgate_accept_errors_total" Counter "errors" ["listener"]
         "How often the system could not give a connection."
 
+    HANDSHAKES "swapgate_tls_handshakes_total" Counter "handshakes" ["listener" "version" "resumed"]
+        "TLS handshakes with clients that were finished; resumed is true where a session was taken up again."
+    HANDSHAKE_FAILURES "swapgate_tls_handshake_failures_total" Counter "handshakes" ["listener" "reason"]
+        "TLS handshakes with clients that failed, by reason."
+    CERTIFICATE_EXPIRY "swapgate_tls_certificate_expiry_seconds" Gauge "seconds" ["listener" "name"]
+        "When a certificate of a listener ends, in seconds since 1970."
+
     ATTEMPTS "swapgate_upstream_attempts_total" Counter "attempts" ["upstream" "target" "outcome"]
         "Attempts to get an answer from a target, by what they came to."
     UPSTREAM_CONNECTIONS "swapgate_upstream_connections" Gauge "connections" ["target"]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cell::Cells;
+use super::handshake::Handshakes;
 use super::names;
 use super::page::{Family, Page};
 use crate::endpoint::Endpoint;
@@ -242,6 +243,8 @@ impl Drop for Attempting<'_> {
 pub struct Traffic {
     /// By the name of the listener.
     pub listeners: Shelf<Arc<str>, Connections>,
+    /// By the name of the listener.
+    pub handshakes: Shelf<Arc<str>, Handshakes>,
     /// By the address of the target, whatever upstreams it belongs to: they share its connections.
     pub targets: Shelf<Endpoint, Connections>,
     /// By the name of the upstream and the address of the target.
@@ -261,6 +264,9 @@ impl Traffic {
             waits.count(&[name], connections.sum(|cell| &cell.waits));
             errors.count(&[name], connections.sum(|cell| &cell.errors));
         });
+        let (mut done, mut failed) = Handshakes::families();
+        self.handshakes
+            .each(|name, handshakes| handshakes.show(name, (&mut done, &mut failed)));
         let mut attempts = Family::of(&names::ATTEMPTS);
         self.attempts.each(|(upstream, target), account| {
             let target = target.to_string();
@@ -279,7 +285,10 @@ impl Traffic {
             held.count(&[&target], connections.open());
             connects.count(&[&target], connections.sum(|cell| &cell.begun));
         });
-        for family in [open, accepted, waits, errors, attempts, held, connects] {
+        let families = [
+            open, accepted, waits, errors, done, failed, attempts, held, connects,
+        ];
+        for family in families {
             page.add(family);
         }
     }

@@ -2,6 +2,7 @@
 //! why.
 
 mod give_back;
+mod named;
 mod told;
 
 use std::path::PathBuf;
@@ -24,8 +25,9 @@ use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
 use crate::supervise::binder::Binder;
-use crate::tls::Material;
+use crate::tls::files::Files;
 
+use named::Named;
 pub use told::cannot_bind;
 use told::{replaces_an_image, swapped};
 
@@ -44,10 +46,12 @@ pub struct Control {
     probations: Vec<Probation>,
     watchdog: Watchdog,
     config: Config,
+    /// The files it names.
+    named: Named,
     resolved: Vec<Resolved>,
     /// What was seen last, the text or why there is none; the same again is no change.
     seen: Result<String, String>,
-    /// A refused configuration that another folder could make good.
+    /// A refused configuration that another folder could make good, or other files.
     pending: Option<Pending>,
     /// The folder the configuration was last resolved with.
     tried: Tried,
@@ -59,7 +63,10 @@ pub struct Control {
 struct Pending {
     config: Config,
     errors: Vec<String>,
-    tried: Tried,
+    /// With what plugins were resolved; none: it did not come to that.
+    tried: Option<Tried>,
+    /// The files it names, where they are why it was refused.
+    files: Option<Files>,
 }
 
 /// With what plugins were resolved: while that is the same, another attempt would end the same.
@@ -140,7 +147,7 @@ impl Control {
             quarantine,
             watchdog,
         } = start;
-        let material = Material::load(&config).map_err(StartError::Config)?;
+        let named = Named::start(&config).map_err(StartError::Config)?;
         folder.hold(&quarantine.held());
         settle(&mut folder, &mut catalog, &config).await;
         let offer = folder.offer();
@@ -148,7 +155,7 @@ impl Control {
             &binder,
             &config.listeners,
             config.workers,
-            (catalog.metrics(), &material),
+            (catalog.metrics(), &named.material),
         )
         .map_err(StartError::Bind)?;
         let trigger = if binder.is_again() {
@@ -179,6 +186,7 @@ impl Control {
             probations: Vec::new(),
             watchdog,
             config,
+            named,
             resolved: resolution.uses,
             seen: Ok(text),
             pending: None,
@@ -333,11 +341,16 @@ impl Control {
         let Some(pending) = self.pending.take() else {
             return;
         };
+        let Some(tried) = &pending.tried else {
+            // It waits for other files than plugins.
+            self.pending = Some(pending);
+            return;
+        };
         // Its own settings decide which files it would find.
         self.catalog.set_loader(pending.config.loader.clone());
         let Looked { offer, .. } = self.look(false).await;
         self.catalog.set_loader(self.config.loader.clone());
-        if pending.tried.is_enough(offer) {
+        if tried.is_enough(offer) {
             self.pending = Some(pending);
         } else {
             self.reconfigure(pending.config, false).await;
@@ -401,9 +414,20 @@ impl Control {
         if !restart.is_empty() {
             return self.refused(Trigger::Reload, &texts(&restart));
         }
-        let material = match Material::load(&config) {
+        let attempt = self.named.try_with(&config);
+        let material = match &attempt.material {
             Ok(material) => material,
-            Err(errors) => return self.refused(Trigger::Reload, &texts(&errors)),
+            Err(errors) => {
+                let errors = texts(errors);
+                // A certificate may arrive after the configuration that names it.
+                self.pending = Some(Pending {
+                    config,
+                    errors: errors.clone(),
+                    tried: None,
+                    files: Some(attempt.files),
+                });
+                return self.refused(Trigger::Reload, &errors);
+            }
         };
         // Its own settings decide which files it finds, and instances that it starts may call what it brings.
         self.catalog.set_loader(config.loader.clone());
@@ -429,7 +453,8 @@ impl Control {
                 self.pending = Some(Pending {
                     config,
                     errors: errors.clone(),
-                    tried: Tried::new(offer, passing),
+                    tried: Some(Tried::new(offer, passing)),
+                    files: None,
                 });
                 return self.refused(Trigger::Reload, &errors);
             }
@@ -438,9 +463,9 @@ impl Control {
             &self.binder,
             &listeners.added,
             config.workers,
-            (self.catalog.metrics(), &material),
+            (self.catalog.metrics(), material),
         ) {
-            Ok(bound) => bound.keeping(&listeners.kept, (self.catalog.metrics(), &material)),
+            Ok(bound) => bound.keeping(&listeners.kept, (self.catalog.metrics(), material)),
             Err(failed) => {
                 let (listener, error) = *failed;
                 self.keep_settings();
@@ -457,6 +482,7 @@ impl Control {
         self.watchdog
             .set(config.faults.hook_budget, self.binder.hung(&config));
         self.keep_text();
+        attempt.adopt(&mut self.named);
         self.config = config;
         self.resolved = resolution.uses;
         self.tried = Tried::new(offer, resolution.passing);

@@ -79,7 +79,12 @@ impl Control {
         tracing::info!(target: "control", generation = snapshot.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
         let global_missing = status::global_missing(&self.config, &self.resolved);
         let listeners = self.config.listeners.iter().map(|listener| {
-            json!({ "name": &*listener.name, "address": self.fleet.address(&listener.address).to_string() })
+            let address = self.fleet.address(&listener.address).to_string();
+            let mut document = json!({ "name": &*listener.name, "address": address });
+            if let Some(certificates) = self.named.material.document(&listener.name) {
+                document["certificates"] = certificates;
+            }
+            document
         });
         let listeners = listeners.collect();
         let routes = status::routes(&self.config, snapshot);
@@ -97,7 +102,9 @@ impl Control {
             status.listeners = listeners;
             status.routes = routes;
             status.readiness = self.config.readiness;
+            status.expiries = self.named.material.expiries();
         });
+        self.warn();
         self.show_refused();
         self.show();
     }
@@ -168,6 +175,7 @@ fn name(trigger: Trigger) -> &'static str {
         Trigger::Start | Trigger::Again => "start",
         Trigger::Reload => "reload",
         Trigger::Folder => "folder",
+        Trigger::Files => "files",
         Trigger::Check => "check",
     }
 }

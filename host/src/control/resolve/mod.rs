@@ -47,6 +47,8 @@ pub enum Trigger {
     Reload,
     /// The same configuration, another folder.
     Folder,
+    /// The same configuration and the same folder; files of certificates have changed.
+    Files,
     /// A configuration that will not serve: files are chosen and tried in children, nothing is loaded here.
     Check,
 }

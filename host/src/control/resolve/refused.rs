@@ -87,7 +87,7 @@ impl Run<'_> {
                 .iter()
                 .any(|index| self.as_before(*index).is_none() && !self.had_nothing(*index)),
             Trigger::Check => true,
-            Trigger::Folder | Trigger::Again => false,
+            Trigger::Folder | Trigger::Files | Trigger::Again => false,
         };
         if is_refused {
             self.errors
