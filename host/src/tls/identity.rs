@@ -41,10 +41,11 @@ pub fn read(der: &[u8], now: Moment) -> Result<ClientCertificate, &'static str> 
     })
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Result<Vec<Box<str>>, &'static str> {
+/// The other names, one a line.
+fn names(certificate: &X509Certificate<'_>) -> Result<Box<str>, &'static str> {
     let names = match certificate.subject_alternative_name() {
         Ok(Some(names)) => names.value.general_names.iter(),
-        Ok(None) => return Ok(Vec::new()),
+        Ok(None) => return Ok(Box::default()),
         Err(_) => return Err("the names in the client's certificate cannot be read"),
     };
     let texts = names.filter_map(|name| match name {
@@ -54,12 +55,16 @@ fn names(certificate: &X509Certificate<'_>) -> Result<Vec<Box<str>>, &'static st
         GeneralName::IPAddress(bytes) => Some(format!("IP:{}", address(bytes)?)),
         _ => None,
     });
-    let texts: Vec<Box<str>> = texts.map(String::into_boxed_str).collect();
-    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    let texts: Vec<String> = texts.collect();
+    // One name must not look like two.
+    if texts.iter().any(|text| text.contains(char::is_control)) {
+        return Err("a name in the client's certificate has a control character");
+    }
+    let bytes: usize = texts.iter().map(String::len).sum();
     if texts.len() > MOST_NAMES || bytes > ALL_NAMES {
         return Err("the client's certificate has too many names");
     }
-    Ok(texts)
+    Ok(texts.join("\n").into())
 }
 
 /// A distinguished name as RFC 4514 writes it: the most particular part first.
@@ -214,7 +219,7 @@ mod tests {
             ],
         );
         let read = read_now(&der).expect("it can be read");
-        let names: Vec<&str> = read.names.iter().map(|name| &**name).collect();
+        let names: Vec<&str> = read.names.lines().collect();
         let expected = [
             "DNS:a.example",
             "URI:spiffe://a/b",
