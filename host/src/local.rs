@@ -11,9 +11,9 @@ use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::context::RequestId;
-use crate::endpoint::Endpoint;
 use crate::snapshot::{Report, Snapshot, TargetAccount};
 use crate::upstream::balance::RoundRobin;
+use crate::upstream::manner::{Destination, Identity};
 use crate::upstream::pool::Pool;
 use crate::upstream::send::Group;
 
@@ -25,7 +25,8 @@ pub struct Local {
     /// Which worker, from 0.
     pub worker: usize,
     generation: RefCell<Rc<Generation>>,
-    pools: RefCell<HashMap<Endpoint, Rc<Pool>>>,
+    /// By all that makes a connection what it is, so that two upstreams share none that are not the same.
+    pools: RefCell<HashMap<Identity, Rc<Pool>>>,
     /// Addresses that plugins chose and no upstream has.
     elsewhere: RefCell<HashMap<SocketAddr, Rc<Group>>>,
     reports: UnboundedSender<Report>,
@@ -128,8 +129,9 @@ impl Local {
             // Running exchanges keep what they use; the rest is connected to again.
             known.clear();
         }
-        let pool = self.pools.borrow().get(&address.into()).cloned();
-        let pool = pool.unwrap_or_else(|| Pool::new(address.into(), &account.connections));
+        let to = Destination::plain(address.into());
+        let pool = self.pools.borrow().get(&to.identity()).cloned();
+        let pool = pool.unwrap_or_else(|| Pool::new(to, &account.connections));
         let group = Rc::new(Group {
             accounts: vec![account.clone()],
             balance: RoundRobin::new(std::iter::once(1)),
@@ -146,7 +148,7 @@ impl Local {
         let elsewhere = self.elsewhere.borrow();
         for (address, group) in &*elsewhere {
             // A pool may be that of a target as well, which was looked through just now: twice would age it twice.
-            let target = known.get(&Endpoint::Tcp(*address));
+            let target = known.get(&Destination::plain((*address).into()).identity());
             let own = |pool: &&Rc<Pool>| target.is_none_or(|known| !Rc::ptr_eq(known, pool));
             group.pools.iter().filter(own).for_each(|pool| pool.sweep());
         }
@@ -198,7 +200,7 @@ impl Local {
 
 fn generation(
     worker: usize,
-    pools: &mut HashMap<Endpoint, Rc<Pool>>,
+    pools: &mut HashMap<Identity, Rc<Pool>>,
     snapshot: Arc<Snapshot>,
     reports: UnboundedSender<Report>,
 ) -> Generation {
@@ -215,10 +217,14 @@ fn generation(
                     .iter()
                     .zip(&upstream.accounts)
                     .map(|(target, account)| {
-                        let pool = kept.entry(target.address.clone()).or_insert_with(|| {
-                            pools.remove(&target.address).unwrap_or_else(|| {
-                                Pool::new(target.address.clone(), &account.connections)
-                            })
+                        let to = Destination {
+                            target: target.address.clone(),
+                            manner: upstream.manner.clone(),
+                        };
+                        let known = kept.entry(to.identity());
+                        let pool = known.or_insert_with_key(|identity| {
+                            let before = pools.remove(identity);
+                            before.unwrap_or_else(|| Pool::new(to, &account.connections))
                         });
                         Rc::clone(pool)
                     })

@@ -24,6 +24,7 @@ use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
 use crate::tls::choice::Choice;
+use crate::upstream::manner::Manner;
 
 /// One generation.
 pub struct Snapshot {
@@ -135,6 +136,8 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// How one is chosen.
     pub algorithm: Algorithm,
+    /// How its targets are spoken to.
+    pub manner: Manner,
     /// Never empty.
     pub targets: Vec<Target>,
     /// Counts what happens at each target.

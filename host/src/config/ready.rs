@@ -333,7 +333,7 @@ pub enum Algorithm {
 }
 
 /// What targets speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UpstreamProtocol {
     /// HTTP/1.1.
     Http1,

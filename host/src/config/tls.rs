@@ -97,6 +97,7 @@ pub(super) fn upstream(
         server_name,
         verify: raw.verify,
         certificate: shown(check, &at, raw, base),
+        place: check.tree.place(check.file, "", &at),
     })
 }
 

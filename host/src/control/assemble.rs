@@ -15,6 +15,8 @@ use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::{RouteRule, Table};
 use crate::snapshot::{Keep, Plan, Route, Service, Settings, Snapshot, TargetAccount, Upstream};
+use crate::tls::Material;
+use crate::upstream::manner::Manner;
 
 /// Builds a generation. `resolved` has one entry for each use, in the order of [`uses`].
 #[must_use]
@@ -23,6 +25,7 @@ pub fn snapshot(
     resolved: &[Resolved],
     generation: u64,
     metrics: &Metrics,
+    material: &Material,
 ) -> Snapshot {
     let mut left = resolved.iter();
     let global = attached(&config.plugins, &mut left);
@@ -68,7 +71,7 @@ pub fn snapshot(
         upstreams: config
             .upstreams
             .iter()
-            .map(|one| upstream(one, metrics))
+            .map(|one| upstream(one, metrics, material))
             .collect(),
         global: global_plan,
         account: Arc::clone(metrics.routes.unrouted()),
@@ -201,7 +204,11 @@ fn accounts(config: &Config, metrics: &Metrics) -> Vec<Arc<Account>> {
     metrics.routes.of(names, config.metrics.max_routes)
 }
 
-fn upstream(upstream: &crate::config::ready::Upstream, metrics: &Metrics) -> Upstream {
+fn upstream(
+    upstream: &crate::config::ready::Upstream,
+    metrics: &Metrics,
+    material: &Material,
+) -> Upstream {
     let traffic = &metrics.traffic;
     let account = |target: &Target| TargetAccount {
         attempts: traffic.attempts.get(
@@ -215,6 +222,10 @@ fn upstream(upstream: &crate::config::ready::Upstream, metrics: &Metrics) -> Ups
     Upstream {
         name: Arc::clone(&upstream.name),
         algorithm: upstream.algorithm,
+        manner: Manner {
+            protocol: upstream.protocol,
+            tls: material.upstream(&upstream.name).cloned(),
+        },
         targets: upstream.targets.clone(),
         accounts: upstream.targets.iter().map(account).collect(),
     }

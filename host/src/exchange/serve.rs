@@ -248,7 +248,7 @@ async fn forward(
             let target = group
                 .pools
                 .first()
-                .map_or(NOWHERE, |pool| pool.target.clone());
+                .map_or(NOWHERE, |pool| pool.to.target.clone());
             Failure::Upstream(UpstreamFault::Unwritable {
                 target,
                 text: error.to_string(),
@@ -283,7 +283,7 @@ async fn forward(
     }
     match (sent, fault) {
         (Ok(sent), _) => {
-            exchange.answered_by(&sent.lease.pool.target, &route.plan);
+            exchange.answered_by(&sent.lease.pool.to.target, &route.plan);
             Ok(sent)
         }
         // The upstream's connection broke because the client's body did: the client's fault, not the upstream's.

@@ -153,6 +153,8 @@ pub enum Attempt {
     Ok,
     /// The target took no connection.
     ConnectError,
+    /// It took one, and TLS came to nothing.
+    TlsError,
     /// It took none in time.
     ConnectTimeout,
     /// No head of an answer came in time.
@@ -168,9 +170,10 @@ pub enum Attempt {
 }
 
 /// All outcomes with their values of the label, in the order of their declaration.
-const OUTCOMES: [(Attempt, &str); 8] = [
+const OUTCOMES: [(Attempt, &str); 9] = [
     (Attempt::Ok, "ok"),
     (Attempt::ConnectError, "connect_error"),
+    (Attempt::TlsError, "tls_error"),
     (Attempt::ConnectTimeout, "connect_timeout"),
     (Attempt::Timeout, "timeout"),
     (Attempt::Closed, "closed"),

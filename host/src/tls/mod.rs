@@ -7,14 +7,17 @@
 //!   [`ocsp`]: what its authority says of it;
 //! - [`server`]: what a listener shows its clients, and [`choice`] which certificate to whom; [`sessions`]: resumption;
 //!   [`shown`]: what an operator should know of it;
+//! - [`client`]: what targets are shown and which are believed, and [`reason`] why one is not;
 //! - [`identity`]: who a client is by its certificate.
 
 pub mod choice;
+pub mod client;
 pub mod facts;
 pub mod files;
 pub mod identity;
 pub mod ocsp;
 pub mod pem;
+pub mod reason;
 pub mod server;
 pub mod sessions;
 pub mod shown;
@@ -26,6 +29,7 @@ use serde_json::Value;
 
 use crate::config::ConfigError;
 use crate::config::ready::Config;
+use client::ClientTls;
 use facts::Moment;
 use files::Reader;
 use server::Server;
@@ -37,6 +41,8 @@ use shown::{Expiry, Shown};
 pub struct Material {
     /// By the name of the listener.
     listeners: HashMap<Arc<str>, Server>,
+    /// By the name of the upstream.
+    upstreams: HashMap<Arc<str>, Arc<ClientTls>>,
 }
 
 impl Material {
@@ -52,6 +58,7 @@ impl Material {
     ) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
         let mut listeners = HashMap::new();
+        let mut upstreams = HashMap::new();
         for listener in &config.listeners {
             let Some(tls) = &listener.tls else { continue };
             match server::build(listener, tls, reader, sessions) {
@@ -61,8 +68,20 @@ impl Material {
                 Err(flaws) => errors.extend(flaws),
             }
         }
+        for upstream in &config.upstreams {
+            let Some(tls) = &upstream.tls else { continue };
+            match ClientTls::build(tls, upstream.protocol, reader) {
+                Ok(built) => {
+                    upstreams.insert(Arc::clone(&upstream.name), Arc::new(built));
+                }
+                Err(flaws) => errors.extend(flaws),
+            }
+        }
         if errors.is_empty() {
-            Ok(Self { listeners })
+            Ok(Self {
+                listeners,
+                upstreams,
+            })
         } else {
             errors.sort_by_key(|error| (error.place.line, error.place.column));
             Err(errors)
@@ -126,5 +145,11 @@ impl Material {
     fn all(&self) -> impl Iterator<Item = (&str, &Shown)> {
         let listeners = self.listeners.iter();
         listeners.flat_map(|(name, server)| server.shown.iter().map(|one| (&**name, one)))
+    }
+
+    /// How the targets of the upstream of that name are spoken to.
+    #[must_use]
+    pub fn upstream(&self, name: &str) -> Option<&Arc<ClientTls>> {
+        self.upstreams.get(name)
     }
 }

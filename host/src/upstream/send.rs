@@ -17,7 +17,9 @@ use tokio::time::timeout;
 
 use super::balance::RoundRobin;
 use super::body::{BodyWatch, RequestBody};
-use super::pool::{Pool, Sender, connect};
+use super::http2::ticket::is_malformed;
+use super::pool::{Carrier, Pool};
+use super::wire;
 use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
 use crate::context::headers::Survey;
@@ -25,6 +27,10 @@ use crate::endpoint::{Endpoint, NOWHERE};
 use crate::metrics::traffic::{Attempt, Attempting, Attempts};
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::TargetAccount;
+
+/// How often a request goes to the same target again that processed nothing of it. A kept connection that had died is
+/// replaced once; one with streams may be refused more often, while the target is going away.
+const REPEATS: usize = 3;
 
 /// A group of targets, on one worker.
 #[derive(Debug)]
@@ -54,12 +60,12 @@ impl Sent {
     }
 }
 
-/// A connection in use.
+/// A connection in use, or a stream of one.
 #[derive(Debug)]
 pub struct Lease {
     /// Where it came from.
     pub pool: Rc<Pool>,
-    sender: Sender,
+    carrier: Carrier,
     /// Whether it may be used again.
     again: bool,
 }
@@ -67,8 +73,28 @@ pub struct Lease {
 impl Lease {
     /// Gives the connection back.
     pub fn give_back(self) {
-        if self.again {
-            self.pool.put(self.sender);
+        match self.carrier {
+            Carrier::Http1(sender) if self.again => self.pool.put(sender),
+            Carrier::Http1(_) => {}
+            Carrier::Http2(ticket) => ticket.finish(),
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct Failed {
+    /// The request, if the target processed nothing of it.
+    pub unsent: Option<Request<RequestBody>>,
+    /// What hyper said.
+    pub error: hyper::Error,
+}
+
+impl From<TrySendError<Request<RequestBody>>> for Failed {
+    fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
+        Self {
+            unsent: failed.take_message(),
+            error: failed.into_error(),
         }
     }
 }
@@ -103,10 +129,11 @@ pub async fn send(
         order,
         at: order.only.unwrap_or_else(|| order.group.balance.next()),
         tried: 0,
+        repeats: 0,
     };
     let Checkout {
         mut pool,
-        mut sender,
+        mut carrier,
         mut reused,
         mut at,
     } = turn.next().await?;
@@ -117,12 +144,12 @@ pub async fn send(
                 .insert(header::HOST, pool.host.clone());
         }
         let attempt = Attempting::new(order.group.attempts(at));
-        let mut failed = match order.answered(sender.send(request)).await {
+        let failed = match attempted(order, &mut carrier, &pool, request).await? {
             Answered::Late => {
                 attempt.came_to(Attempt::Timeout);
                 let limit = order.timeouts.response;
                 return Err(UpstreamFault::TimedOut {
-                    target: pool.target.clone(),
+                    target: pool.to.target.clone(),
                     what: "answer",
                     limit,
                 });
@@ -139,15 +166,16 @@ pub async fn send(
                     response,
                     lease: Lease {
                         pool,
-                        sender,
+                        carrier,
                         again,
                     },
                 });
             }
             Answered::Failed(failed) => failed,
         };
-        request = match failed.take_message() {
-            Some(unsent) if reused || turn.has_more() => {
+        let here = reused && turn.repeats < REPEATS;
+        request = match failed.unsent {
+            Some(unsent) if here || turn.has_more() => {
                 attempt.came_to(if reused {
                     Attempt::Stale
                 } else {
@@ -155,36 +183,63 @@ pub async fn send(
                 });
                 unsent
             }
-            _ => return Err(died(order, attempt, &pool.target, failed.into_error())),
+            _ => return Err(died(order, attempt, &pool.to.target, failed.error)),
         };
+        drop(carrier);
         // A fresh connection that closed before it took the request is like one that was refused.
-        let other = if reused {
+        let other = if here {
             turn.again(pool, at).await?
         } else {
             turn.next().await?
         };
         Checkout {
             pool,
-            sender,
+            carrier,
             reused,
             at,
         } = other;
     }
 }
 
+/// Sends a request on a connection and waits for the head of its answer.
+async fn attempted(
+    order: &Order<'_>,
+    carrier: &mut Carrier,
+    pool: &Pool,
+    request: Request<RequestBody>,
+) -> Result<Answered, UpstreamFault> {
+    match carrier {
+        Carrier::Http1(sender) => Ok(order.answered(sender.send(request)).await),
+        Carrier::Http2(ticket) => {
+            let written =
+                ticket
+                    .write(request, pool)
+                    .map_err(|error| UpstreamFault::Unwritable {
+                        target: pool.to.target.clone(),
+                        text: error.to_string(),
+                    })?;
+            let answered = order.answered(ticket.send(written)).await;
+            if matches!(answered, Answered::Late) {
+                ticket.is_late();
+            }
+            Ok(answered)
+        }
+    }
+}
+
 /// What waiting for an answer came to.
 enum Answered {
     With(Response<Incoming>),
-    Failed(TrySendError<Request<RequestBody>>),
+    Failed(Failed),
     Late,
 }
 
 impl Order<'_> {
     /// Waits for the head of an answer. The time runs from the sent request, so a body that is still being sent moves
     /// the limit with every piece, and with every plugin that waits inside it.
-    async fn answered(
+    async fn answered<E: Into<Failed>>(
         &self,
-        sending: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
+        sending: impl Future<Output = Result<Response<Incoming>, E>>,
     ) -> Answered {
         let limit = self.timeouts.response;
         self.activity
@@ -194,7 +249,7 @@ impl Order<'_> {
             if let Poll::Ready(result) = sending.as_mut().poll(cx) {
                 return Poll::Ready(match result {
                     Ok(response) => Answered::With(response),
-                    Err(failed) => Answered::Failed(failed),
+                    Err(failed) => Answered::Failed(failed.into()),
                 });
             }
             if !self.activity.is_answer_late() {
@@ -226,7 +281,7 @@ impl Order<'_> {
 /// A connection to try.
 struct Checkout {
     pool: Rc<Pool>,
-    sender: Sender,
+    carrier: Carrier,
     /// Whether it was used before, and may have died since.
     reused: bool,
     /// Which target of the group it leads to.
@@ -238,6 +293,8 @@ struct Turn<'a> {
     order: &'a Order<'a>,
     at: usize,
     tried: usize,
+    /// How often the target that is tried was tried again.
+    repeats: usize,
 }
 
 impl Turn<'_> {
@@ -263,10 +320,11 @@ impl Turn<'_> {
             };
             self.at += 1;
             self.tried += 1;
-            if let Some(sender) = pool.take() {
+            self.repeats = 0;
+            if let Some(carrier) = pool.take() {
                 return Ok(Checkout {
                     pool,
-                    sender,
+                    carrier,
                     reused: true,
                     at,
                 });
@@ -279,6 +337,7 @@ impl Turn<'_> {
 
     /// A fresh connection in the place of a kept one that had died.
     async fn again(&mut self, pool: Rc<Pool>, at: usize) -> Result<Checkout, UpstreamFault> {
+        self.repeats += 1;
         match self.fresh(pool, at).await? {
             Some(checkout) => Ok(checkout),
             None => self.next().await,
@@ -293,13 +352,14 @@ impl Turn<'_> {
             // The attempt goes on, and is counted when it comes to something.
             Ok(_) => attempt.goes_on(),
             Err(ConnectFailed::Io(_)) => attempt.came_to(Attempt::ConnectError),
+            Err(ConnectFailed::Tls(_)) => attempt.came_to(Attempt::TlsError),
             Err(ConnectFailed::Late(_)) => attempt.came_to(Attempt::ConnectTimeout),
         }
         match connected {
-            Ok(sender) => Ok(Some(Checkout {
+            Ok((carrier, reused)) => Ok(Some(Checkout {
                 pool,
-                sender,
-                reused: false,
+                carrier,
+                reused,
                 at,
             })),
             Err(failed) if self.has_more() => {
@@ -327,12 +387,13 @@ fn died(
     error: hyper::Error,
 ) -> UpstreamFault {
     let broken_body = order.body.is_some_and(|body| body.fault.get().is_some());
-    attempt.came_to(match (broken_body, error.is_parse()) {
+    let malformed = error.is_parse() || is_malformed(&error);
+    attempt.came_to(match (broken_body, malformed) {
         (true, _) => Attempt::Cancelled,
         (false, true) => Attempt::Malformed,
         (false, false) => Attempt::Closed,
     });
-    if error.is_parse() {
+    if malformed {
         let cause = std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), ToString::to_string);
         UpstreamFault::Malformed {
@@ -349,14 +410,15 @@ fn died(
 
 enum ConnectFailed {
     Io(std::io::Error),
+    Tls(std::io::Error),
     Late(std::time::Duration),
 }
 
 impl ConnectFailed {
     fn into_fault(self, pool: &Pool, tried: usize) -> UpstreamFault {
-        let target = pool.target.clone();
+        let target = pool.to.target.clone();
         match self {
-            Self::Io(source) => UpstreamFault::Connect {
+            Self::Io(source) | Self::Tls(source) => UpstreamFault::Connect {
                 target,
                 tried,
                 source,
@@ -370,10 +432,11 @@ impl ConnectFailed {
     }
 }
 
-async fn fresh(pool: &Pool, timeouts: ServiceTimeouts) -> Result<Sender, ConnectFailed> {
-    match timeout(timeouts.connect, connect(pool)).await {
-        Ok(Ok(sender)) => Ok(sender),
-        Ok(Err(error)) => Err(ConnectFailed::Io(error)),
+async fn fresh(pool: &Pool, timeouts: ServiceTimeouts) -> Result<(Carrier, bool), ConnectFailed> {
+    match timeout(timeouts.connect, pool.open()).await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(wire::Failed::Connect(error))) => Err(ConnectFailed::Io(error)),
+        Ok(Err(wire::Failed::Tls(error))) => Err(ConnectFailed::Tls(error)),
         Err(_) => Err(ConnectFailed::Late(timeouts.connect)),
     }
 }
@@ -393,7 +456,7 @@ fn check(
     match flaw {
         None => Ok(()),
         Some(text) => Err(UpstreamFault::Malformed {
-            target: pool.target.clone(),
+            target: pool.to.target.clone(),
             text: text.to_owned(),
         }),
     }

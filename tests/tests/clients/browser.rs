@@ -55,7 +55,9 @@ routes:
     });
     drop(browser);
 
-    let numbers: Vec<String> = (1..=events::COUNT).map(|number| number.to_string()).collect();
+    let numbers: Vec<String> = (1..=events::COUNT)
+        .map(|number| number.to_string())
+        .collect();
     assert_eq!(report["events"], json!(numbers), "{report}");
     // The page itself, and whatever it fetched.
     assert_eq!(report["page"], "h2", "{report}");
@@ -66,10 +68,17 @@ routes:
     let head = &report["head"];
     assert_eq!(head["target"], "/head", "{report}");
     let headers = head["headers"].as_array().expect("a list");
-    for expected in [json!(["x-consumer", "alice"]), json!(["x-forwarded-proto", "https"])] {
+    for expected in [
+        json!(["x-consumer", "alice"]),
+        json!(["x-forwarded-proto", "https"]),
+    ] {
         assert!(headers.contains(&expected), "{report}");
     }
-    assert_eq!(report["messages"], json!(["text ä", [0, 255], 1_000_000]), "{report}");
+    assert_eq!(
+        report["messages"],
+        json!(["text ä", [0, 255], 1_000_000]),
+        "{report}"
+    );
     assert_eq!(report["subprotocol"], "chat");
     assert_eq!(report["ended"], json!([4001, "as asked", true]), "{report}");
     // A WebSocket without a key is one that never opened.

@@ -35,7 +35,11 @@ fn h2load_gets_an_answer_to_each_of_10_000() {
         let url = world.url_of_address(way, "/a.txt");
         let counted = h2load(&url, 10_000, 10, 10, &["-H", "x-api-key: key-of-alice"]);
         assert_eq!(counted.protocol, protocol, "{counted:?}");
-        assert_eq!((counted.succeeded, counted.failed), (10_000, 0), "{counted:?}");
+        assert_eq!(
+            (counted.succeeded, counted.failed),
+            (10_000, 0),
+            "{counted:?}"
+        );
     }
     // Both listeners together, and what they made of it.
     world.gateway.wait_for_metric(

@@ -21,7 +21,9 @@ fn plugins_mean_the_same_in_every_version() {
         assert!(upstream.take_requests().is_empty());
 
         let path = "/a/%41?q=%20b";
-        let arguments = ["--header", &mark, "--header", WITH_KEY, "--cookie", "a=1; b=2"];
+        let arguments = [
+            "--header", &mark, "--header", WITH_KEY, "--cookie", "a=1; b=2",
+        ];
         let answer = world.curl(way, path, &arguments).success();
         assert_eq!((answer.status(), answer.version()), (200, way.version()));
         assert_eq!(answer.values("x-signed"), [format!("{way:?}")]);
@@ -48,7 +50,9 @@ fn an_answer_to_head_is_its_head_alone() {
     let upstream = Upstream::echo();
     let world = World::route(upstream.address(), &[KEY_AUTH]);
     for way in Way::ALL {
-        let answer = world.curl(way, "/", &["--head", "--header", WITH_KEY]).success();
+        let answer = world
+            .curl(way, "/", &["--head", "--header", WITH_KEY])
+            .success();
         assert_eq!(answer.status(), 200, "{way:?}");
         let length: usize = answer.values("content-length")[0].parse().unwrap();
         assert!(length > 0, "{answer:?}");
@@ -91,7 +95,14 @@ routes:
     for way in Way::MODERN {
         // A refusal of a plugin's does not end the connection.
         let (second, third) = (world.url(way, "/closed"), world.url(way, "/third"));
-        let aside = ["--output", "/dev/null", &second, "--output", "/dev/null", &third];
+        let aside = [
+            "--output",
+            "/dev/null",
+            &second,
+            "--output",
+            "/dev/null",
+            &third,
+        ];
         let answer = world.curl(way, "/first", &aside).success();
         let of_each = |key: &str| -> Vec<u64> {
             let transfers = answer.transfers.iter();

@@ -21,9 +21,7 @@ struct Acknowledged {
 }
 
 /// `/events` is the stream, and any request to `/ack/N` acknowledges event N. Everything else is answered by `further`.
-pub(crate) fn upstream(
-    further: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static,
-) -> Upstream {
+pub(crate) fn upstream(further: impl Fn(&Received) -> Vec<u8> + Send + Sync + 'static) -> Upstream {
     let acknowledged = Arc::new(Acknowledged::default());
     Upstream::start(move |conversation| {
         loop {

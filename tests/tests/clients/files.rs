@@ -25,16 +25,28 @@ fn are_served_with_their_conditions_and_ranges() {
             world.curl(way, "/a.txt", &arguments).success()
         };
         let whole = get(&[]);
-        assert_eq!((whole.status(), &*whole.text()), (200, "0123456789"), "{way:?}");
+        assert_eq!(
+            (whole.status(), &*whole.text()),
+            (200, "0123456789"),
+            "{way:?}"
+        );
         assert_eq!(whole.values("content-type"), ["text/plain"]);
         let part = get(&["--range", "2-4"]);
         assert_eq!((part.status(), &*part.text()), (206, "234"), "{way:?}");
         let tag = format!("if-none-match: {}", whole.values("etag")[0]);
         let unchanged = get(&["--header", &tag]);
-        assert_eq!((unchanged.status(), &*unchanged.text()), (304, ""), "{way:?}");
+        assert_eq!(
+            (unchanged.status(), &*unchanged.text()),
+            (304, ""),
+            "{way:?}"
+        );
         let missing = world.curl(way, "/b.txt", &["--header", WITH_KEY]).success();
         assert_eq!(missing.status(), 404, "{way:?}");
-        assert_eq!(world.curl(way, "/a.txt", &[]).success().status(), 401, "{way:?}");
+        assert_eq!(
+            world.curl(way, "/a.txt", &[]).success().status(),
+            401,
+            "{way:?}"
+        );
     }
 }
 
@@ -66,7 +78,11 @@ fn of_100_mebibytes_go_whole() {
             .curl(way, "/stored", &["--upload-file"])
             .argument(&file)
             .success();
-        assert_eq!((answer.status(), answer.version()), (201, way.version()), "{answer:?}");
+        assert_eq!(
+            (answer.status(), answer.version()),
+            (201, way.version()),
+            "{answer:?}"
+        );
         let stored = nginx.files().join("stored");
         assert!(digest_of(&stored) == digest, "{way:?}");
         fs::remove_file(stored).unwrap();

@@ -76,21 +76,41 @@ fn calls_of_all_four_kinds() {
 fn metadata_goes_both_ways_and_through_plugins() {
     let calls = Calls::start(&[KEY_AUTH, HEADERS]);
     for way in WAYS {
-        let arguments = ["Unary", "hi", "--metadata", "x-mark=here", "--metadata", "x-twice=ä"];
+        let arguments = [
+            "Unary",
+            "hi",
+            "--metadata",
+            "x-mark=here",
+            "--metadata",
+            "x-twice=ä",
+        ];
         let told = calls.told(way, &arguments[..4]);
-        assert_eq!((&told["code"], &told["reply"]), (&json!("OK"), &json!("hi")), "{told}");
-        assert_eq!(told["initial"]["x-initial"], "from the server", "{way:?}: {told}");
+        assert_eq!(
+            (&told["code"], &told["reply"]),
+            (&json!("OK"), &json!("hi")),
+            "{told}"
+        );
+        assert_eq!(
+            told["initial"]["x-initial"], "from the server",
+            "{way:?}: {told}"
+        );
         // What a plugin sets on an answer is initial metadata.
         assert_eq!(told["initial"]["x-signed"], "here", "{way:?}: {told}");
         assert_eq!(told["trailing"]["x-mark-back"], "here", "{way:?}: {told}");
-        assert_eq!(told["trailing"]["x-consumer-back"], "alice", "{way:?}: {told}");
+        assert_eq!(
+            told["trailing"]["x-consumer-back"], "alice",
+            "{way:?}: {told}"
+        );
         assert_eq!(told["trailing"].get("x-api-key-back"), None, "{told}");
 
         let told = calls.told(way, &["Seen"]);
         let seen: Value = serde_json::from_str(told["reply"].as_str().unwrap()).unwrap();
         let seen = seen.as_array().unwrap();
         assert!(seen.contains(&json!(["x-consumer", "alice"])), "{seen:?}");
-        assert!(seen.contains(&json!(["x-forwarded-proto", way.scheme()])), "{seen:?}");
+        assert!(
+            seen.contains(&json!(["x-forwarded-proto", way.scheme()])),
+            "{seen:?}"
+        );
     }
 }
 
@@ -100,13 +120,21 @@ fn statuses_of_the_server_come_with_their_details() {
     let binary: Vec<u32> = (0..256).collect();
     for way in WAYS {
         // With no message before it the status comes at once, and otherwise after the messages.
-        for (code, name, after) in [(5, "NOT_FOUND", 0), (10, "ABORTED", 3), (8, "RESOURCE_EXHAUSTED", 1)] {
+        for (code, name, after) in [
+            (5, "NOT_FOUND", 0),
+            (10, "ABORTED", 3),
+            (8, "RESOURCE_EXHAUSTED", 1),
+        ] {
             let told = calls.told(way, &["status", &code.to_string(), &after.to_string()]);
             let messages: Vec<String> = (0..after).map(|number| number.to_string()).collect();
             assert_eq!(told["messages"], json!(messages), "{way:?}: {told}");
             assert_eq!(told["code"], name, "{way:?}: {told}");
             assert_eq!(told["details"], "so it is: 100% ä", "{way:?}");
-            assert_eq!(told["trailing"]["grpc-status-details-bin"], json!(binary), "{way:?}");
+            assert_eq!(
+                told["trailing"]["grpc-status-details-bin"],
+                json!(binary),
+                "{way:?}"
+            );
         }
     }
 }
@@ -130,7 +158,11 @@ fn a_call_that_is_given_up_is_cancelled_at_the_server() {
     let calls = Calls::start(&[KEY_AUTH, "{name: pass}"]);
     for way in WAYS {
         let told = calls.told(way, &["cancel"]);
-        assert_eq!(told, json!({"first": "first", "code": "CANCELLED"}), "{way:?}");
+        assert_eq!(
+            told,
+            json!({"first": "first", "code": "CANCELLED"}),
+            "{way:?}"
+        );
         assert_eq!(calls.server.line(), "waiting");
         assert_eq!(calls.server.line(), "cancelled", "{way:?}");
         // Nobody else suffers: the connections on both sides are still good.
@@ -142,7 +174,11 @@ fn a_call_that_is_given_up_is_cancelled_at_the_server() {
 fn fifty_calls_are_open_at_once_on_one_connection() {
     let calls = Calls::start(&[KEY_AUTH, "{name: pass}"]);
     for way in WAYS {
-        assert_eq!(calls.told(way, &["crowd", "50"]), json!({"right": 50}), "{way:?}");
+        assert_eq!(
+            calls.told(way, &["crowd", "50"]),
+            json!({"right": 50}),
+            "{way:?}"
+        );
     }
 }
 

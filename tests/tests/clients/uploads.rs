@@ -13,7 +13,9 @@ fn arrive_whole_with_a_length_and_without() {
     let upstream = Upstream::echo();
     let world = World::route(upstream.address(), &[KEY_AUTH, "{name: pass}"]);
     let file = world.certificates.folder().join("upload");
-    let body: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
+    let body: Vec<u8> = (0..300_000_u32)
+        .map(|number| (number % 251) as u8)
+        .collect();
     fs::write(&file, &body).unwrap();
     for way in Way::MODERN {
         let post = world.curl(way, "/", &["--header", WITH_KEY, "--data-binary"]);
@@ -21,7 +23,10 @@ fn arrive_whole_with_a_length_and_without() {
         at.push(&file);
         assert_eq!(post.argument(at).success().status(), 200, "{way:?}");
         let request = only(&upstream);
-        assert_eq!(request.headers.get("content-length").as_deref(), Some("300000"));
+        assert_eq!(
+            request.headers.get("content-length").as_deref(),
+            Some("300000")
+        );
         assert!(request.body == body, "{way:?}");
 
         // From standard input curl does not know the length.
@@ -52,7 +57,10 @@ fn are_sent_once_the_gateway_says_that_it_wants_them() {
         let answer = world.curl(way, "/", &admitted).success();
         assert_eq!(answer.status(), 200, "{way:?}");
         let first = answer.heads.lines().next().unwrap_or_default();
-        assert!(first.starts_with(&format!("HTTP/{} 100", way.version())), "{way:?}: {answer:?}");
+        assert!(
+            first.starts_with(&format!("HTTP/{} 100", way.version())),
+            "{way:?}: {answer:?}"
+        );
         assert_eq!(only(&upstream).body, b"wanted");
 
         // Who is refused is never asked for the body.

@@ -35,7 +35,10 @@ impl Sockets {
             return client;
         }
         let ca: &Path = &self.world.certificates.ca();
-        client.argument("--ca").argument(ca).arguments(&["--name", NAME])
+        client
+            .argument("--ca")
+            .argument(ca)
+            .arguments(&["--name", NAME])
     }
 
     fn told(&self, way: Way, path: &str, arguments: &[&str]) -> Value {
@@ -50,7 +53,15 @@ fn talk_and_close_as_they_would_without_a_gateway() {
         let told = sockets.told(
             way,
             "/echo",
-            &["talk", "--header", WITH_KEY, "--subprotocol", "other", "--subprotocol", "chat"],
+            &[
+                "talk",
+                "--header",
+                WITH_KEY,
+                "--subprotocol",
+                "other",
+                "--subprotocol",
+                "chat",
+            ],
         );
         let expected = json!({
             "said": ["text ä", [0, 255], "", "in three parts"],
@@ -63,10 +74,21 @@ fn talk_and_close_as_they_would_without_a_gateway() {
         assert_eq!(sockets.server.line(), "closed 4000");
 
         let told = sockets.told(way, "/count/3", &["rest", "--header", WITH_KEY]);
-        assert_eq!(told, json!({"messages": ["0", "1", "2"], "code": 1000, "reason": ""}));
+        assert_eq!(
+            told,
+            json!({"messages": ["0", "1", "2"], "code": 1000, "reason": ""})
+        );
         let told = sockets.told(way, "/close/4001", &["rest", "--header", WITH_KEY]);
-        assert_eq!(told, json!({"messages": [], "code": 4001, "reason": "as asked"}));
-        for line in ["open /count/3", "closed 1000", "open /close/4001", "closed 4001"] {
+        assert_eq!(
+            told,
+            json!({"messages": [], "code": 4001, "reason": "as asked"})
+        );
+        for line in [
+            "open /count/3",
+            "closed 1000",
+            "open /close/4001",
+            "closed 4001",
+        ] {
             assert_eq!(sockets.server.line(), line);
         }
     }
@@ -81,7 +103,10 @@ fn open_with_what_plugins_made_of_the_handshake() {
         assert_eq!(told["message"]["target"], "/head?a=b");
         let headers = told["message"]["headers"].as_array().expect("a list");
         assert!(headers.contains(&json!(["x-consumer", "alice"])), "{told}");
-        assert!(headers.iter().all(|header| header[0] != "x-api-key"), "{told}");
+        assert!(
+            headers.iter().all(|header| header[0] != "x-api-key"),
+            "{told}"
+        );
         assert_eq!(told["headers"]["x-signed"], "here", "{way:?}: {told}");
     }
 }
@@ -92,10 +117,23 @@ fn are_refused_by_plugins_and_by_the_server_in_their_own_words() {
     for way in WAYS {
         let refused = ["refused", "--header", "x-mark=here"];
         let told = sockets.told(way, "/echo", &refused);
-        assert_eq!((&told["status"], &told["headers"]["x-signed"]), (&json!(401), &json!("here")));
-        assert!(told["body"].as_str().unwrap().contains("\"status\":401"), "{told}");
-        let told = sockets.told(way, "/refuse", &[&refused[..], &["--header", WITH_KEY]].concat());
-        assert_eq!((&told["status"], &told["body"]), (&json!(403), &json!("not for you\n")));
+        assert_eq!(
+            (&told["status"], &told["headers"]["x-signed"]),
+            (&json!(401), &json!("here"))
+        );
+        assert!(
+            told["body"].as_str().unwrap().contains("\"status\":401"),
+            "{told}"
+        );
+        let told = sockets.told(
+            way,
+            "/refuse",
+            &[&refused[..], &["--header", WITH_KEY]].concat(),
+        );
+        assert_eq!(
+            (&told["status"], &told["body"]),
+            (&json!(403), &json!("not for you\n"))
+        );
         assert_eq!(told["headers"]["x-signed"], "here");
     }
 }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use swapgate_tests::certificates::{Certificates, Pair};
 use swapgate_tests::builder::{Builder, Place};
+use swapgate_tests::certificates::{Certificates, Pair};
 use swapgate_tests::{Curl, Gateway, Upstream};
 
 /// The name on the certificate, which stands for the gateway's address wherever a client lets one say so.

@@ -41,7 +41,7 @@ pub struct ClientCertificates {
 }
 
 /// How a target is spoken to in TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct UpstreamTls {
     /// The authorities that are believed, PEM; none: those of the system.
     pub ca: Option<NamedFile>,
@@ -51,7 +51,24 @@ pub struct UpstreamTls {
     pub verify: bool,
     /// What this gateway shows: certificate and key, PEM.
     pub certificate: Option<(NamedFile, NamedFile)>,
+    /// Where it stands.
+    pub place: Place,
 }
+
+/// The same settings are the same wherever they stand.
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &Self) -> bool {
+        let one = (&self.ca, &self.server_name, self.verify, &self.certificate);
+        one == (
+            &other.ca,
+            &other.server_name,
+            other.verify,
+            &other.certificate,
+        )
+    }
+}
+
+impl Eq for UpstreamTls {}
 
 /// A file that the configuration names.
 #[derive(Debug, Clone)]

@@ -171,6 +171,7 @@ impl Control {
             &resolution.uses,
             1,
             catalog.metrics(),
+            &named.material,
         ));
         let fleet = Fleet::start(&snapshot, bound).map_err(StartError::System)?;
         fleet.adopted(1).await;
@@ -523,6 +524,7 @@ impl Control {
             &self.resolved,
             self.generation,
             self.catalog.metrics(),
+            &self.named.material,
         ));
         self.fleet.publish(&snapshot, bound, removed).await;
         self.published(&snapshot, trigger, changes, notes);

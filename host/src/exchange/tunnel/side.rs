@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::upgrade::Upgraded;
 
-use crate::upstream::pool::UpstreamIo;
+use crate::upstream::wire::Wire;
 
 /// A connection on which no HTTP is spoken any more.
 pub(crate) trait Side: Read + Write + Unpin {
@@ -19,7 +19,7 @@ pub(crate) trait Side: Read + Write + Unpin {
 /// others use as well.
 pub(super) enum Upper {
     /// A connection of its own.
-    Connection(UpstreamIo),
+    Connection(Wire),
     /// A stream.
     Stream(Upgraded),
 }

@@ -18,8 +18,8 @@ use crate::exchange::{Running, forwarding, ingress, outgoing};
 use crate::metrics::route::OpenTunnel;
 use crate::respond::failure::{Failure, UpstreamFault};
 use crate::snapshot::Snapshot;
-use crate::upstream::pool::UpstreamIo;
 use crate::upstream::send::{Lease, Sent};
+use crate::upstream::wire::Wire;
 
 /// An upstream's connection that waits for the client's. Dropping it ends its exchange.
 pub(crate) struct Tunnel {
@@ -59,7 +59,7 @@ pub(in crate::exchange) async fn switch(
     let upstream = match changed {
         Ok(upstream) => upstream,
         Err(source) => {
-            let target = sent.lease.pool.target.clone();
+            let target = sent.lease.pool.to.target.clone();
             let fault = UpstreamFault::Died { target, source };
             let answer = outgoing::rescued(&exchange, &Failure::Upstream(fault));
             return outgoing::whole(exchange, snapshot, answer);
@@ -93,7 +93,7 @@ impl Tunnel {
             silence,
             upstream,
         } = *self;
-        let (mut upper, from_upstream) = match upstream.downcast::<UpstreamIo>() {
+        let (mut upper, from_upstream) = match upstream.downcast::<Wire>() {
             Ok(parts) => (Upper::Connection(parts.io), parts.read_buf),
             Err(stream) => (Upper::Stream(stream), Bytes::new()),
         };

@@ -1,0 +1,291 @@
+//! What an upstream's targets are shown, and whom of them this gateway believes.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use sha2::{Digest as _, Sha256};
+
+use super::files::Reader;
+use crate::config::ConfigError;
+use crate::config::ready::{NamedFile, UpstreamProtocol, UpstreamTls};
+use crate::endpoint::Endpoint;
+
+/// How the targets of one upstream are spoken to in TLS.
+#[derive(Clone)]
+pub struct ClientTls {
+    /// What a handshake needs; keeps the sessions of this upstream that can be resumed.
+    pub config: Arc<ClientConfig>,
+    server_name: Option<ServerName<'static>>,
+    /// Of everything it was made of, the contents of files included. Where this is the same, all is: so connections
+    /// outlive a reload that changes nothing here.
+    pub digest: [u8; 32],
+}
+
+impl ClientTls {
+    /// Makes it of the files that a configuration names.
+    ///
+    /// # Errors
+    /// Every file that cannot be used.
+    pub fn build(
+        tls: &UpstreamTls,
+        protocol: UpstreamProtocol,
+        reader: &mut Reader,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let provider = Arc::new(ring::default_provider());
+        let mut made_of = MadeOf {
+            reader,
+            digest: Sha256::new(),
+        };
+        made_of
+            .digest
+            .update(format!("{:?} {}", tls.server_name, tls.verify));
+        let believed = verifier(tls, &provider, &mut made_of);
+        let shown = tls
+            .certificate
+            .as_ref()
+            .map(|(certificate, key)| shown(certificate, key, &mut made_of));
+        let (believed, shown) = match (believed, shown.transpose()) {
+            (Ok(believed), Ok(shown)) => (believed, shown),
+            (believed, shown) => {
+                return Err(believed.err().into_iter().chain(shown.err()).collect());
+            }
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| vec![refused(tls, &error)])?
+            .dangerous()
+            .with_custom_certificate_verifier(believed);
+        let mut config = match shown {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| vec![refused(tls, &error)])?,
+        };
+        config.alpn_protocols = alpn(protocol);
+        Ok(Self {
+            config: Arc::new(config),
+            server_name: tls.server_name.clone(),
+            digest: made_of.digest.finalize().into(),
+        })
+    }
+
+    /// Believes the authorities of the system and shows nothing: for callouts to addresses that no upstream has.
+    ///
+    /// # Errors
+    /// The system has no authorities.
+    pub fn of_system(protocol: UpstreamProtocol) -> Result<Self, String> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(system()?, Arc::clone(&provider))
+                .build()
+                .map_err(|error| error.to_string())?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let mut config = builder.with_webpki_verifier(verifier).with_no_client_auth();
+        config.alpn_protocols = alpn(protocol);
+        Ok(Self {
+            config: Arc::new(config),
+            server_name: None,
+            digest: [0; 32],
+        })
+    }
+
+    /// The name that the certificate of a target has to be for.
+    #[must_use]
+    pub fn name_of(&self, target: &Endpoint) -> ServerName<'static> {
+        match (&self.server_name, target) {
+            (Some(name), _) => name.clone(),
+            (None, Endpoint::Tcp(address)) => ServerName::IpAddress(address.ip().into()),
+            (None, Endpoint::Unix(_)) => localhost(),
+        }
+    }
+
+    /// The name that targets are asked for, where the configuration says one.
+    #[must_use]
+    pub fn server_name(&self) -> Option<String> {
+        self.server_name
+            .as_ref()
+            .map(|name| name.to_str().into_owned())
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientTls({:?})", self.server_name)
+    }
+}
+
+/// What was read for it, and what all of that comes to.
+struct MadeOf<'a> {
+    reader: &'a mut Reader,
+    digest: Sha256,
+}
+
+/// What is offered by ALPN, the better one first.
+fn alpn(protocol: UpstreamProtocol) -> Vec<Vec<u8>> {
+    let names: &[&str] = match protocol {
+        UpstreamProtocol::Http1 => &["http/1.1"],
+        UpstreamProtocol::Http2 => &["h2"],
+        UpstreamProtocol::Auto => &["h2", "http/1.1"],
+    };
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+/// Whom of the targets this gateway believes.
+fn verifier(
+    tls: &UpstreamTls,
+    provider: &Arc<CryptoProvider>,
+    made_of: &mut MadeOf<'_>,
+) -> Result<Arc<dyn ServerCertVerifier>, ConfigError> {
+    if !tls.verify {
+        return Ok(Arc::new(Anybody(
+            provider.signature_verification_algorithms,
+        )));
+    }
+    let roots = match &tls.ca {
+        Some(ca) => authorities(ca, made_of)?,
+        None => system().map_err(|why| ConfigError::new(tls.place.clone(), why))?,
+    };
+    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .build()
+        .map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
+        .map_err(|error| refused(tls, &error))
+}
+
+/// The authorities of a file.
+fn authorities(
+    ca: &NamedFile,
+    made_of: &mut MadeOf<'_>,
+) -> Result<Arc<RootCertStore>, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(ca, "list of authorities", made_of)? {
+        roots
+            .add(certificate)
+            .map_err(|error| unusable(ca, "list of authorities", &error))?;
+    }
+    Ok(Arc::new(roots))
+}
+
+/// The authorities of the system; read once, for reading them takes a while.
+fn system() -> Result<Arc<RootCertStore>, String> {
+    static SYSTEM: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
+    let read = || {
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added > 0 {
+            return Ok(Arc::new(roots));
+        }
+        let why = found.errors.first().map(|error| format!(" ({error})"));
+        Err(format!(
+            "this system has no list of certificate authorities{}: install its package ca-certificates, or name a file with ca",
+            why.unwrap_or_default()
+        ))
+    };
+    SYSTEM.get_or_init(read).clone()
+}
+
+type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// What this gateway shows.
+fn shown(
+    certificate: &NamedFile,
+    key: &NamedFile,
+    made_of: &mut MadeOf<'_>,
+) -> Result<Shown, ConfigError> {
+    let chain = certificates(certificate, "certificate", made_of)?;
+    let text = read(key, "private key", made_of)?;
+    let der = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|error| unusable(key, "private key", &error))?;
+    let signer = ring::sign::any_supported_type(&der)
+        .map_err(|error| unusable(key, "private key", &error))?;
+    rustls::sign::CertifiedKey::new(chain.clone(), signer)
+        .keys_match()
+        .map_err(|error| unusable(key, "private key", &error))?;
+    Ok((chain, der))
+}
+
+fn certificates(
+    file: &NamedFile,
+    what: &str,
+    made_of: &mut MadeOf<'_>,
+) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    let text = read(file, what, made_of)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain = chain.map_err(|error| unusable(file, what, &error))?;
+    if chain.is_empty() {
+        return Err(unusable(file, what, &"it holds no certificate in PEM"));
+    }
+    Ok(chain)
+}
+
+fn read(file: &NamedFile, what: &str, made_of: &mut MadeOf<'_>) -> Result<Arc<[u8]>, ConfigError> {
+    let text = made_of.reader.read(file, &format!("a {what} in PEM"))?;
+    made_of.digest.update(text.len().to_be_bytes());
+    made_of.digest.update(&text);
+    Ok(text)
+}
+
+fn unusable(file: &NamedFile, what: &str, why: &dyn fmt::Display) -> ConfigError {
+    let path = file.path.display();
+    ConfigError::new(
+        file.place.clone(),
+        format!("cannot use {path} as a {what}: {why}"),
+    )
+}
+
+fn refused(tls: &UpstreamTls, why: &dyn fmt::Display) -> ConfigError {
+    ConfigError::new(tls.place.clone(), format!("TLS cannot be spoken so: {why}"))
+}
+
+fn localhost() -> ServerName<'static> {
+    // The name is one for certain; the address stands in only so that nothing here can panic.
+    ServerName::try_from("localhost")
+        .unwrap_or(ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into()))
+}
+
+/// Believes everybody, but not that somebody has a key he has not.
+#[derive(Debug)]
+struct Anybody(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

@@ -1,0 +1,74 @@
+//! A connection to a target that speaks HTTP/1.1.
+
+use std::rc::Rc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, SendRequest};
+use tokio::task::AbortHandle;
+
+use super::body::RequestBody;
+use super::wire::Wire;
+use crate::endpoint::Endpoint;
+use crate::metrics::traffic::{Hold, Open};
+
+/// A connection that may carry one request at a time.
+///
+/// Dropping it ends its task at once. Left alone, the task of an upstream that takes nothing waits for ever to write
+/// what it has, and holds the request body, with it the client's connection.
+#[derive(Debug)]
+pub struct Sender {
+    requests: SendRequest<RequestBody>,
+    task: AbortHandle,
+    /// Counts it, also once it has changed over to another protocol and its task has ended.
+    _open: Open,
+}
+
+impl Sender {
+    /// Starts the task of a connection on this worker.
+    ///
+    /// # Errors
+    /// What hyper said.
+    pub async fn open(wire: Wire, target: Endpoint, account: &Rc<Hold>) -> hyper::Result<Self> {
+        let (requests, connection) = http1::handshake(wire).await?;
+        let open = account.begin();
+        let task = tokio::task::spawn_local(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(target: "upstream", %target, %error, "connection ended");
+            }
+        });
+        Ok(Self {
+            requests,
+            task: task.abort_handle(),
+            _open: open,
+        })
+    }
+
+    /// Sends a request; gives it back if nothing of it was sent.
+    pub fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
+    {
+        self.requests.try_send_request(request)
+    }
+
+    /// Whether it takes a request now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.requests.is_ready()
+    }
+
+    /// Whether it takes none any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

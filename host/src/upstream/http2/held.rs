@@ -1,0 +1,236 @@
+//! A request body on its way over HTTP/2.
+//!
+//! The connection drives it, and outlives the exchange. So the exchange keeps a hand on it: it can end it, which resets
+//! the stream, and it can have it back where the target says that it processed nothing of the stream (RFC 9113, 8.7), if
+//! little of it was sent by then.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use h2::Reason;
+use http::HeaderMap;
+use hyper::body::{Body, Frame, SizeHint};
+
+use super::line::Streaming;
+use crate::upstream::body::{RequestBody, RequestBodyError};
+
+/// How much of a body is kept so that it can be told again. The smallest window a target may begin with and that most do
+/// (RFC 9113, 6.9.2): more than that is sent only after it answered something.
+const KEPT: usize = 64 * 1024;
+
+/// The connection's end of a request body.
+pub struct Held(Option<Rc<Hand>>);
+
+/// The exchange's hand on a request body that is being sent.
+pub struct Hand(RefCell<Kept>);
+
+struct Kept {
+    /// Away while it is asked.
+    body: Option<RequestBody>,
+    /// What was told so far; none if that is more than is kept.
+    told: Option<Vec<Piece>>,
+    bytes: usize,
+    ended: bool,
+    waker: Option<Waker>,
+    /// The stream is in use until its body is over.
+    streaming: Option<Streaming>,
+}
+
+#[derive(Clone)]
+enum Piece {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+impl Piece {
+    fn of(frame: &Frame<Bytes>) -> Option<Self> {
+        let data = frame.data_ref().cloned().map(Self::Data);
+        data.or_else(|| frame.trailers_ref().cloned().map(Self::Trailers))
+    }
+
+    fn into_frame(self) -> Frame<Bytes> {
+        match self {
+            Self::Data(bytes) => Frame::data(bytes),
+            Self::Trailers(fields) => Frame::trailers(fields),
+        }
+    }
+}
+
+impl Held {
+    /// A body, and the hand on it; none where there is no body.
+    pub(super) fn new(body: RequestBody, streaming: &Streaming) -> (Self, Option<Rc<Hand>>) {
+        if matches!(body, RequestBody::Empty) {
+            return (Self(None), None);
+        }
+        let hand = Rc::new(Hand(RefCell::new(Kept {
+            body: Some(body),
+            told: Some(Vec::new()),
+            bytes: 0,
+            ended: false,
+            waker: None,
+            streaming: Some(streaming.clone()),
+        })));
+        (Self(Some(Rc::clone(&hand))), Some(hand))
+    }
+}
+
+impl Hand {
+    /// Ends the body: the stream is reset.
+    pub(super) fn end(&self) {
+        let mut kept = self.0.borrow_mut();
+        kept.ended = true;
+        let gone = (kept.body.take(), kept.streaming.take(), kept.told.take());
+        let waker = kept.waker.take();
+        drop(kept);
+        drop(gone);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// It will not be told again.
+    pub(super) fn keeps_nothing(&self) {
+        let told = self.0.borrow_mut().told.take();
+        drop(told);
+    }
+
+    /// Takes the body back, as if nothing of it had been told; none if more was told than is kept.
+    pub(super) fn take_back(&self) -> Option<RequestBody> {
+        let mut kept = self.0.borrow_mut();
+        let told = kept.told.take()?;
+        let rest = kept.body.take()?;
+        kept.ended = true;
+        kept.streaming = None;
+        if told.is_empty() {
+            return Some(rest);
+        }
+        Some(RequestBody::Piped(Box::pin(Again {
+            told: told.into(),
+            rest,
+        })))
+    }
+
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        // Whoever is asked may end the body meanwhile.
+        let Some(mut body) = self.0.borrow_mut().body.take() else {
+            return Poll::Ready(Some(Err(Reason::CANCEL.into())));
+        };
+        let polled = Pin::new(&mut body).poll_frame(cx);
+        let mut kept = self.0.borrow_mut();
+        if kept.ended {
+            drop(kept);
+            return Poll::Ready(Some(Err(Reason::CANCEL.into())));
+        }
+        kept.body = Some(body);
+        match polled {
+            Poll::Pending => {
+                kept.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                kept.tell(&frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            // Why it ended is known to the exchange; the target learns that nobody wants the answer any more.
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Reason::CANCEL.into()))),
+            Poll::Ready(None) => Poll::Ready(None),
+        }
+    }
+}
+
+impl Kept {
+    fn tell(&mut self, frame: &Frame<Bytes>) {
+        self.bytes = self
+            .bytes
+            .saturating_add(frame.data_ref().map_or(0, Bytes::len));
+        if self.bytes > KEPT {
+            self.told = None;
+        } else if let (Some(told), Some(piece)) = (&mut self.told, Piece::of(frame)) {
+            told.push(piece);
+        }
+    }
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        match &self.0 {
+            None => Poll::Ready(None),
+            Some(hand) => hand.poll_next(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|hand| {
+            let kept = hand.0.borrow();
+            kept.body.as_ref().is_some_and(Body::is_end_stream)
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(
+            || SizeHint::with_exact(0),
+            |hand| {
+                let kept = hand.0.borrow();
+                kept.body
+                    .as_ref()
+                    .map_or_else(SizeHint::new, Body::size_hint)
+            },
+        )
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The stream takes no more of it. The rest stays with the exchange, which may want it back.
+        if let Some(hand) = &self.0 {
+            let over = hand.0.borrow_mut().streaming.take();
+            drop(over);
+        }
+    }
+}
+
+/// A body from its beginning, although some of it was told before.
+struct Again {
+    told: VecDeque<Piece>,
+    rest: RequestBody,
+}
+
+impl Body for Again {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        match self.told.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(piece.into_frame()))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.told.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let told = self.told.iter().map(|piece| match piece {
+            Piece::Data(bytes) => bytes.len() as u64,
+            Piece::Trailers(_) => 0,
+        });
+        match (self.rest.size_hint().exact(), told.sum::<u64>()) {
+            (Some(rest), told) => SizeHint::with_exact(rest.saturating_add(told)),
+            (None, _) => SizeHint::new(),
+        }
+    }
+}

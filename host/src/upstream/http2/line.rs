@@ -1,0 +1,269 @@
+//! One connection that speaks HTTP/2, its streams, and its end.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
+use hyper::rt::{Executor, Read, ReadBufCursor, Write};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::timeout;
+
+use super::held::Held;
+use crate::endpoint::Endpoint;
+use crate::metrics::traffic::{Hold, Open};
+use crate::upstream::wire::Wire;
+
+/// How many streams a connection carries at most, if the target admits as many; then another one is opened.
+const STREAMS: usize = 100;
+/// How much a target may send on a stream before somebody took it.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The same for all streams of a connection together: so much that streams nobody reads from hold up no other one. At
+/// worst it is also what a connection keeps in memory.
+const WINDOW: u32 = STREAM_WINDOW * 100;
+/// How much of a request waits to be written on a stream.
+const SEND_BUFFER: usize = 256 * 1024;
+/// Bytes of an answer's head.
+const HEAD: u32 = 64 * 1024;
+/// How long a connection without streams may take to say that it ends.
+const LINGER: Duration = Duration::from_secs(5);
+
+type Driven = Rc<RefCell<Option<Connection<Watched, Held, Tasks>>>>;
+
+/// A connection that may carry many requests at once.
+pub struct Line {
+    requests: RefCell<SendRequest<Held>>,
+    driven: Driven,
+    /// Streams in use.
+    active: Rc<Cell<usize>>,
+    /// What the target admits, as it was known last.
+    admitted: Cell<usize>,
+    /// How many there were when it refused another one.
+    refused: Cell<usize>,
+    /// How often something was read.
+    reads: Rc<Cell<u64>>,
+    /// Whether it is left to those that use it.
+    retired: Cell<bool>,
+    /// The sweep before which it was used last.
+    pub(in crate::upstream) used: Cell<u32>,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line({} streams)", self.active.get())
+    }
+}
+
+/// A stream in use, until the last of these is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Streaming {
+    _one: Rc<One>,
+}
+
+#[derive(Debug)]
+struct One {
+    active: Rc<Cell<usize>>,
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.active.set(self.active.get().saturating_sub(1));
+    }
+}
+
+impl Line {
+    /// Starts the tasks of a connection on this worker.
+    ///
+    /// # Errors
+    /// What hyper said.
+    pub async fn open(wire: Wire, target: Endpoint, account: &Rc<Hold>) -> hyper::Result<Rc<Self>> {
+        let reads = Rc::new(Cell::new(0));
+        let tasks = Tasks::default();
+        let watched = Watched {
+            wire,
+            reads: Rc::clone(&reads),
+        };
+        let (requests, connection) = Builder::new(tasks.clone())
+            .initial_max_send_streams(STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(HEAD)
+            .handshake(watched)
+            .await?;
+        let driven = Rc::new(RefCell::new(Some(connection)));
+        let line = Rc::new(Self {
+            requests: RefCell::new(requests),
+            driven: Rc::clone(&driven),
+            active: Rc::default(),
+            admitted: Cell::new(STREAMS),
+            refused: Cell::new(STREAMS),
+            reads,
+            retired: Cell::new(false),
+            used: Cell::new(0),
+        });
+        let open = account.begin();
+        let first = tasks.first.take();
+        spawn_local(drive(driven, first, Rc::clone(&line.active), target, open));
+        Ok(line)
+    }
+
+    /// Whether it takes requests at all.
+    pub fn is_usable(&self) -> bool {
+        !self.retired.get() && !self.requests.borrow().is_closed()
+    }
+
+    /// Whether it takes one more.
+    pub fn has_room(&self) -> bool {
+        self.active.get() < self.room()
+    }
+
+    /// Streams in use.
+    pub fn active(&self) -> usize {
+        self.active.get()
+    }
+
+    /// How often something was read so far.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.get()
+    }
+
+    /// No more requests; those that run go on.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+    }
+
+    /// The target took no more streams than there are.
+    pub(super) fn is_full(&self) {
+        let others = self.active.get().saturating_sub(1);
+        self.refused.set(self.refused.get().min(others.max(1)));
+    }
+
+    pub(super) fn begin(&self) -> Streaming {
+        self.active.set(self.active.get().saturating_add(1));
+        let active = Rc::clone(&self.active);
+        Streaming {
+            _one: Rc::new(One { active }),
+        }
+    }
+
+    pub(super) fn requests(&self) -> &RefCell<SendRequest<Held>> {
+        &self.requests
+    }
+
+    /// What the target admits, which it may change at any time.
+    fn room(&self) -> usize {
+        // While the connection runs it cannot be asked: then it is a plugin that asks, from inside a body.
+        if let Ok(driven) = self.driven.try_borrow()
+            && let Some(connection) = &*driven
+        {
+            self.admitted.set(connection.current_max_send_streams());
+        }
+        let admitted = self.admitted.get().min(self.refused.get());
+        admitted.clamp(1, STREAMS)
+    }
+}
+
+/// Runs a connection to its end.
+async fn drive(
+    driven: Driven,
+    first: Option<JoinHandle<()>>,
+    active: Rc<Cell<usize>>,
+    target: Endpoint,
+    open: Open,
+) {
+    let ended = poll_fn(|cx| match &mut *driven.borrow_mut() {
+        Some(connection) => Pin::new(connection).poll(cx),
+        None => Poll::Ready(Ok(())),
+    })
+    .await;
+    // What still waits in it goes back to who sent it.
+    let over = driven.borrow_mut().take();
+    drop(over);
+    if let Err(error) = ended {
+        tracing::debug!(target: "upstream", %target, %error, "connection takes no more requests");
+    }
+    // Streams that run go on; without any, a target that takes nothing must not keep the connection for ever.
+    if let Some(mut socket) = first {
+        while timeout(LINGER, &mut socket).await.is_err() {
+            if active.get() == 0 {
+                socket.abort();
+                break;
+            }
+        }
+    }
+    drop(open);
+}
+
+/// Runs what belongs to a connection on this worker, and remembers the first of it: what reads and writes the socket.
+#[derive(Clone, Default)]
+pub(super) struct Tasks {
+    first: Rc<Cell<Option<JoinHandle<()>>>>,
+    begun: Rc<Cell<bool>>,
+}
+
+impl<F: Future + 'static> Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        let task = spawn_local(async move {
+            future.await;
+        });
+        if !self.begun.replace(true) {
+            self.first.set(Some(task));
+        }
+    }
+}
+
+/// A socket that says how often something was read.
+pub(super) struct Watched {
+    wire: Wire,
+    reads: Rc<Cell<u64>>,
+}
+
+impl Read for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.wire).poll_read(cx, buf);
+        if read.is_ready() {
+            self.reads.set(self.reads.get().wrapping_add(1));
+        }
+        read
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.wire.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}

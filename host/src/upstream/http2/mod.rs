@@ -1,0 +1,9 @@
+//! Connections to a target that speaks HTTP/2: few of them, with many streams each.
+//!
+//! - [`line`]: one connection, its streams, and its end;
+//! - [`ticket`]: one request on it;
+//! - [`held`]: the request's body, which can be told again and can be ended.
+
+pub mod held;
+pub mod line;
+pub mod ticket;
