@@ -27,7 +27,7 @@ pub struct Pair {
 }
 
 impl Certificates {
-    /// A new authority. Its own certificate is `ca.pem`.
+    /// A new authority. Its own certificate is `ca.pem`, its key `ca.key`.
     ///
     /// # Panics
     /// When no key can be made.
@@ -43,6 +43,7 @@ impl Certificates {
         let certificate = params.self_signed(&key).expect("a certificate");
         let folder = tempfile::tempdir().expect("the system has a temporary folder");
         write(&folder.path().join("ca.pem"), &certificate.pem());
+        write(&folder.path().join("ca.key"), &key.serialize_pem());
         Self {
             folder,
             issuer: Issuer::new(params, key),
@@ -90,8 +91,17 @@ impl Certificates {
     #[must_use]
     #[track_caller]
     pub fn signed(&self, name: &str, params: &CertificateParams) -> Pair {
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        self.signed_for(name, params, &KeyPair::generate().expect("a key"))
+    }
+
+    /// The same with a key of a test's own.
+    ///
+    /// # Panics
+    /// When the parameters are refused.
+    #[must_use]
+    #[track_caller]
+    pub fn signed_for(&self, name: &str, params: &CertificateParams, key: &KeyPair) -> Pair {
+        let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         // A wildcard is no good name for a file.
         let name = name.replace('*', "any");
         let pair = Pair {

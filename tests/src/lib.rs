@@ -11,7 +11,7 @@
 //!   [`mod@launch`]: before it serves; [`edits`]: its configuration, while it serves
 //! - [`load`]: clients that never pause, each answer checked
 //! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`],
-//!   [`curl`], [`mod@h2load`], [`browser`]; [`certificates`] for all of them
+//!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
 //! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
 //!
 //! Everything here blocks: a test reads from top to bottom, and what runs at the same time is a thread one can see.
@@ -35,10 +35,12 @@ pub mod load;
 pub mod message;
 pub mod metrics;
 pub mod nginx;
+pub mod openssl;
 pub mod patched;
 pub mod plugin_dir;
 pub mod process;
 pub mod python;
+pub mod secure;
 pub mod unreachable;
 pub mod upstream;
 pub mod wire;
@@ -55,4 +57,5 @@ pub use nginx::Nginx;
 pub use patched::Patched;
 pub use plugin_dir::PluginDir;
 pub use python::Python;
+pub use secure::{Secure, SecureConfig};
 pub use upstream::{Received, Upstream};

@@ -109,7 +109,7 @@ fn sections(file: &NamedFile, bytes: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)
         let error = match error {
             rustls_pki_types::pem::Error::MissingSectionEnd { end_marker } => {
                 let end_marker = String::from_utf8_lossy(&end_marker);
-                format!("{} is missing", end_marker.trim())
+                format!("the end of {} is missing", end_marker.trim())
             }
             error => error.to_string(),
         };

@@ -64,14 +64,7 @@ impl Shown {
             "not_after_unix_s": self.facts.not_after.unix_s,
             "fingerprint": self.facts.fingerprint,
             "file": path(&self.files.certificate.path),
-            "ocsp": self.ocsp.as_ref().map(|answer| match answer {
-                None => "other certificate",
-                Some(answer) => match answer.state {
-                    State::Good => "good",
-                    State::Revoked => "revoked",
-                    State::Unknown => "unknown",
-                },
-            }),
+            "ocsp": self.ocsp.as_ref().map(|answer| ocsp(answer.as_ref())),
         })
     }
 
@@ -154,4 +147,17 @@ impl Shown {
         let answer = self.ocsp.as_ref().and_then(Option::as_ref);
         answer.is_some_and(|answer| answer.next_update.is_none_or(|end| end >= now))
     }
+}
+
+fn ocsp(answer: Option<&Answer>) -> Value {
+    let Some(Answer { state, next_update }) = answer else {
+        return json!({ "state": "of another certificate" });
+    };
+    let state = match state {
+        State::Good => "good",
+        State::Revoked => "revoked",
+        State::Unknown => "unknown",
+    };
+    let until = next_update.map(|until| until.to_string());
+    json!({ "state": state, "until": until })
 }

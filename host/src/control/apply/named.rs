@@ -148,6 +148,7 @@ impl Control {
                 self.warn();
             }
             Ok(_) if !due && attempt.files.say_the_same(&self.named.served) => {
+                tracing::debug!(target: "control", "files were written anew and say the same");
                 self.named.looked = attempt.files;
                 self.named.unfit.clear();
                 self.warn();
