@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use super::frame::{self, Frame, flag, kind};
+use super::frame::{self, Frame, flag, kind, setting};
 use super::pack;
 use super::seen::{Answer, Seen};
 use crate::wire::{Wire, WireError};
@@ -65,6 +65,12 @@ impl Connection {
     #[track_caller]
     pub fn open_with(address: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let mut connection = Self::connect(address);
+        let table = settings
+            .iter()
+            .find(|(name, _)| *name == setting::HEADER_TABLE_SIZE);
+        if let Some((_, size)) = table {
+            connection.seen.permit_table(*size as usize);
+        }
         connection.send([PREFACE, &frame::settings(settings).encode()].concat());
         let settled = connection.until(|seen| seen.settings_frames == (1, 1));
         if let Err(error) = settled {

@@ -53,7 +53,7 @@ pub struct Answer {
     pub trailers: Option<Headers>,
     /// The gateway's side is over.
     pub ended: bool,
-    /// The code of its RST_STREAM.
+    /// The code of its first RST_STREAM.
     pub reset: Option<u32>,
 }
 
@@ -86,6 +86,11 @@ impl Seen {
         self.goaway.as_ref().map(|(_, code, _)| *code)
     }
 
+    /// The client permits a dynamic table of this size from the start.
+    pub(crate) fn permit_table(&mut self, size: usize) {
+        self.decoder = Decoder::new(size);
+    }
+
     /// Takes in one frame.
     ///
     /// # Errors
@@ -113,7 +118,9 @@ impl Seen {
             }
             kind::RST_STREAM => {
                 let code = frame.number_at(0).ok_or("RST_STREAM is cut off")?;
-                self.answers.entry(stream).or_default().reset = Some(code);
+                // The first one counts; what comes after it answers frames that were on their way.
+                let answer = self.answers.entry(stream).or_default();
+                answer.reset.get_or_insert(code);
             }
             kind::DATA => self.take_data(frame)?,
             kind::HEADERS => {
