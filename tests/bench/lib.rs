@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub mod account;
 pub mod histogram;
+pub mod tls;
+pub mod websocket;
 
 /// What the programs end with.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;

@@ -1,7 +1,8 @@
 //! The upstream of the demo, the soaks and the load comparison.
 //!
 //! It answers every request with the same small text, `/bytes/N` with as many bytes, and `/echo` (with `--echo` every
-//! path) with what it saw of the request as JSON. Bodies of requests are read to their end before the answer.
+//! path) with what it saw of the request as JSON. Bodies of requests are read to their end before the answer. A request for
+//! a WebSocket gets one, which sends every message back.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -12,12 +13,14 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use swapgate_bench::{Arguments, Outcome, announce, bind, end_with_parent, run_workers};
+use swapgate_bench::{Arguments, Outcome, announce, bind, end_with_parent, run_workers, websocket};
 use tokio::net::TcpStream;
 
 const TEXT: &[u8] = b"{\"id\": 42, \"name\": \"alice\", \"groups\": [\"gold\", \"beta\"], \"since\": \"2024-02-29\"}\n";
@@ -49,10 +52,14 @@ async fn serve(stream: TcpStream, echo: bool) {
     // A client that goes away is the end of its connection and nothing else.
     let _ = Builder::new()
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
 }
 
 async fn answer(request: Request<Incoming>, echo: bool) -> hyper::Result<Response<Full<Bytes>>> {
+    if let Some(accepted) = accepted(&request) {
+        return Ok(open_websocket(request, accepted));
+    }
     let body = what_to_say(&request, echo);
     let mut sent = request.into_body();
     while let Some(frame) = sent.frame().await {
@@ -63,6 +70,32 @@ async fn answer(request: Request<Incoming>, echo: bool) -> hyper::Result<Respons
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(answer)
+}
+
+/// What a request for a WebSocket is to be answered with.
+fn accepted(request: &Request<Incoming>) -> Option<HeaderValue> {
+    let upgrade = request.headers().get(UPGRADE)?;
+    if !upgrade.as_bytes().eq_ignore_ascii_case(b"websocket") {
+        return None;
+    }
+    let key = request.headers().get(SEC_WEBSOCKET_KEY)?;
+    HeaderValue::try_from(websocket::accept(key.as_bytes())).ok()
+}
+
+fn open_websocket(request: Request<Incoming>, accepted: HeaderValue) -> Response<Full<Bytes>> {
+    tokio::task::spawn_local(async move {
+        if let Ok(stream) = hyper::upgrade::on(request).await {
+            // A client that goes away is the end of its WebSocket and nothing else.
+            let _ = websocket::echo(TokioIo::new(stream)).await;
+        }
+    });
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = answer.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accepted);
+    answer
 }
 
 fn what_to_say(request: &Request<Incoming>, echo: bool) -> Bytes {

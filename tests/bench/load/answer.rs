@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+
+use crate::chunks::Chunks;
+use crate::stream::Stream;
 
 /// Bytes of a body that is not kept which may lie in memory at once.
 const PIECE: usize = 256 << 10;
@@ -13,14 +15,22 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Bytes of the head; the rest of the buffer is the body, or the last piece of it.
     pub(crate) head: usize,
-    pub(crate) length: usize,
+    pub(crate) length: Length,
     pub(crate) close: bool,
     pub(crate) stamp: Option<String>,
 }
 
+/// How long a body is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Length {
+    Bytes(usize),
+    /// As long as its chunks say.
+    Chunks,
+}
+
 /// Reads one answer; its body stays in the buffer as a whole if it is to be kept.
 pub(crate) async fn receive(
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     buffer: &mut Vec<u8>,
     keep: bool,
 ) -> Result<Answer, String> {
@@ -30,35 +40,74 @@ pub(crate) async fn receive(
         }
         read(stream, buffer).await?;
     };
-    let mut got = buffer.len() - answer.head;
-    while got < answer.length {
-        if !keep && buffer.len() >= PIECE {
-            buffer.truncate(answer.head);
+    let extra = match answer.length {
+        Length::Bytes(length) => {
+            let head = answer.head;
+            receive_bytes(stream, buffer, head, length, keep).await?
         }
-        buffer.reserve((answer.length - got).min(PIECE));
-        got += read(stream, buffer).await?;
-    }
-    match got - answer.length {
+        Length::Chunks => receive_chunks(stream, buffer, answer.head, keep).await?,
+    };
+    match extra {
         0 => Ok(answer),
         extra => Err(format!("{extra} bytes follow the answer")),
     }
 }
 
+/// How many bytes came that do not belong to the answer.
+async fn receive_bytes(
+    stream: &mut Stream,
+    buffer: &mut Vec<u8>,
+    head: usize,
+    length: usize,
+    keep: bool,
+) -> Result<usize, String> {
+    let mut got = buffer.len() - head;
+    while got < length {
+        if !keep && buffer.len() >= PIECE {
+            buffer.truncate(head);
+        }
+        buffer.reserve((length - got).min(PIECE));
+        got += read(stream, buffer).await?;
+    }
+    Ok(got - length)
+}
+
+/// Puts the data of the chunks in the place of the chunks; how many bytes came that do not belong to the answer.
+async fn receive_chunks(
+    stream: &mut Stream,
+    buffer: &mut Vec<u8>,
+    head: usize,
+    keep: bool,
+) -> Result<usize, String> {
+    let mut chunks = Chunks::default();
+    let mut raw = buffer.split_off(head);
+    loop {
+        let extra = chunks.feed(&raw, |data| {
+            if keep {
+                buffer.extend(data);
+            }
+        })?;
+        if chunks.done() {
+            return Ok(extra);
+        }
+        raw.clear();
+        raw.reserve(PIECE);
+        read(stream, &mut raw).await?;
+    }
+}
+
 /// The version that stamped the request, as the upstream saw it, and the one that stamped the answer.
-pub(crate) fn stamps(answer: &Answer, body: &[u8]) -> Result<(String, String), String> {
+pub(crate) fn stamps(stamp: Option<&str>, body: &[u8]) -> Result<(String, String), String> {
     let seen: Value = serde_json::from_slice(body)
         .map_err(|error| format!("the echo cannot be read: {error}"))?;
     let request = seen["headers"]["x-stamp-request"]
         .as_str()
         .ok_or("the request was not stamped")?;
-    let response = answer
-        .stamp
-        .as_deref()
-        .ok_or("the answer was not stamped")?;
+    let response = stamp.ok_or("the answer was not stamped")?;
     Ok((request.to_owned(), response.to_owned()))
 }
 
-async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize, String> {
+async fn read(stream: &mut Stream, buffer: &mut Vec<u8>) -> Result<usize, String> {
     let read = stream
         .read_buf(buffer)
         .await
@@ -84,7 +133,7 @@ fn parse(buffer: &[u8]) -> Result<Option<Answer>, String> {
     let mut answer = Answer {
         status: response.code.unwrap_or(0),
         head,
-        length: 0,
+        length: Length::Bytes(0),
         close: false,
         stamp: None,
     };
@@ -92,9 +141,13 @@ fn parse(buffer: &[u8]) -> Result<Option<Answer>, String> {
     for header in response.headers.iter() {
         let value = std::str::from_utf8(header.value).unwrap_or("");
         if header.name.eq_ignore_ascii_case("content-length") {
-            answer.length = value
+            let length = value
                 .parse()
                 .map_err(|_| format!("the length {value:?} is not a number"))?;
+            answer.length = Length::Bytes(length);
+            sized = true;
+        } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
+            answer.length = Length::Chunks;
             sized = true;
         } else if header.name.eq_ignore_ascii_case("connection") {
             answer.close = value.eq_ignore_ascii_case("close");
@@ -105,13 +158,13 @@ fn parse(buffer: &[u8]) -> Result<Option<Answer>, String> {
     if sized {
         Ok(Some(answer))
     } else {
-        Err(String::from("the answer has no content-length"))
+        Err(String::from("the answer has neither a length nor chunks"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Length, parse};
 
     #[test]
     fn what_matters_of_a_head_is_found() {
@@ -119,12 +172,15 @@ mod tests {
         assert!(parse(&head[..40]).unwrap().is_none());
         let answer = parse(head).unwrap().unwrap();
         assert_eq!((answer.status, answer.head), (200, head.len()));
-        assert_eq!((answer.length, answer.close), (3, true));
+        assert_eq!((answer.length, answer.close), (Length::Bytes(3), true));
         assert_eq!(answer.stamp.as_deref(), Some("7"));
     }
 
     #[test]
     fn an_answer_needs_a_length() {
+        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = parse(chunked).unwrap().unwrap();
+        assert_eq!(answer.length, Length::Chunks);
         assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 }

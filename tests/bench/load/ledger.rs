@@ -25,6 +25,10 @@ pub(crate) struct Ledger {
     current: Cell<usize>,
     versions: RefCell<BTreeMap<String, u64>>,
     reasons: RefCell<Vec<String>>,
+    /// What the first connection agreed upon with the other side.
+    agreed: RefCell<Option<String>>,
+    /// The last body, where it is to be shown.
+    shown: RefCell<Option<String>>,
 }
 
 /// Answers of one stretch of time.
@@ -110,6 +114,15 @@ impl Ledger {
         *self.versions.borrow_mut().entry(version).or_default() += 1;
     }
 
+    /// Keeps the words of the first connection.
+    pub(crate) fn agreed(&self, words: impl FnOnce() -> String) {
+        self.agreed.borrow_mut().get_or_insert_with(words);
+    }
+
+    pub(crate) fn show(&self, body: String) {
+        *self.shown.borrow_mut() = Some(body);
+    }
+
     pub(crate) fn report(&self) -> Value {
         let mut report = self.all.borrow().report();
         report["failures"] = json!(self.failures.get());
@@ -118,6 +131,8 @@ impl Ledger {
         report["lag_p99_us"] = json!(self.lag.borrow().quantile(0.99));
         report["versions"] = json!(*self.versions.borrow());
         report["reasons"] = json!(*self.reasons.borrow());
+        report["agreed"] = json!(*self.agreed.borrow());
+        report["body"] = json!(*self.shown.borrow());
         let windows = self.windows.borrow();
         let windows = windows.iter().map(|(name, window)| (name, window.report()));
         report["windows"] = windows

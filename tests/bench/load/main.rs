@@ -10,15 +10,28 @@
 //! own. The report is one JSON object on standard output. `--header 'name: value'` goes with every request and may stand
 //! several times; `{}` in `--path` becomes each number below `--routes`; `--body-bytes N` sends a body; `--no-keepalive`
 //! takes a new connection for every request. With `--cpu-of PID` the report holds what that process spent during the
-//! measurement; with `--check-stamp` every answer must come from exactly one version of the plugin `stamp`.
+//! measurement; with `--check-stamp` every answer must come from exactly one version of the plugin `stamp`; with `--show`
+//! it holds the last body.
+//!
+//! Without further words it speaks HTTP/1.1. `--tls FILE` puts TLS 1.3 under it, with the certificate that is in the file
+//! and no other, and without resumption; `--streams N` speaks HTTP/2 with so many concurrent streams on every connection
+//! (agreed upon in the handshake, or by prior knowledge without TLS); `--websocket N` opens a WebSocket on every
+//! connection and sends text messages of so many bytes, each when the one before has come back. What was agreed upon in
+//! the first handshake stands in the report as `agreed`.
 #![forbid(unsafe_code)]
 
 mod answer;
-mod connection;
+mod asker;
+mod chunks;
+mod http1;
+mod http2;
 mod ledger;
 mod pace;
 mod plan;
+mod stream;
+mod websocket;
 
+use std::cell::Cell;
 use std::io::BufRead;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -30,6 +43,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use asker::Shared;
 use ledger::Ledger;
 use pace::Pace;
 use plan::{End, Plan};
@@ -71,12 +85,14 @@ async fn run(plan: Plan) -> Outcome<Value> {
 }
 
 fn connect(plan: &Rc<Plan>, ledger: &Rc<Ledger>) -> Vec<JoinHandle<()>> {
-    let pace = Rc::new(Pace::new(plan.rate));
+    let shared = Shared {
+        plan: Rc::clone(plan),
+        ledger: Rc::clone(ledger),
+        pace: Rc::new(Pace::new(plan.rate)),
+        next: Rc::new(Cell::new(0)),
+    };
     (0..plan.connections)
-        .map(|_| {
-            let (plan, ledger, pace) = (Rc::clone(plan), Rc::clone(ledger), Rc::clone(&pace));
-            tokio::task::spawn_local(connection::keep_asking(plan, ledger, pace))
-        })
+        .map(|_| tokio::task::spawn_local(asker::keep_asking(shared.clone())))
         .collect()
 }
 

@@ -1,0 +1,118 @@
+//! What everybody who asks needs, whatever the protocol: the next request, the time it is due, and the judgement.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::answer::stamps;
+use crate::ledger::{Due, Ledger};
+use crate::pace::{Alarm, Pace};
+use crate::plan::{Plan, Speech};
+use crate::{http1, http2, websocket};
+
+/// Longer than any time-out of the gateway, so that a hanging request is counted and not waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One load.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) plan: Rc<Plan>,
+    pub(crate) ledger: Rc<Ledger>,
+    pub(crate) pace: Rc<Pace>,
+    /// The next request of all.
+    pub(crate) next: Rc<Cell<usize>>,
+}
+
+/// One who asks.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    pub(crate) shared: Shared,
+    alarm: Alarm,
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// Asks until the load ends, over as many connections as it takes, one after the other.
+pub(crate) async fn keep_asking(shared: Shared) {
+    let ledger = Rc::clone(&shared.ledger);
+    let mut asker = match Asker::new(&shared) {
+        Ok(asker) => asker,
+        Err(reason) => return ledger.failure(reason),
+    };
+    while !ledger.stopped() {
+        let talked = match &shared.plan.speech {
+            Speech::Http1 => http1::converse(&mut asker).await,
+            Speech::Http2 { streams } => http2::converse(&shared, *streams).await,
+            Speech::WebSocket(message) => websocket::converse(&mut asker, message).await,
+        };
+        if let Err(reason) = talked {
+            ledger.failure(reason);
+            // A target that refuses connections would otherwise be asked in a busy loop.
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Asker {
+    pub(crate) fn new(shared: &Shared) -> Result<Self, String> {
+        Ok(Self {
+            shared: shared.clone(),
+            alarm: Alarm::new().map_err(|error| format!("no clock: {error}"))?,
+            buffer: Vec::with_capacity(4096),
+        })
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.shared.plan
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    /// Waits until the next request is due.
+    pub(crate) async fn due(&self) -> Result<Due, String> {
+        let at = self.shared.pace.take();
+        self.alarm
+            .wait(at)
+            .await
+            .map_err(|error| format!("the clock broke: {error}"))?;
+        Ok(Due {
+            at,
+            window: self.ledger().window(),
+        })
+    }
+
+    /// Which of `count` requests is the next one.
+    pub(crate) fn turn(&self, count: usize) -> usize {
+        let next = &self.shared.next;
+        next.replace(next.get().wrapping_add(1)) % count.max(1)
+    }
+
+    /// Counts an answer; what is needed of its body stands in the buffer from `body` on.
+    pub(crate) fn judge(&self, status: u16, stamp: Option<&str>, body: usize, due: Due) {
+        let ledger = self.ledger();
+        let body = &self.buffer[body..];
+        if self.plan().show {
+            ledger.show(String::from_utf8_lossy(body).into_owned());
+        }
+        if status != 200 {
+            let body = String::from_utf8_lossy(body);
+            return ledger.failure(format!("status {status}: {}", body.trim()));
+        }
+        if self.plan().check_stamp {
+            match stamps(stamp, body) {
+                Ok((request, response)) if request == response => ledger.version(response),
+                Ok((request, response)) => {
+                    ledger.mixed();
+                    return ledger.failure(format!(
+                        "one answer from two versions: request {request}, response {response}"
+                    ));
+                }
+                Err(reason) => return ledger.failure(reason),
+            }
+        }
+        ledger.success(due);
+    }
+}
