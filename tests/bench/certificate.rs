@@ -3,6 +3,9 @@
 //! `--folder` gets `certificate.pem` and `key.pem`, and `both.pem` for gateways that want them in one file.
 #![forbid(unsafe_code)]
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -24,7 +27,14 @@ fn main() -> Outcome<()> {
         ("both.pem", &both),
     ];
     for (name, text) in files {
-        std::fs::write(folder.join(name), text)?;
+        let path = folder.join(name);
+        // Keys that others can read are refused by some.
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(text.as_bytes())?;
     }
     Ok(())
 }

@@ -71,6 +71,11 @@ impl Report {
         self.0[key].as_f64().unwrap_or(0.0)
     }
 
+    /// Words of the report; empty where there are none.
+    pub(crate) fn words(&self, key: &str) -> &str {
+        self.0[key].as_str().unwrap_or_default()
+    }
+
     /// What came back in one window.
     pub(crate) fn window(&self, name: &str) -> Self {
         Self(self.0["windows"][name].clone())

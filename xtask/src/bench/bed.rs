@@ -10,21 +10,24 @@ use crate::cargo;
 use crate::failure::{Context, Failure, Outcome};
 use crate::folder::Folder;
 use crate::http;
-use crate::load::pinned;
+use crate::load::{Load, pinned};
 use crate::process::{Program, wait_for};
 
 use super::contestants::{Contestant, Setting};
+use super::scenarios::Over;
 use super::template::Values;
 use super::tools::Tools;
 
 /// How long a contestant may take until it answers.
 const READY: Duration = Duration::from_secs(60);
 
-/// The cores and the upstream.
+/// The cores, the certificate and the upstream.
 pub(crate) struct Bed<'a> {
     pub(crate) tools: &'a Tools,
     pub(crate) pins: Pins,
     pub(crate) upstream: String,
+    /// Where the certificate is that all contestants show, and its key.
+    tls: Folder,
     _upstream: Program,
 }
 
@@ -35,6 +38,8 @@ pub(crate) struct Running {
     pub(crate) routes: usize,
     pub(crate) program: Program,
     pub(crate) address: String,
+    /// The address with TLS, where the contestant has one.
+    pub(crate) secure: String,
     pub(crate) admin: String,
     pub(crate) folder: Folder,
     /// What it used when it had just started, in kilobytes.
@@ -63,6 +68,7 @@ impl Running {
 impl<'a> Bed<'a> {
     pub(crate) fn make(tools: &'a Tools) -> Outcome<Self> {
         let pins = Pins::of_machine();
+        let tls = certificate(tools)?;
         let folder = Folder::create("bench/run/upstream")?;
         let file = folder.file("announced.json");
         let mut command = pinned(pins.load, &tools.built.join("bench-upstream"));
@@ -72,6 +78,7 @@ impl<'a> Bed<'a> {
             tools,
             pins,
             upstream,
+            tls,
             _upstream: program,
         })
     }
@@ -84,8 +91,8 @@ impl<'a> Bed<'a> {
     ) -> Outcome<Running> {
         let name = contestant.name;
         let folder = Folder::create(&format!("bench/run/{name}-{}", setting.routes))?;
-        let (address, admin) = (free_address()?, free_address()?);
-        let values = self.values(&folder, setting, [&address, &admin])?;
+        let (address, secure, admin) = (free_address()?, free_address()?, free_address()?);
+        let values = self.values(&folder, setting, [&address, &secure, &admin]);
         for file in contestant.files {
             folder.write(file, values.fill(&template(file)?)?)?;
         }
@@ -99,6 +106,7 @@ impl<'a> Bed<'a> {
             routes: setting.routes,
             program,
             address,
+            secure,
             admin,
             folder,
             memory_at_start: 0,
@@ -131,17 +139,20 @@ impl<'a> Bed<'a> {
         &self,
         folder: &Folder,
         setting: Setting,
-        [address, admin]: [&str; 2],
-    ) -> Outcome<Values> {
+        [address, secure, admin]: [&str; 3],
+    ) -> Values {
         let port = |address: &str| {
             let (_, port) = address.rsplit_once(':').unwrap_or_default();
             port.to_owned()
         };
         let text = |path: &Path| path.display().to_string();
-        Ok(Values {
+        Values {
             places: vec![
                 ("LISTEN", address.to_owned()),
                 ("PORT", port(address)),
+                ("SECURE", secure.to_owned()),
+                ("SECURE_PORT", port(secure)),
+                ("TLS", text(&self.tls.file(""))),
                 ("ADMIN", admin.to_owned()),
                 ("UPSTREAM", self.upstream.clone()),
                 ("UPSTREAM_PORT", port(&self.upstream)),
@@ -151,8 +162,29 @@ impl<'a> Bed<'a> {
                 ("WINDOW", setting.window_s.to_string()),
             ],
             routes: setting.routes,
-        })
+        }
     }
+
+    /// Starts a load on a contestant.
+    pub(crate) fn load(&self, on: &Running, over: Over, words: &[String]) -> Outcome<Load> {
+        let certificate = self.tls.file("certificate.pem").display().to_string();
+        let tls = [String::from("--tls"), certificate];
+        let (target, more) = match over {
+            Over::Http | Over::WebSocket => (&on.address, &[][..]),
+            Over::Tls => (&on.secure, &tls[..]),
+        };
+        let words = [words, more].concat();
+        Load::start(self.pins.load, &self.tools.built, target, &words)
+    }
+}
+
+/// Makes the certificate of this run.
+fn certificate(tools: &Tools) -> Outcome<Folder> {
+    let folder = Folder::create("bench/run/tls")?;
+    let mut command = Command::new(tools.built.join("bench-certificate"));
+    command.arg("--folder").arg(folder.file(""));
+    cargo::call("making a certificate", &mut command)?;
+    Ok(folder)
 }
 
 /// A file of `tests/bench/field`.

@@ -55,7 +55,7 @@ pub(crate) fn measure(bed: &Bed<'_>, options: &Options) -> Outcome<Vec<Table>> {
     );
     // Before there is a load: making them takes time on a core that would be missed in a window.
     let versions = versions(bed, options.changes)?;
-    let load = Load::start(bed.pins.load, &bed.tools.built, &running.address, &words)?;
+    let load = bed.load(&running, scenario.over, &words)?;
     let mut session = Session { load, running };
     session.load.window("quiet")?;
     std::thread::sleep(QUIET);

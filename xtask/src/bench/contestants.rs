@@ -22,6 +22,8 @@ pub(crate) struct Contestant {
     pub(crate) work: Work,
     /// Whether it is also asked over thousands of routes.
     pub(crate) routes: bool,
+    /// Whether it also listens with TLS, for HTTP/1.1 and HTTP/2, and lets WebSockets through.
+    pub(crate) protocols: bool,
     /// Whether it takes part only when `--only` names it.
     pub(crate) on_request: bool,
 }
@@ -77,11 +79,18 @@ const FLOOR: Contestant = Contestant {
         "@UPSTREAM@",
         "--announce",
         "@FOLDER@/announced.json",
+        "--secure",
+        "@SECURE@",
+        "--certificate",
+        "@TLS@/certificate.pem",
+        "--key",
+        "@TLS@/key.pem",
     ],
     files: &[],
     plugins: &[],
     work: Work::Bare,
     routes: false,
+    protocols: true,
     on_request: false,
 };
 
@@ -93,6 +102,7 @@ const SWAPGATE: Contestant = Contestant {
     plugins: &[],
     work: Work::Plain,
     routes: true,
+    protocols: true,
     on_request: false,
 };
 
@@ -111,6 +121,7 @@ const NGINX: Contestant = Contestant {
     plugins: &[],
     work: Work::Plain,
     routes: true,
+    protocols: true,
     on_request: false,
 };
 
@@ -130,6 +141,7 @@ const ENVOY: Contestant = Contestant {
     plugins: &[],
     work: Work::Plain,
     routes: true,
+    protocols: true,
     on_request: false,
 };
 
@@ -150,6 +162,7 @@ pub(crate) const CONTESTANTS: [Contestant; 12] = [
         plugins: &JOBS,
         work: Work::Jobs,
         routes: false,
+        protocols: false,
         ..SWAPGATE
     },
     Contestant {
@@ -165,6 +178,7 @@ pub(crate) const CONTESTANTS: [Contestant; 12] = [
         files: &["nginx-bare.conf"],
         work: Work::Bare,
         routes: false,
+        protocols: false,
         ..NGINX
     },
     NGINX,
@@ -182,6 +196,7 @@ pub(crate) const CONTESTANTS: [Contestant; 12] = [
         files: &["nginx-lua.conf", "jobs.lua"],
         work: Work::Jobs,
         routes: false,
+        protocols: false,
         ..NGINX
     },
     Contestant {
@@ -192,6 +207,7 @@ pub(crate) const CONTESTANTS: [Contestant; 12] = [
         plugins: &[],
         work: Work::Plain,
         routes: true,
+        protocols: true,
         on_request: false,
     },
     ENVOY,
@@ -202,6 +218,7 @@ pub(crate) const CONTESTANTS: [Contestant; 12] = [
         files: &["swapgate-bodies.yaml"],
         plugins: &["libpass.so"],
         routes: false,
+        protocols: false,
         ..SWAPGATE
     },
     Contestant {
@@ -218,6 +235,7 @@ pub(crate) const CONTESTANTS: [Contestant; 12] = [
         files: &["envoy-lua.yaml"],
         work: Work::Jobs,
         routes: false,
+        protocols: false,
         ..ENVOY
     },
     Contestant {
@@ -239,6 +257,7 @@ pub(crate) const CONTESTANTS: [Contestant; 12] = [
         plugins: &[],
         work: Work::Jobs,
         routes: false,
+        protocols: false,
         on_request: false,
     },
 ];
@@ -251,5 +270,6 @@ pub(crate) const CHANGING: Contestant = Contestant {
     plugins: &["libstamp.so", JOBS[0], JOBS[1], JOBS[2]],
     work: Work::Jobs,
     routes: false,
+    protocols: false,
     ..SWAPGATE
 };

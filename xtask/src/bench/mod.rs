@@ -36,7 +36,7 @@ use bed::{Bed, Running};
 use contestants::{Contestant, Setting};
 use options::Options;
 use report::Report;
-use scenarios::Scenario;
+use scenarios::{Over, Scenario};
 use table::Table;
 use tools::Tools;
 
@@ -49,7 +49,12 @@ pub(crate) fn bench(mut arguments: Arguments) -> Outcome<ExitCode> {
     if options.install {
         install::bring()?;
     }
-    let programs = ["bench-upstream", "bench-floor", "bench-load"];
+    let programs = [
+        "bench-upstream",
+        "bench-floor",
+        "bench-load",
+        "bench-certificate",
+    ];
     let built = if options.gateway() {
         cargo::build_release(&programs)
     } else {
@@ -117,7 +122,8 @@ fn measure(
             rounds::measure(bed, options, scenario, &subjects, Some(rate)).map(|table| vec![table])
         }
         _ => {
-            let subjects: Vec<&Running> = running.iter().collect();
+            let able = |one: &&Running| scenario.over == Over::Http || one.contestant.protocols;
+            let subjects: Vec<&Running> = running.iter().filter(able).collect();
             rounds::measure(bed, options, scenario, &subjects, None).map(|table| vec![table])
         }
     }

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
-use crate::load::{Load, Report as LoadReport};
+use crate::load::Report as LoadReport;
 
 use super::bed::{Bed, Running};
 use super::contestants::Setting;
 use super::figures::{Row, Sample, median};
 use super::options::Options;
 use super::report::Report;
-use super::scenarios::{KEEPALIVE, KEY, MANY, SCENARIOS, Scenario};
+use super::scenarios::{KEEPALIVE, KEY, MANY, Over, SCENARIOS, Scenario};
 use super::table::Table;
 
 /// How much longer than planned a load may take: an answer that never comes is counted after a minute.
@@ -43,7 +43,7 @@ pub(crate) fn measure(
         let forwards = 0..subjects.len();
         for at in forwards.clone().chain(forwards.rev()) {
             let words = words(options, scenario, rate, options.seconds / 2.0);
-            parts[at].push(load(bed, subjects[at], &words)?);
+            parts[at].push(load(bed, subjects[at], scenario.over, &words)?);
         }
         for (row, parts) in rows.iter_mut().zip(&parts) {
             row.samples.push(Sample::of(parts));
@@ -87,7 +87,7 @@ pub(crate) fn moderate_rate(
 
 /// Requests a second, as many as are answered.
 pub(crate) fn saturation(bed: &Bed<'_>, subject: &Running, words: &[String]) -> Outcome<f64> {
-    load(bed, subject, words).map(|report| Sample::of(&[report]).rate())
+    load(bed, subject, Over::Http, words).map(|report| Sample::of(&[report]).rate())
 }
 
 /// Words for the load generator.
@@ -113,11 +113,10 @@ pub(crate) fn words(
     words
 }
 
-fn load(bed: &Bed<'_>, subject: &Running, words: &[String]) -> Outcome<LoadReport> {
+fn load(bed: &Bed<'_>, subject: &Running, over: Over, words: &[String]) -> Outcome<LoadReport> {
     let cpu_of = ["--cpu-of".to_owned(), subject.program.pid().to_string()];
     let words = [words, &cpu_of].concat();
-    let report = Load::start(bed.pins.load, &bed.tools.built, &subject.address, &words)?
-        .wait(LATE + LATE)?;
+    let report = bed.load(subject, over, &words)?.wait(LATE + LATE)?;
     if report.count("failures") > 0 || report.count("requests") == 0 {
         let reason = report.reasons().next().unwrap_or("nothing was answered");
         return Err(Failure::new(format!(

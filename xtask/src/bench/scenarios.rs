@@ -15,6 +15,15 @@ pub(crate) const KEEPALIVE: &str = "keepalive";
 /// Large answers.
 pub(crate) const DOWNLOAD: &str = "download";
 
+/// Small requests over TLS.
+pub(crate) const TLS: &str = "tls";
+/// A handshake for each request.
+pub(crate) const HANDSHAKES: &str = "handshakes";
+/// Small requests over HTTP/2.
+pub(crate) const H2: &str = "h2";
+/// Messages through a tunnel.
+pub(crate) const WEBSOCKET: &str = "websocket";
+
 /// One way to ask.
 #[derive(Debug)]
 pub(crate) struct Scenario {
@@ -24,6 +33,15 @@ pub(crate) struct Scenario {
     pub(crate) words: &'static [&'static str],
     pub(crate) connections: u32,
     pub(crate) columns: Columns,
+    pub(crate) over: Over,
+}
+
+/// What a scenario asks of contestants beyond plain HTTP/1.1, which all of them speak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Over {
+    Http,
+    Tls,
+    WebSocket,
 }
 
 /// What a table shows.
@@ -38,13 +56,14 @@ pub(crate) enum Columns {
 }
 
 /// All of them, in order.
-pub(crate) const SCENARIOS: [Scenario; 7] = [
+pub(crate) const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: KEEPALIVE,
         says: "small requests over kept-alive connections, as fast as they are answered",
         words: &["--path", "/users/42"],
         connections: 32,
         columns: Columns::Cost,
+        over: Over::Http,
     },
     Scenario {
         name: "close",
@@ -52,6 +71,7 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
         words: &["--path", "/users/42", "--no-keepalive"],
         connections: 32,
         columns: Columns::Cost,
+        over: Over::Http,
     },
     Scenario {
         name: DOWNLOAD,
@@ -59,6 +79,7 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
         words: &["--path", "/bytes/10485760"],
         connections: 4,
         columns: Columns::Bodies(MEBIBYTES),
+        over: Over::Http,
     },
     Scenario {
         name: "upload",
@@ -66,6 +87,7 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
         words: &["--path", "/users/42", "--body-bytes", "10485760"],
         connections: 4,
         columns: Columns::Bodies(MEBIBYTES),
+        over: Over::Http,
     },
     Scenario {
         name: ROUTES,
@@ -73,6 +95,39 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
         words: &["--path", "/r{}/users/42", "--routes", "5000"],
         connections: 32,
         columns: Columns::Cost,
+        over: Over::Http,
+    },
+    Scenario {
+        name: TLS,
+        says: "small requests over kept-alive connections with TLS 1.3",
+        words: &["--path", "/users/42"],
+        connections: 32,
+        columns: Columns::Cost,
+        over: Over::Tls,
+    },
+    Scenario {
+        name: HANDSHAKES,
+        says: "small requests, each over a new connection with a full handshake of TLS 1.3",
+        words: &["--path", "/users/42", "--no-keepalive"],
+        connections: 32,
+        columns: Columns::Cost,
+        over: Over::Tls,
+    },
+    Scenario {
+        name: H2,
+        says: "small requests over HTTP/2 with TLS 1.3, 10 concurrent streams on each connection",
+        words: &["--path", "/users/42", "--streams", "10"],
+        connections: 4,
+        columns: Columns::Cost,
+        over: Over::Tls,
+    },
+    Scenario {
+        name: WEBSOCKET,
+        says: "text messages of 64 bytes through WebSockets, each sent when the one before has come back",
+        words: &["--path", "/websocket", "--websocket", "64"],
+        connections: 32,
+        columns: Columns::Cost,
+        over: Over::WebSocket,
     },
     Scenario {
         name: LATENCY,
@@ -80,6 +135,7 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
         words: &["--path", "/users/42"],
         connections: 64,
         columns: Columns::Latency,
+        over: Over::Http,
     },
     Scenario {
         name: CHANGES,
@@ -87,6 +143,7 @@ pub(crate) const SCENARIOS: [Scenario; 7] = [
         words: &["--path", "/echo", "--check-stamp"],
         connections: 64,
         columns: Columns::Latency,
+        over: Over::Http,
     },
 ];
 

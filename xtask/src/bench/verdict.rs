@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::changes::KINDS;
 use super::figures::{median, ratios, spread_words};
 use super::report::Report;
-use super::scenarios::{CHANGES, DOWNLOAD, KEEPALIVE};
+use super::scenarios::{CHANGES, DOWNLOAD, H2, HANDSHAKES, KEEPALIVE, TLS, WEBSOCKET};
 use super::table::MEMORY;
 
 /// CPU of one contestant against that of another, in the same rounds.
@@ -17,7 +17,7 @@ struct Target {
     at_most: f64,
 }
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 11] = [
     Target {
         says: "plain costs at most 1.20 of the floor",
         scenario: KEEPALIVE,
@@ -63,6 +63,34 @@ const TARGETS: [Target; 7] = [
     Target {
         says: "10 MiB answers cost at most what they cost nginx, so throughput a core is at least nginx's",
         scenario: DOWNLOAD,
+        left: "swapgate",
+        right: "nginx",
+        at_most: 1.0,
+    },
+    Target {
+        says: "a request over TLS costs at most what it costs nginx",
+        scenario: TLS,
+        left: "swapgate",
+        right: "nginx",
+        at_most: 1.0,
+    },
+    Target {
+        says: "a TLS handshake with its request costs at most what it costs nginx",
+        scenario: HANDSHAKES,
+        left: "swapgate",
+        right: "nginx",
+        at_most: 1.0,
+    },
+    Target {
+        says: "a request over HTTP/2 costs at most what it costs nginx",
+        scenario: H2,
+        left: "swapgate",
+        right: "nginx",
+        at_most: 1.0,
+    },
+    Target {
+        says: "a WebSocket message costs at most what it costs nginx",
+        scenario: WEBSOCKET,
         left: "swapgate",
         right: "nginx",
         at_most: 1.0,
@@ -189,18 +217,18 @@ mod tests {
         );
         assert_eq!(lines[2], "not measured: plugins cost at most 1.10 of plain");
         assert_eq!(
-            lines[7],
+            lines[11],
             "missed: no request fails in swaps and reloads: 1 failed"
         );
         assert!(
-            lines[8].starts_with("missed: p99 in their windows"),
+            lines[12].starts_with("missed: p99 in their windows"),
             "{}",
-            lines[8]
+            lines[12]
         );
         assert!(
-            lines[9].starts_with("met: memory of swapgate"),
+            lines[13].starts_with("met: memory of swapgate"),
             "{}",
-            lines[9]
+            lines[13]
         );
     }
 
