@@ -135,6 +135,14 @@ impl Client {
         self.wire.read_head()
     }
 
+    /// Reads a number of bytes.
+    ///
+    /// # Errors
+    /// When the connection ends before that.
+    pub fn read_exact(&mut self, length: usize) -> Result<Vec<u8>, WireError> {
+        self.wire.read_exact(length)
+    }
+
     /// Reads one chunk of a body that streams; the last one is empty.
     ///
     /// # Errors

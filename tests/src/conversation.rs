@@ -68,6 +68,27 @@ impl Conversation {
         self.wire.read_head()
     }
 
+    /// Reads a number of bytes.
+    ///
+    /// # Errors
+    /// When the connection ends before that.
+    pub fn receive_exact(&mut self, length: usize) -> Result<Vec<u8>, WireError> {
+        self.wire.read_exact(length)
+    }
+
+    /// Reads until the gateway says that nothing more will come.
+    ///
+    /// # Errors
+    /// When it resets instead, or keeps the connection open.
+    pub fn receive_to_end(&mut self) -> Result<Vec<u8>, WireError> {
+        self.wire.read_to_end()
+    }
+
+    /// Says that nothing more will be sent, and keeps reading.
+    pub fn finish_sending(&self) {
+        self.wire.finish_sending();
+    }
+
     /// Reads one chunk of a body that streams; the last one is empty.
     ///
     /// # Errors
