@@ -3,14 +3,20 @@
 //! The connection's task, its socket, its exchange and its request body share one record; all of them live on one
 //! worker. It also carries the limit on the upstream's answer: a timer for each request would cost more than the rest
 //! of forwarding does.
+//!
+//! In HTTP/2 a connection has many exchanges at once: each stream has a record of its own ([`streams`]), and the
+//! connection's timer looks through them.
+
+pub mod streams;
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use self::streams::{Many, Within};
 use crate::config::ready::ClientTimeouts;
 
-/// What a connection is doing.
+/// What a connection is doing, or one stream of it.
 #[derive(Debug)]
 pub struct Activity {
     stage: Cell<Stage>,
@@ -30,9 +36,14 @@ pub struct Activity {
     look_at: Cell<Option<Instant>>,
     /// It is time to look.
     look: Cell<bool>,
-    /// Whether the connection is to end after the running exchange.
-    draining: Cell<bool>,
+    /// Since when the connection is to end after the running exchange.
+    draining: Cell<Option<Instant>>,
+    /// Of a connection its task, of a stream the stream's.
     waker: RefCell<Option<Waker>>,
+    /// Of a connection that speaks HTTP/2: its streams.
+    many: Many,
+    /// Of a stream: where it belongs.
+    within: Option<Within>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +73,8 @@ pub enum Overdue {
     Look,
     /// It still sends after its last answer.
     Linger,
+    /// Streams; the connection looks through them, and lives on.
+    Streams,
 }
 
 /// How often a client is looked for while a hook waits.
@@ -84,14 +97,21 @@ impl Activity {
             waiting: Cell::new(0),
             look_at: Cell::new(None),
             look: Cell::new(false),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
             waker: RefCell::new(None),
+            many: Many::default(),
+            within: None,
         }
     }
 
     /// Bytes came in.
     pub fn read(&self) {
-        if let (Stage::Idle(_), false) = (self.stage.get(), self.body_open.get()) {
+        if let (Stage::Idle(_), false, false) = (
+            self.stage.get(),
+            self.body_open.get(),
+            self.is_multiplexed(),
+        ) {
+            // In HTTP/2 these may be frames that ask for nothing; a head is told from them where frames are read.
             self.stage.set(Stage::Head(Instant::now()));
         }
     }
@@ -132,6 +152,9 @@ impl Activity {
     pub fn expect_answer(&self, due: Option<Instant>) {
         self.answer_due.set(due);
         self.answer_late.set(false);
+        if let Some(due) = due {
+            self.comes_nearer(due);
+        }
     }
 
     /// Whether the upstream's time has run out.
@@ -149,6 +172,9 @@ impl Activity {
     /// A hook of the running exchange waits for something.
     pub fn wait_begins(&self) {
         self.waiting.set(self.waiting.get().saturating_add(1));
+        if self.is_stream() {
+            return; // A connection that speaks HTTP/2 is always read, and a stream whose client left is dropped.
+        }
         self.look_at.set(Instant::now().checked_add(LOOK));
     }
 
@@ -177,7 +203,10 @@ impl Activity {
     /// Whether the client may still be sending when the connection closes: closing at once would reset it, and it
     /// could lose the answer (RFC 9112, 9.6). Says so once.
     pub fn lingers(&self) -> bool {
-        let sending = self.unread.get() || matches!(self.stage.get(), Stage::Head(_));
+        // In HTTP/2 a client may always be sending: window updates for what it has just been given, for example.
+        let sending = self.unread.get()
+            || self.is_multiplexed()
+            || matches!(self.stage.get(), Stage::Head(_));
         if sending {
             self.stage.set(Stage::Lingering(Instant::now()));
         }
@@ -196,19 +225,25 @@ impl Activity {
 
     /// Asks the connection to end after the running exchange.
     pub fn drain(&self) {
-        self.draining.set(true);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
+        if self.draining.get().is_none() {
+            self.draining.set(Some(Instant::now()));
         }
+        self.wake();
     }
 
     /// Whether the connection is to end after the running exchange.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.draining.get().is_some()
     }
 
-    /// Remembers whom [`Self::drain`] wakes.
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+
+    /// Remembers whom [`Self::drain`] wakes, and a limit that comes nearer.
     pub fn watch(&self, waker: &Waker) {
         let mut known = self.waker.borrow_mut();
         if known.as_ref().is_none_or(|known| !known.will_wake(waker)) {
@@ -219,6 +254,15 @@ impl Activity {
     /// When the connection will have overdone something, and what; none while nothing is waited for.
     #[must_use]
     pub fn deadline(&self, limits: &ClientTimeouts) -> Option<(Instant, Overdue)> {
+        let own = self.own_deadline(limits);
+        if self.is_multiplexed() {
+            self.with_streams(own, limits)
+        } else {
+            own
+        }
+    }
+
+    fn own_deadline(&self, limits: &ClientTimeouts) -> Option<(Instant, Overdue)> {
         let after =
             |since: Instant, limit: Duration, what| since.checked_add(limit).map(|at| (at, what));
         if let Some(since) = self.blocked.get() {
@@ -227,6 +271,11 @@ impl Activity {
         match self.stage.get() {
             // The body has a limit of its own, on whoever reads it.
             Stage::Idle(_) if self.body_open.get() => None,
+            // The client was told to open no more streams, and has none; it ought to close.
+            Stage::Idle(since) if self.is_multiplexed() && self.is_draining() => {
+                let told = self.draining.get().map_or(since, |told| told.max(since));
+                after(told, LINGER, Overdue::Linger)
+            }
             Stage::Idle(since) => after(since, limits.idle, Overdue::Idle),
             Stage::Head(since) => after(since, limits.header, Overdue::Head),
             Stage::Exchange => {

@@ -85,6 +85,21 @@ impl AnswerBody {
         }
     }
 
+    /// Whether nothing will come any more.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match &self.source {
+            Source::Done => true,
+            Source::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Source::Upstream(relay) => relay.is_whole(),
+            Source::Filtered(filtered) => {
+                let exchange = self.exchange.as_ref();
+                exchange.is_some_and(|exchange| filtered.is_whole(exchange))
+            }
+            Source::Tunnel(_) => false,
+        }
+    }
+
     /// A body that plugins pass on.
     pub(super) fn filtered(filtered: Box<Filtered>, exchange: Running) -> Self {
         Self {
@@ -116,17 +131,7 @@ impl AnswerBody {
 /// hyper asks no further than to the end that the head told, so this may be how the end is known.
 impl Drop for AnswerBody {
     fn drop(&mut self) {
-        let Some(exchange) = &self.exchange else {
-            return;
-        };
-        let whole = match &self.source {
-            Source::Done => true,
-            Source::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Source::Upstream(relay) => relay.is_whole(),
-            Source::Filtered(filtered) => filtered.is_whole(exchange),
-            Source::Tunnel(_) => false,
-        };
-        if whole {
+        if let (true, Some(exchange)) = (self.is_whole(), &self.exchange) {
             exchange.finish_answer();
         }
     }

@@ -11,8 +11,10 @@ use hyper::body::Incoming;
 use super::facts::Said;
 use super::forwarding::{self, Told};
 use super::ingress::{self, Framing};
+use super::multiplexed::{self, Shape};
 use super::tunnel::ask::Asked;
 use super::{Exchange, Peer, Running};
+use crate::activity::Activity;
 use crate::context::headers::Survey;
 use crate::context::{Context, Ends, HostName, RequestId, trailers};
 use crate::local::{Generation, Local};
@@ -34,11 +36,15 @@ pub(super) struct Rest {
 pub(super) fn begin(
     worker: Rc<Local>,
     generation: Rc<Generation>,
-    peer: &Rc<Peer>,
+    (peer, activity): (&Peer, Rc<Activity>),
     settings: &Settings,
     request: Request<Incoming>,
 ) -> (Running, Rest, Result<(), RequestFault>) {
     let (mut head, body) = request.into_parts();
+    let shape = activity.is_stream().then(|| {
+        let scheme = peer.connection.scheme();
+        multiplexed::prepare(&mut head, &body, settings.limits.headers, scheme)
+    });
     let (token, fresh_id) = worker.next_exchange();
     let trusted = &settings.trusted_addresses;
     let known_id = if forwarding::is_trusted(peer.peer.ip(), trusted) {
@@ -56,7 +62,7 @@ pub(super) fn begin(
     // Only HTTP/2 has the trailers that gRPC needs.
     let grpc = head.version == Version::HTTP_2 && grpc::is_call(&head.headers);
     let mut read = Read::default();
-    let verdict = read.head(&mut head, survey, settings.merge_slashes);
+    let verdict = read.head(&mut head, survey, settings.merge_slashes, shape);
     let told = Told {
         peer: &peer.values,
         trusted,
@@ -89,7 +95,7 @@ pub(super) fn begin(
         host: read.field,
         grpc,
     };
-    let exchange = Exchange::begin(worker, generation, Rc::clone(peer), context, said);
+    let exchange = Exchange::begin(worker, generation, activity, context, said);
     (exchange, rest, verdict)
 }
 
@@ -112,7 +118,9 @@ impl Read {
         head: &mut Parts,
         survey: Survey,
         merge_slashes: bool,
+        shape: Option<Result<Shape, RequestFault>>,
     ) -> Result<(), RequestFault> {
+        let shape = shape.transpose()?;
         ingress::target(&head.method, &head.uri)?;
         let host = ingress::host(&head.uri, head.version, &head.headers)?;
         self.framing = ingress::framing(&mut head.headers, survey)?;
@@ -120,6 +128,12 @@ impl Read {
             self.takes_trailers = trailers::accepted(&head.headers);
             self.trailer =
                 trailers::announced(&head.headers).filter(|_| self.framing == Framing::Chunked);
+        }
+        if let Some(shape) = shape {
+            // In HTTP/2 frames say where a body ends, and `te` needs no `connection` beside it.
+            self.framing = shape.framing;
+            self.trailer = shape.trailer;
+            self.takes_trailers = shape.takes_trailers;
         }
         if survey.upgrade {
             self.asked = Asked::of(head.version, &head.headers).map(Box::new);

@@ -36,25 +36,17 @@ pub struct Peer {
     pub values: PeerValues,
     /// What else is known of the connection.
     pub connection: Rc<Connection>,
-    /// What the connection is doing, for its time limits.
-    pub activity: Rc<Activity>,
 }
 
 impl Peer {
     /// Makes it when a connection is accepted.
     #[must_use]
-    pub fn new(
-        peer: SocketAddr,
-        local: SocketAddr,
-        connection: Connection,
-        activity: Rc<Activity>,
-    ) -> Self {
+    pub fn new(peer: SocketAddr, local: SocketAddr, connection: Connection) -> Self {
         Self {
             peer,
             local,
             values: PeerValues::new(peer, local, connection.scheme()),
             connection: Rc::new(connection),
-            activity,
         }
     }
 }
@@ -63,7 +55,8 @@ impl Peer {
 pub struct Exchange {
     pub(super) worker: Rc<Local>,
     pub(super) generation: Rc<Generation>,
-    peer: Rc<Peer>,
+    /// What the connection is doing, or in HTTP/2 the stream.
+    activity: Rc<Activity>,
     /// What plugins see.
     pub(super) context: RefCell<Context>,
     pub(super) matched: Cell<Option<Match>>,
@@ -119,15 +112,15 @@ impl Exchange {
     pub(super) fn begin(
         worker: Rc<Local>,
         generation: Rc<Generation>,
-        peer: Rc<Peer>,
+        activity: Rc<Activity>,
         context: Context,
         said: Said,
     ) -> Running {
-        peer.activity.exchange_begins();
+        activity.exchange_begins();
         Running(Rc::new(Self {
             worker,
             generation,
-            peer,
+            activity,
             context: RefCell::new(context),
             matched: Cell::new(None),
             skipped: RefCell::default(),
@@ -260,7 +253,7 @@ impl Exchange {
         }
         let now = Instant::now();
         self.answered.set(Some(now));
-        self.peer.activity.exchange_ends(now);
+        self.activity.exchange_ends(now);
     }
 
     /// No plugin sees the request's body any more.
@@ -278,7 +271,7 @@ impl Exchange {
         }
         let now = self.answered.get().unwrap_or_else(|| {
             let now = Instant::now();
-            self.peer.activity.exchange_ends(now);
+            self.activity.exchange_ends(now);
             now
         });
         let generation = Rc::clone(&self.generation);
@@ -333,9 +326,9 @@ impl Exchange {
         account.count(self.worker.worker, entry);
     }
 
-    /// What the client's connection is doing.
+    /// What the client's connection is doing, or in HTTP/2 the stream.
     pub(super) fn activity(&self) -> &Rc<Activity> {
-        &self.peer.activity
+        &self.activity
     }
 
     /// Notes which target answered, and how long that took if anybody may ask.

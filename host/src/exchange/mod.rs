@@ -19,13 +19,14 @@ mod flow;
 pub mod forwarding;
 pub mod ingress;
 mod lanes;
+mod multiplexed;
 mod outgoing;
 mod pump;
 mod serve;
 mod tunnel;
 pub(crate) mod upward;
 
-pub use answer::AnswerBody;
+pub use answer::{AnswerBody, AnswerError};
 pub use facts::{Exchange, Peer, Running};
 pub use serve::{Aborted, serve};
 pub(crate) use tunnel::side::Side;

@@ -228,6 +228,10 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
     let said = &exchange.said;
     let as_text = said.grpc || said.accept.as_ref().is_some_and(problem::prefers_text);
     let mut answer = problem::answer(&told, as_text, &context.request_id);
+    if exchange.activity().is_stream() {
+        // The connection goes on (RFC 9113, 8.2.2).
+        answer.head.headers.remove(CONNECTION);
+    }
     match failure {
         Failure::MethodNotAllowed { allow } => {
             answer.head.headers.insert(ALLOW, allow.clone());
@@ -245,13 +249,17 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
 /// Lets go of a request body nobody will read; whether the connection has to end with the answer.
 ///
 /// A small one is read away, so that the next request can follow. For a large one the connection ends, but lingers, so
-/// that the client reads the answer (RFC 9112, 9.6).
+/// that the client reads the answer (RFC 9112, 9.6). In HTTP/2 neither is needed.
 pub(super) fn dismiss(exchange: &Exchange, incoming: hyper::body::Incoming) -> bool {
     use http_body_util::BodyExt as _;
     use hyper::body::Body as _;
     const SMALL: u64 = 64 * 1024;
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
     if incoming.is_end_stream() {
+        return false;
+    }
+    if exchange.activity().is_stream() {
+        // Dropped, it ends only its own stream, once the answer is out (RFC 9113, 8.1).
         return false;
     }
     let activity = Rc::clone(exchange.activity());

@@ -15,6 +15,7 @@ use super::pump::{self, Pump, Stopped};
 use super::tunnel::ask::Upgrade;
 use super::tunnel::switch::switch;
 use super::{Exchange, Peer, choice, direct, outgoing, upward};
+use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
 use crate::endpoint::NOWHERE;
@@ -32,13 +33,14 @@ use crate::upstream::send::{Order, Sent, send};
 #[error("the exchange cannot be answered")]
 pub struct Aborted;
 
-/// Serves one request.
+/// Serves one request; `activity` is the record it is held to: of its connection, or in HTTP/2 of its stream.
 ///
 /// # Errors
 /// Only when there is nothing that could be sent; hyper then ends the connection.
 pub async fn serve(
     worker: Rc<Local>,
     peer: Rc<Peer>,
+    activity: Rc<Activity>,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Aborted> {
     let generation = worker.generation();
@@ -48,7 +50,7 @@ pub async fn serve(
     let (exchange, rest, read) = begin(
         worker,
         Rc::clone(&generation),
-        &peer,
+        (&peer, activity),
         &snapshot.settings,
         request,
     );

@@ -86,8 +86,8 @@ impl Connections {
         let worker = Rc::clone(worker);
         let known = Rc::clone(&activity);
         let task = spawn_local(async move {
-            let _entry = (entry, counted);
-            connection::run(worker, socket, speech, activity).await;
+            let open = Rc::new((entry, counted));
+            connection::run(worker, socket, speech, activity, open).await;
         });
         let entry = (known, task.abort_handle());
         self.open.borrow_mut().insert(key, entry);

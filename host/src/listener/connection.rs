@@ -1,22 +1,39 @@
 //! One connection, from accept to close.
 
+use std::any::Any;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use hyper::rt::Write;
 use tokio::time::timeout;
 
-use super::guard::{Ended, Held};
+use super::guard::{Ended, Guard, Held};
 use super::handshake::{Version, shake};
-use super::http1;
 use super::io::ClientIo;
+use super::preface::{self, Told};
+use super::stream::Stream;
+use super::{http1, http2};
 use crate::activity::Activity;
 use crate::exchange::Peer;
 use crate::local::Local;
 use crate::snapshot::Speech;
 use crate::socket::Socket;
 
-/// Serves one connection until it ends.
-pub async fn run(worker: Rc<Local>, socket: Socket, speech: Arc<Speech>, activity: Rc<Activity>) {
+/// What HTTP/1.1 is told where only HTTP/2 is spoken.
+const ONLY_HTTP2: &[u8] =
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\n\
+content-length: 34\r\nconnection: close\r\n\r\nonly HTTP/2 is spoken on this port";
+
+/// Serves one connection until it ends. `open` is held as long as anything of it runs.
+pub async fn run(
+    worker: Rc<Local>,
+    socket: Socket,
+    speech: Arc<Speech>,
+    activity: Rc<Activity>,
+    open: Rc<dyn Any>,
+) {
     let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr()) else {
         return; // gone before it was looked at
     };
@@ -25,7 +42,7 @@ pub async fn run(worker: Rc<Local>, socket: Socket, speech: Arc<Speech>, activit
     let Some(held) = held(&worker) else {
         return;
     };
-    let ready = match timeout(held.timeouts.handshake, shake(socket, &speech)).await {
+    let mut ready = match timeout(held.timeouts.handshake, shake(socket, &speech)).await {
         Ok(Ok(ready)) => ready,
         Ok(Err(why)) => {
             tracing::debug!(target: "connection", %peer, "{why}");
@@ -36,11 +53,26 @@ pub async fn run(worker: Rc<Local>, socket: Socket, speech: Arc<Speech>, activit
             return;
         }
     };
-    let io = ClientIo::new(ready.stream, Rc::clone(&activity));
-    let facts = Rc::new(Peer::new(peer, local, ready.connection, activity));
+    let mut guard = Guard::new(Rc::clone(&activity), held.timeouts);
+    let mut first = Bytes::new();
+    let protocols = speech.protocols;
+    let by_alpn = ready.version == Version::Http2 && ready.connection.tls.is_some();
+    if protocols.http2 && !by_alpn {
+        // Nobody agreed on a version, so the client's first bytes tell.
+        match preface::read(&mut ready.stream, &mut guard).await {
+            Told::Version(version, bytes) => (ready.version, first) = (version, bytes),
+            Told::Nothing => return,
+        }
+        if ready.version == Version::Http1 && !protocols.http1 {
+            refuse(&mut ready.stream).await;
+            return;
+        }
+    }
+    let io = ClientIo::new(ready.stream, first, Rc::clone(&activity));
+    let facts = Rc::new(Peer::new(peer, local, ready.connection));
     let ended = match ready.version {
-        Version::Http1 => http1::run(worker, io, facts, held).await,
-        Version::Http2 => return,
+        Version::Http1 => http1::run(worker, io, facts, held.limits, guard).await,
+        Version::Http2 => http2::run(worker, io, facts, held.limits, (guard, open)).await,
     };
     match ended {
         Ended::By(Ok(())) => {}
@@ -52,6 +84,21 @@ pub async fn run(worker: Rc<Local>, socket: Socket, speech: Arc<Speech>, activit
             tracing::debug!(target: "connection", %peer, ?overdue, "client took too long");
         }
     }
+}
+
+/// Tells a client that it speaks the wrong version. Its request is not read, so it may be told in vain.
+async fn refuse(stream: &mut Stream) {
+    let mut left = ONLY_HTTP2;
+    std::future::poll_fn(|cx| {
+        while !left.is_empty() {
+            match std::task::ready!(Pin::new(&mut *stream).poll_write(cx, left)) {
+                Ok(written @ 1..) => left = left.get(written..).unwrap_or_default(),
+                _ => break,
+            }
+        }
+        Pin::new(&mut *stream).poll_shutdown(cx).map(drop)
+    })
+    .await;
 }
 
 /// The limits in force when the connection begins.

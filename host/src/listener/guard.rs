@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::time::{Sleep, sleep_until};
 
+use crate::activity::streams::Through;
 use crate::activity::{Activity, Overdue};
 use crate::config::ready::{ClientTimeouts, Limits};
 
@@ -29,13 +30,15 @@ pub(super) enum Ended {
 /// costs it nothing.
 pub(super) struct Guard {
     pub(super) activity: Rc<Activity>,
-    timeouts: ClientTimeouts,
+    pub(super) timeouts: ClientTimeouts,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Guard {
     pub(super) fn new(activity: Rc<Activity>, timeouts: ClientTimeouts) -> Self {
-        let timer = Box::pin(sleep_until((Instant::now() + timeouts.header).into()));
+        let first = Instant::now() + timeouts.header;
+        activity.timer_is_set(first);
+        let timer = Box::pin(sleep_until(first.into()));
         Self {
             activity,
             timeouts,
@@ -49,7 +52,7 @@ impl Guard {
         if let Some((at, _)) = due
             && at < self.timer.deadline().into_std()
         {
-            self.timer.as_mut().reset(at.into());
+            self.set(at);
         }
         while self.timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
@@ -71,12 +74,25 @@ impl Guard {
                         .deadline(&self.timeouts)
                         .map_or(later, |(at, _)| at)
                 }
+                Some((at, Overdue::Streams)) if at <= now => {
+                    if self.activity.look_through(now, &self.timeouts) == Through::Stuck {
+                        return Poll::Ready(Overdue::Answer);
+                    }
+                    self.activity
+                        .deadline(&self.timeouts)
+                        .map_or(later, |(at, _)| at)
+                }
                 Some((at, overdue)) if at <= now => return Poll::Ready(overdue),
                 Some((at, _)) => at,
                 None => later,
             };
-            self.timer.as_mut().reset(next.into());
+            self.set(next);
         }
         Poll::Pending
+    }
+
+    fn set(&mut self, at: Instant) {
+        self.activity.timer_is_set(at);
+        self.timer.as_mut().reset(at.into());
     }
 }

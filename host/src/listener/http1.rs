@@ -9,7 +9,7 @@ use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
-use super::guard::{Ended, Guard, Held};
+use super::guard::{Ended, Guard};
 use super::io::ClientIo;
 use crate::config::ready::Limits;
 use crate::exchange::{Aborted, Peer, serve};
@@ -22,12 +22,18 @@ const LEAST_BUFFER: usize = 8 * 1024;
 const HYPER_HEADERS: usize = 100;
 
 /// Serves one connection until it ends.
-pub(super) async fn run(worker: Rc<Local>, io: ClientIo, peer: Rc<Peer>, held: Held) -> Ended {
-    let Held { limits, timeouts } = held;
-    let activity = Rc::clone(&peer.activity);
+pub(super) async fn run(
+    worker: Rc<Local>,
+    io: ClientIo,
+    peer: Rc<Peer>,
+    limits: Limits,
+    mut guard: Guard,
+) -> Ended {
+    let activity = Rc::clone(&guard.activity);
     let opened = Cell::new(None);
     let service = service_fn(|request| {
-        let serving = serve(Rc::clone(&worker), Rc::clone(&peer), request);
+        let activity = Rc::clone(&activity);
+        let serving = serve(Rc::clone(&worker), Rc::clone(&peer), activity, request);
         async {
             let mut response = serving.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -38,7 +44,6 @@ pub(super) async fn run(worker: Rc<Local>, io: ClientIo, peer: Rc<Peer>, held: H
     });
     let mut connection = builder(limits).serve_connection(io, service);
     let mut drained = false;
-    let mut guard = Guard::new(activity, timeouts);
     let ended = std::future::poll_fn(|cx| {
         // Polled first: a request that waits in the socket is taken before the connection is asked to end.
         let mut polled = Pin::new(&mut connection).poll(cx);

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use rustix::event::{PollFd, PollFlags};
 use tokio::io::AsyncRead;
@@ -17,6 +18,8 @@ use crate::exchange::Side;
 /// A socket together with the record its connection is held to.
 pub(super) struct ClientIo {
     stream: Stream,
+    /// What was read already, to tell what is spoken.
+    first: Bytes,
     activity: Rc<Activity>,
     /// Bytes that are still thrown away before the socket closes; none before it is being closed.
     lingering: Option<usize>,
@@ -32,9 +35,11 @@ impl Side for ClientIo {
 const LINGERING_BYTES: usize = 1024 * 1024;
 
 impl ClientIo {
-    pub(super) fn new(stream: Stream, activity: Rc<Activity>) -> Self {
+    /// `first` was read from it already.
+    pub(super) fn new(stream: Stream, first: Bytes, activity: Rc<Activity>) -> Self {
         Self {
             stream,
+            first,
             activity,
             lingering: None,
         }
@@ -69,9 +74,19 @@ impl Read for ClientIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let mut given = false;
+        if !self.first.is_empty() {
+            let len = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first.split_to(len));
+            given = true;
+        }
+        // Also after those bytes: what follows them is often there already, and a head is then read in one piece.
+        let mut read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if given && read.is_pending() {
+            read = Poll::Ready(Ok(()));
+        }
         if read.is_ready() {
             // The end of the stream counts as well; the connection ends then, and nobody asks again.
             self.activity.read();

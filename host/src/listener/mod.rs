@@ -10,6 +10,8 @@ pub mod connection;
 mod guard;
 mod handshake;
 mod http1;
+mod http2;
 mod io;
+mod preface;
 mod secure;
 mod stream;

@@ -57,6 +57,24 @@ pub enum RequestFault {
     /// RFC 9110, 7.2; RFC 3986, 3.2.2.
     #[error("the host is malformed")]
     HostSyntax,
+    /// RFC 9113, 8.3.1.
+    #[error("the Host header field must say the same as :authority")]
+    HostDiffers,
+    /// RFC 9113, 8.3.1.
+    #[error(":scheme must be that of the connection")]
+    Scheme,
+    /// RFC 9113, 8.2.1: HTTP/1.1 would take the white space off.
+    #[error("a header field begins or ends with white space")]
+    FieldSyntax,
+    /// RFC 9110, 8.6.
+    #[error("Content-Length must be one number")]
+    ContentLength,
+    /// RFC 6585, 5.
+    #[error("the request has more than {limit} header fields")]
+    TooManyFields {
+        /// `limits.headers`
+        limit: usize,
+    },
     /// RFC 9112, 3.2: only the origin form, the absolute form and `OPTIONS *` are served.
     #[error("the request target is malformed")]
     Target,

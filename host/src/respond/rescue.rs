@@ -83,6 +83,10 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
     match fault {
         RequestFault::HostCount
         | RequestFault::HostSyntax
+        | RequestFault::HostDiffers
+        | RequestFault::Scheme
+        | RequestFault::FieldSyntax
+        | RequestFault::ContentLength
         | RequestFault::Target
         | RequestFault::Path(_)
         | RequestFault::TransferEncoding
@@ -93,6 +97,7 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         RequestFault::Expectation => (StatusCode::EXPECTATION_FAILED, true),
         RequestFault::Connect | RequestFault::NoWebSocket => (StatusCode::NOT_IMPLEMENTED, true),
         RequestFault::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, true),
+        RequestFault::TooManyFields { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, true),
         RequestFault::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, true),
     }
 }

@@ -206,10 +206,14 @@ impl Stream {
         let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(None);
         };
-        match Pin::new(incoming).poll_frame(cx) {
+        match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Pending => {
                 ready!(self.idle.poll_over(cx));
                 Poll::Ready(Some(Err(BodyFault::Slow)))
+            }
+            // hyper says so as well where the client reset its stream with NO_ERROR, and then the part is not the whole.
+            Poll::Ready(None) if self.watch.activity.is_stream() && !incoming.is_end_stream() => {
+                Poll::Ready(Some(Err(BodyFault::Broken)))
             }
             Poll::Ready(None) => {
                 self.watch.complete.set(true);

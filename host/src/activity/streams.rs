@@ -1,0 +1,405 @@
+//! The streams of a connection that speaks HTTP/2.
+//!
+//! Each has a record of its own, for what belongs to one exchange. There is still one timer for all of them: it is set to
+//! the nearest limit any of them named, moves only when one names a nearer one, and when it fires the streams are looked
+//! through once for what is really overdue. So a stream whose answer comes in time never touches a timer.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use super::{Activity, LINGER, Overdue, Stage};
+use crate::config::ready::ClientTimeouts;
+
+/// What a connection knows of its streams.
+#[derive(Debug, Default)]
+pub(super) struct Many {
+    /// Whether it has streams at all: whether it speaks HTTP/2.
+    spoken: Cell<bool>,
+    open: RefCell<Vec<Weak<Activity>>>,
+    /// The nearest limit that any of them named since they were last looked through.
+    nearest: Cell<Option<Instant>>,
+    /// When the connection's timer fires.
+    timer: Cell<Option<Instant>>,
+    /// Since when a head has been coming that is not complete.
+    head: Cell<Option<Instant>>,
+}
+
+/// What a stream knows beyond what every exchange has.
+#[derive(Debug)]
+pub(super) struct Within {
+    connection: Rc<Activity>,
+    /// Its place in the connection's list.
+    at: Cell<usize>,
+    /// Pieces of its answer that were handed over and not written yet.
+    out: Cell<usize>,
+    /// Whether something of them was written since the stream was last looked at.
+    moved: Cell<bool>,
+    /// Whether nobody drives it any more: all of its answer was handed over.
+    driven: Cell<bool>,
+    /// Whether it is to be dropped.
+    cut: Cell<bool>,
+}
+
+/// What became of the streams that were looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// Those whose time had run out were told.
+    Told,
+    /// There are none but such as can neither go on nor be ended alone.
+    Stuck,
+}
+
+impl Activity {
+    /// From now on the connection speaks HTTP/2.
+    pub fn speaks_in_streams(&self) {
+        self.many.spoken.set(true);
+    }
+
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.many.spoken.get()
+    }
+
+    /// The client has said how it wants to be spoken to: from here on it may be idle.
+    pub fn settled(&self) {
+        if let Stage::Head(_) = self.stage.get() {
+            self.stage.set(Stage::Idle(Instant::now()));
+        }
+    }
+
+    /// A head has begun on some stream; until it is complete no other stream can go on.
+    pub fn head_comes(&self) {
+        if self.many.head.get().is_none() {
+            self.many.head.set(Some(Instant::now()));
+        }
+    }
+
+    /// It is complete.
+    pub fn head_came(&self) {
+        self.many.head.set(None);
+    }
+
+    /// The record of a new stream.
+    #[must_use]
+    pub fn stream(connection: &Rc<Self>) -> Rc<Self> {
+        let open = &mut *connection.many.open.borrow_mut();
+        let mut stream = Self::new(Instant::now());
+        stream.within = Some(Within {
+            connection: Rc::clone(connection),
+            at: Cell::new(open.len()),
+            out: Cell::new(0),
+            moved: Cell::new(false),
+            driven: Cell::new(true),
+            cut: Cell::new(false),
+        });
+        let stream = Rc::new(stream);
+        open.push(Rc::downgrade(&stream));
+        connection.stage.set(Stage::Exchange);
+        stream
+    }
+
+    /// Whether this is a stream, and not a connection.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.within.is_some()
+    }
+
+    /// How many streams are open.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.many.open.borrow().len()
+    }
+
+    /// A piece of a stream's answer was handed over; the client has `limit` to take some of it.
+    pub fn piece_leaves(&self, limit: Duration) {
+        let Some(within) = &self.within else { return };
+        within.out.set(within.out.get() + 1);
+        if self.blocked.get().is_none() {
+            let now = Instant::now();
+            self.blocked.set(Some(now));
+            if let Some(at) = now.checked_add(limit) {
+                self.comes_nearer(at);
+            }
+        }
+    }
+
+    /// Some of it was written.
+    pub fn piece_moves(&self) {
+        if let Some(within) = &self.within {
+            within.moved.set(true);
+        }
+    }
+
+    /// All of it was written, or it was given up.
+    pub fn piece_left(&self) {
+        let Some(within) = &self.within else { return };
+        within.out.set(within.out.get().saturating_sub(1));
+        within.moved.set(true);
+        if within.out.get() == 0 {
+            self.blocked.set(None);
+            if within.driven.get() {
+                self.wake();
+            }
+        }
+    }
+
+    /// Whether pieces of the answer are still waiting to be written.
+    #[must_use]
+    pub fn is_handing_over(&self) -> bool {
+        self.within
+            .as_ref()
+            .is_some_and(|within| within.out.get() > 0)
+    }
+
+    /// Nobody drives the stream any more.
+    pub fn driven_no_more(&self) {
+        if let Some(within) = &self.within {
+            within.driven.set(false);
+        }
+    }
+
+    /// Whether the stream is to be dropped.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.within.as_ref().is_some_and(|within| within.cut.get())
+    }
+
+    fn cut(&self) {
+        if let Some(within) = &self.within {
+            within.cut.set(true);
+        }
+        self.wake();
+    }
+
+    /// Ends all streams of a connection that has ended.
+    pub fn cut_streams(&self) {
+        let open = self.many.open.borrow();
+        open.iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|stream| stream.cut());
+    }
+
+    /// The connection's timer was set.
+    pub fn timer_is_set(&self, at: Instant) {
+        self.many.timer.set(Some(at));
+    }
+
+    /// A stream names a limit. The connection's task is woken only if its timer would fire too late.
+    pub(super) fn comes_nearer(&self, at: Instant) {
+        let Some(within) = &self.within else { return };
+        let connection = &within.connection;
+        let many = &connection.many;
+        if many.nearest.get().is_some_and(|nearest| nearest <= at) {
+            return;
+        }
+        many.nearest.set(Some(at));
+        if many.timer.get().is_none_or(|timer| at < timer) {
+            connection.wake();
+        }
+    }
+
+    pub(super) fn with_streams(
+        &self,
+        own: Option<(Instant, Overdue)>,
+        limits: &ClientTimeouts,
+    ) -> Option<(Instant, Overdue)> {
+        let head = self.many.head.get();
+        let head = head.and_then(|since| since.checked_add(limits.header));
+        let streams = self.many.nearest.get();
+        let others = [
+            head.map(|at| (at, Overdue::Head)),
+            streams.map(|at| (at, Overdue::Streams)),
+        ];
+        own.into_iter()
+            .chain(others.into_iter().flatten())
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// Looks at every stream: tells those whose time has run out, and finds the limit that comes next.
+    pub fn look_through(&self, now: Instant, limits: &ClientTimeouts) -> Through {
+        let mut next: Option<Instant> = None;
+        let mut nearer = |at: Option<Instant>| {
+            next = [next, at].into_iter().flatten().min();
+        };
+        let (mut stuck, mut going) = (false, false);
+        for stream in self.many.open.borrow().iter().filter_map(Weak::upgrade) {
+            let found = stream.look(now, limits);
+            nearer(found.next);
+            stuck |= found.stuck;
+            going |= !found.stuck;
+        }
+        if stuck {
+            // Nobody can reset what nobody drives. The client may finish what it has and must begin anew for more.
+            nearer(now.checked_add(LINGER));
+            self.drain();
+        }
+        self.many.nearest.set(next);
+        if stuck && !going {
+            Through::Stuck
+        } else {
+            Through::Told
+        }
+    }
+
+    /// Looks at one stream.
+    fn look(&self, now: Instant, limits: &ClientTimeouts) -> Found {
+        let mut found = Found::default();
+        let Some(within) = &self.within else {
+            return found;
+        };
+        match self.answer_due.get() {
+            Some(due) if due <= now => {
+                self.answer_is_late();
+                self.wake();
+            }
+            due => found.next = due,
+        }
+        if within.moved.take() && self.blocked.get().is_some() {
+            self.blocked.set(Some(now));
+        }
+        let taken = self.blocked.get();
+        let taken = taken.and_then(|since| since.checked_add(limits.body));
+        match taken {
+            Some(due) if due <= now && within.driven.get() => self.cut(),
+            Some(due) if due <= now => found.stuck = !self.body_open.get(),
+            Some(due) => found.next = Some(found.next.map_or(due, |next| next.min(due))),
+            None => {}
+        }
+        found
+    }
+
+    /// A stream is over.
+    fn forget(&self, at: usize) {
+        let mut open = self.many.open.borrow_mut();
+        if at < open.len() {
+            open.swap_remove(at);
+        }
+        let moved = open.get(at).and_then(Weak::upgrade);
+        if let Some(within) = moved.as_ref().and_then(|moved| moved.within.as_ref()) {
+            within.at.set(at);
+        }
+        if open.is_empty()
+            && let Stage::Exchange = self.stage.get()
+        {
+            self.stage.set(Stage::Idle(Instant::now()));
+        }
+    }
+}
+
+/// What one stream came to.
+#[derive(Default)]
+struct Found {
+    next: Option<Instant>,
+    stuck: bool,
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        if let Some(within) = &self.within {
+            within.connection.forget(within.at.get());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ClientTimeouts = ClientTimeouts {
+        handshake: Duration::from_secs(10),
+        header: Duration::from_secs(10),
+        body: Duration::from_secs(30),
+        idle: Duration::from_secs(60),
+    };
+
+    fn connection() -> Rc<Activity> {
+        let connection = Rc::new(Activity::new(Instant::now()));
+        connection.speaks_in_streams();
+        connection.settled();
+        connection
+    }
+
+    fn due(activity: &Activity) -> Option<Overdue> {
+        activity.deadline(&LIMITS).map(|(_, what)| what)
+    }
+
+    #[test]
+    fn a_connection_is_idle_while_it_has_no_streams() {
+        let connection = connection();
+        assert_eq!(due(&connection), Some(Overdue::Idle));
+        connection.read();
+        assert_eq!(due(&connection), Some(Overdue::Idle), "a ping is no head");
+        let streams: Vec<_> = (0..3).map(|_| Activity::stream(&connection)).collect();
+        assert_eq!((due(&connection), connection.streams()), (None, 3));
+        let [first, second, third] = streams.try_into().unwrap();
+        drop(first);
+        drop(third);
+        drop(second);
+        assert_eq!(
+            (due(&connection), connection.streams()),
+            (Some(Overdue::Idle), 0)
+        );
+        connection.drain();
+        assert_eq!(due(&connection), Some(Overdue::Linger));
+    }
+
+    #[test]
+    fn a_head_that_does_not_end_has_its_limit_beside_running_streams() {
+        let connection = connection();
+        let _stream = Activity::stream(&connection);
+        connection.head_comes();
+        assert_eq!(due(&connection), Some(Overdue::Head));
+        connection.head_came();
+        assert_eq!(due(&connection), None);
+    }
+
+    #[test]
+    fn the_nearest_limit_is_found_and_only_who_is_late_is_told() {
+        let connection = connection();
+        let now = Instant::now();
+        let (early, late) = (Activity::stream(&connection), Activity::stream(&connection));
+        let at = |seconds| now.checked_add(Duration::from_secs(seconds));
+        late.expect_answer(at(9));
+        early.expect_answer(at(3));
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((at(3).unwrap(), Overdue::Streams))
+        );
+        assert_eq!(
+            connection.look_through(at(3).unwrap(), &LIMITS),
+            Through::Told
+        );
+        assert!(early.is_answer_late() && !late.is_answer_late());
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((at(9).unwrap(), Overdue::Streams))
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_not_taken_ends_its_stream_alone() {
+        let connection = connection();
+        let (slow, stalled) = (Activity::stream(&connection), Activity::stream(&connection));
+        slow.piece_leaves(LIMITS.body);
+        stalled.piece_leaves(LIMITS.body);
+        slow.piece_moves();
+        let later = Instant::now() + LIMITS.body;
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
+        assert!(!slow.is_cut() && stalled.is_cut());
+        slow.piece_left();
+        assert!(!slow.is_handing_over());
+    }
+
+    #[test]
+    fn what_nobody_drives_ends_the_connection_once_nothing_else_runs() {
+        let connection = connection();
+        let (stuck, other) = (Activity::stream(&connection), Activity::stream(&connection));
+        stuck.piece_leaves(LIMITS.body);
+        stuck.driven_no_more();
+        let later = Instant::now() + LIMITS.body;
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
+        assert!(connection.is_draining());
+        drop(other);
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Stuck);
+    }
+}

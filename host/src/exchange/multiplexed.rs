@@ -1,0 +1,150 @@
+//! The head of an HTTP/2 request, brought into the form in which everything else reads heads: that of HTTP/1.1.
+//!
+//! The pseudo-fields become method, target and `Host`, so routes, plugins and upstreams see the same in every version.
+//! h2 has refused by then what makes a message malformed by itself: upper-case names, fields of the connection
+//! (`connection`, `transfer-encoding` and so on), pseudo-fields that are missing, repeated, unknown or late, control
+//! characters, a body that is not as long as it says. Here is what it leaves to a proxy.
+
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRAILER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Uri, uri};
+use hyper::body::{Body, Incoming};
+
+use super::ingress::Framing;
+use crate::context::trailers;
+use crate::respond::failure::RequestFault;
+
+/// What the head says about its body, and what an HTTP/1.1 message would have said in other words.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    pub(super) framing: Framing,
+    /// The trailers it announces.
+    pub(super) trailer: Option<HeaderValue>,
+    pub(super) takes_trailers: bool,
+}
+
+/// Brings the head into the form of HTTP/1.1. `headers` is how many fields are admitted, `scheme` the connection's own.
+///
+/// # Errors
+/// What is malformed, or could be read in two ways once it is forwarded.
+pub(super) fn prepare(
+    head: &mut Parts,
+    body: &Incoming,
+    headers: usize,
+    scheme: &str,
+) -> Result<Shape, RequestFault> {
+    if head.headers.len() > headers {
+        return Err(RequestFault::TooManyFields { limit: headers });
+    }
+    if head.headers.values().any(is_padded) {
+        return Err(RequestFault::FieldSyntax);
+    }
+    lengths(&mut head.headers)?;
+    crumbs(&mut head.headers);
+    if head.method != Method::CONNECT {
+        target(head, scheme)?;
+    }
+    let has_length = head.headers.contains_key(CONTENT_LENGTH);
+    let empty = body.is_end_stream();
+    if empty && !has_length && expects_a_body(&head.method) {
+        // Servers refuse these without a length (RFC 9110, 8.6); here it is known that there is nothing.
+        head.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    let framing = if empty || has_length {
+        Framing::Length
+    } else {
+        Framing::Chunked
+    };
+    let announces = framing == Framing::Chunked && head.headers.contains_key(TRAILER);
+    Ok(Shape {
+        framing,
+        trailer: announces
+            .then(|| trailers::announced(&head.headers))
+            .flatten(),
+        // h2 admits no other value than "trailers" (RFC 9113, 8.2.2).
+        takes_trailers: head.headers.contains_key(TE),
+    })
+}
+
+/// A value must not begin or end with white space (RFC 9113, 8.2.1), which HTTP/1.1 would take off.
+fn is_padded(value: &HeaderValue) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let bytes = value.as_bytes();
+    blank(bytes.first()) || blank(bytes.last())
+}
+
+/// h2 compares the first `content-length` with the body; several must agree with it, and become one.
+fn lengths(headers: &mut HeaderMap) -> Result<(), RequestFault> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next().cloned() else {
+        return Ok(());
+    };
+    let digits = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
+    let mut repeated = false;
+    for other in lengths {
+        if *other != first {
+            return Err(RequestFault::ContentLength);
+        }
+        repeated = true;
+    }
+    if !digits {
+        return Err(RequestFault::ContentLength);
+    }
+    if repeated {
+        headers.insert(CONTENT_LENGTH, first);
+    }
+    Ok(())
+}
+
+/// The pieces of `cookie` become one again (RFC 9113, 8.2.3).
+fn crumbs(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (pieces.next(), pieces.next()) else {
+        return;
+    };
+    let mut whole = first.as_bytes().to_vec();
+    for piece in std::iter::once(second).chain(pieces) {
+        whole.extend_from_slice(b"; ");
+        whole.extend_from_slice(piece.as_bytes());
+    }
+    if let Ok(whole) = HeaderValue::from_maybe_shared(bytes::Bytes::from(whole)) {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// `:scheme`, `:authority` and `:path` become a target in origin form and `Host` (RFC 9113, 8.3.1).
+fn target(head: &mut Parts, scheme: &str) -> Result<(), RequestFault> {
+    let target = std::mem::take(&mut head.uri).into_parts();
+    // h2 gives no scheme where there is no authority.
+    if target.scheme.is_some_and(|said| said.as_str() != scheme) {
+        return Err(RequestFault::Scheme);
+    }
+    let mut origin = uri::Parts::default();
+    origin.path_and_query = target.path_and_query;
+    head.uri = Uri::from_parts(origin).map_err(|_| RequestFault::Target)?;
+    let Some(authority) = target.authority else {
+        return Ok(());
+    };
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => {
+            let host =
+                HeaderValue::from_str(authority.as_str()).map_err(|_| RequestFault::HostSyntax)?;
+            head.headers.insert(HOST, host);
+            Ok(())
+        }
+        (Some(host), None) if same(host, &authority) => Ok(()),
+        (Some(_), None) => Err(RequestFault::HostDiffers),
+        (Some(_), Some(_)) => Err(RequestFault::HostCount),
+    }
+}
+
+fn same(host: &HeaderValue, authority: &uri::Authority) -> bool {
+    host.as_bytes()
+        .eq_ignore_ascii_case(authority.as_str().as_bytes())
+}
+
+fn expects_a_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+}

@@ -1,0 +1,170 @@
+//! One connection that speaks HTTP/2.
+//!
+//! The connection and each of its streams are tasks of the same worker. A stream's task ends with its stream, however that
+//! ends, and all of them end with the connection.
+
+mod piece;
+
+use std::any::Any;
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use hyper::rt::Executor;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use tokio::task::spawn_local;
+
+use self::piece::Pieces;
+use super::guard::{Ended, Guard};
+use super::io::ClientIo;
+use crate::activity::{Activity, Overdue};
+use crate::config::ready::Limits;
+use crate::exchange::{Peer, serve};
+use crate::local::Local;
+
+/// What a client may send of one body before somebody has read it. At 50 ms of way and back that is 5 MB a second for one
+/// upload; nobody reads ahead of plugins and upstreams, so this is what a body costs in memory.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// And of all bodies of one connection: four that nobody reads do not stop the fifth for want of more than this.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The least there is (RFC 9113, 4.2). A larger frame saves nothing, and keeps others waiting for longer.
+const FRAME: u32 = 16 * 1024;
+/// What is taken from an upstream for a stream before the client has taken what came before: as much as a client
+/// opens a stream with, so that a slow one costs no more than that and the piece that came last.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that were reset before anybody looked at them. One read brings dozens of frames, and a client that gives up a
+/// page gives up all of it at once; beyond that it is a flood (CVE-2023-44487). h2's own figure.
+const RESET_UNSEEN: usize = 20;
+/// Streams a connection may have reset for its client's errors, in all of its life. A client in order has none, a proxy
+/// before many clients passes on those of them. h2's own figure.
+const RESET_FOR_ERRORS: usize = 1024;
+
+/// Serves one connection until it ends. `open` is held as long as anything of it runs.
+pub(super) async fn run(
+    worker: Rc<Local>,
+    io: ClientIo,
+    peer: Rc<Peer>,
+    limits: Limits,
+    (mut guard, open): (Guard, Rc<dyn Any>),
+) -> Ended {
+    let activity = Rc::clone(&guard.activity);
+    activity.speaks_in_streams();
+    let tasks = Tasks {
+        born: Rc::default(),
+        open,
+    };
+    let born = Rc::clone(&tasks.born);
+    let (own, patience) = (Rc::clone(&activity), guard.timeouts.body);
+    let service = service_fn(move |request| {
+        let stream = Activity::stream(&own);
+        born.set(Some(Rc::clone(&stream)));
+        let serving = serve(
+            Rc::clone(&worker),
+            Rc::clone(&peer),
+            Rc::clone(&stream),
+            request,
+        );
+        async move {
+            let answer = serving.await?;
+            Ok::<_, crate::exchange::Aborted>(
+                answer.map(|body| Pieces::new(body, stream, patience)),
+            )
+        }
+    });
+    let connection = builder(limits, tasks).serve_connection(io, service);
+    let _streams = Streams(activity);
+    let mut connection = pin!(connection);
+    let mut drained = false;
+    std::future::poll_fn(|cx| {
+        loop {
+            // Polled first: a request that waits in the socket is taken before the connection is asked to end.
+            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Ended::By(result));
+            }
+            if guard.activity.is_draining() && !drained {
+                drained = true;
+                connection.as_mut().graceful_shutdown();
+                continue;
+            }
+            match guard.poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                // Told before it is closed, so that no request is lost that is on its way.
+                Poll::Ready(Overdue::Idle) => guard.activity.drain(),
+                Poll::Ready(overdue) => return Poll::Ready(Ended::Overdue(overdue)),
+            }
+        }
+    })
+    .await
+}
+
+fn builder(limits: Limits, tasks: Tasks) -> http2::Builder<Tasks> {
+    let mut builder = http2::Builder::new(tasks);
+    let head = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
+    builder
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(head)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(RESET_UNSEEN)
+        .max_local_error_reset_streams(RESET_FOR_ERRORS)
+        .enable_connect_protocol();
+    builder
+}
+
+/// Ends what is left of the streams when the connection ends, in whatever way.
+struct Streams(Rc<Activity>);
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.0.cut_streams();
+    }
+}
+
+/// Starts the tasks of a connection's streams.
+#[derive(Clone)]
+struct Tasks {
+    /// The record of the stream that was just accepted: hyper starts its task next.
+    born: Rc<Cell<Option<Rc<Activity>>>>,
+    open: Rc<dyn Any>,
+}
+
+impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        let open = Rc::clone(&self.open);
+        let Some(stream) = self.born.take() else {
+            // Of an upgraded stream; it ends with what it carries.
+            spawn_local(async move {
+                let _open = open;
+                task.await;
+            });
+            return;
+        };
+        let driven = Driven(stream);
+        spawn_local(async move {
+            let _open = open;
+            let stream = &driven.0;
+            let mut task = pin!(task);
+            std::future::poll_fn(|cx| {
+                stream.watch(cx.waker());
+                if stream.is_cut() {
+                    return Poll::Ready(());
+                }
+                task.as_mut().poll(cx)
+            })
+            .await;
+        });
+    }
+}
+
+/// Says that nobody drives a stream any more, when that is so.
+struct Driven(Rc<Activity>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.driven_no_more();
+    }
+}
