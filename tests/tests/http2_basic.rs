@@ -8,8 +8,8 @@ use swapgate_tests::{Curl, Gate, Gateway, Upstream};
 const ECHO: &str = "\
 workers: 1
 upstreams: [{name: up, targets: [{address: \"@up@\"}]}]
-services: [{name: up, upstream: up, preserve_host: true}]
-routes: [{name: all, service: up}]
+services: [{name: up, upstream: up}]
+routes: [{name: all, service: up, preserve_host: true}]
 ";
 
 fn before(upstream: &Upstream) -> Builder {
