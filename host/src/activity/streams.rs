@@ -23,6 +23,8 @@ pub(super) struct Many {
     timer: Cell<Option<Instant>>,
     /// Since when a head has been coming that is not complete.
     head: Cell<Option<Instant>>,
+    /// Whether the client sent too many frames that ask for nothing.
+    flooded: Cell<bool>,
 }
 
 /// What a stream knows beyond what every exchange has.
@@ -77,6 +79,17 @@ impl Activity {
     /// It is complete.
     pub fn head_came(&self) {
         self.many.head.set(None);
+    }
+
+    /// The client sent too many frames that ask for nothing.
+    pub fn floods(&self) {
+        self.many.flooded.set(true);
+    }
+
+    /// Whether it did.
+    #[must_use]
+    pub fn has_flooded(&self) -> bool {
+        self.many.flooded.get()
     }
 
     /// The record of a new stream.

@@ -15,7 +15,7 @@ use super::bind::BACKLOG;
 use super::connection;
 use crate::activity::Activity;
 use crate::local::Local;
-use crate::metrics::traffic::{Connections as Account, Hold};
+use crate::metrics::traffic::{Connections as Account, Hold, Open};
 use crate::snapshot::Speech;
 use crate::socket::Socket;
 
@@ -86,11 +86,32 @@ impl Connections {
         let worker = Rc::clone(worker);
         let known = Rc::clone(&activity);
         let task = spawn_local(async move {
-            let open = Rc::new((entry, counted));
+            let open = Rc::new(Alive {
+                _entry: entry,
+                counted,
+            });
             connection::run(worker, socket, speech, activity, open).await;
         });
         let entry = (known, task.abort_handle());
         self.open.borrow_mut().insert(key, entry);
+    }
+}
+
+/// Held by everything of a connection that runs: it counts as open until the last of its streams is gone.
+pub(super) struct Alive {
+    _entry: Entry,
+    counted: Open,
+}
+
+impl Alive {
+    /// Counts a request that came in HTTP/2.
+    pub(super) fn counts_stream(&self) {
+        self.counted.has_stream();
+    }
+
+    /// Counts that the connection was ended because of a flood of frames.
+    pub(super) fn counts_flood(&self) {
+        self.counted.floods();
     }
 }
 

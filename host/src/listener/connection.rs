@@ -1,6 +1,5 @@
 //! One connection, from accept to close.
 
-use std::any::Any;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use bytes::Bytes;
 use hyper::rt::Write;
 use tokio::time::timeout;
 
+use super::accept::Alive;
 use super::guard::{Ended, Guard, Held};
 use super::handshake::{Version, shake};
 use super::io::ClientIo;
@@ -27,12 +27,12 @@ const ONLY_HTTP2: &[u8] =
 content-length: 34\r\nconnection: close\r\n\r\nonly HTTP/2 is spoken on this port";
 
 /// Serves one connection until it ends. `open` is held as long as anything of it runs.
-pub async fn run(
+pub(super) async fn run(
     worker: Rc<Local>,
     socket: Socket,
     speech: Arc<Speech>,
     activity: Rc<Activity>,
-    open: Rc<dyn Any>,
+    open: Rc<Alive>,
 ) {
     let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr()) else {
         return; // gone before it was looked at
@@ -72,8 +72,16 @@ pub async fn run(
     let facts = Rc::new(Peer::new(peer, local, ready.connection));
     let ended = match ready.version {
         Version::Http1 => http1::run(worker, io, facts, held.limits, guard).await,
-        Version::Http2 => http2::run(worker, io, facts, held.limits, (guard, open)).await,
+        Version::Http2 => {
+            let open = Rc::clone(&open);
+            http2::run(worker, io, facts, held.limits, (guard, open)).await
+        }
     };
+    if activity.has_flooded() {
+        open.counts_flood();
+        tracing::debug!(target: "connection", %peer, "the client sent too many frames that ask for nothing");
+        return;
+    }
     match ended {
         Ended::By(Ok(())) => {}
         Ended::By(Err(error)) => {

@@ -3,20 +3,24 @@
 //! The connection and each of its streams are tasks of the same worker. A stream's task ends with its stream, however that
 //! ends, and all of them end with the connection.
 
+pub(super) mod frames;
+pub(super) mod guarded;
 mod piece;
 
-use std::any::Any;
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Instant;
 
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use tokio::task::spawn_local;
 
+use self::frames::Frames;
 use self::piece::Pieces;
+use super::accept::Alive;
 use super::guard::{Ended, Guard};
 use super::io::ClientIo;
 use crate::activity::{Activity, Overdue};
@@ -44,20 +48,22 @@ const RESET_FOR_ERRORS: usize = 1024;
 /// Serves one connection until it ends. `open` is held as long as anything of it runs.
 pub(super) async fn run(
     worker: Rc<Local>,
-    io: ClientIo,
+    mut io: ClientIo,
     peer: Rc<Peer>,
     limits: Limits,
-    (mut guard, open): (Guard, Rc<dyn Any>),
+    (mut guard, open): (Guard, Rc<Alive>),
 ) -> Ended {
     let activity = Rc::clone(&guard.activity);
     activity.speaks_in_streams();
+    io.guard_frames(Frames::new(limits.streams, Instant::now()));
     let tasks = Tasks {
         born: Rc::default(),
-        open,
+        open: Rc::clone(&open),
     };
     let born = Rc::clone(&tasks.born);
     let (own, patience) = (Rc::clone(&activity), guard.timeouts.body);
     let service = service_fn(move |request| {
+        open.counts_stream();
         let stream = Activity::stream(&own);
         born.set(Some(Rc::clone(&stream)));
         let serving = serve(
@@ -129,7 +135,7 @@ impl Drop for Streams {
 struct Tasks {
     /// The record of the stream that was just accepted: hyper starts its task next.
     born: Rc<Cell<Option<Rc<Activity>>>>,
-    open: Rc<dyn Any>,
+    open: Rc<Alive>,
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {

@@ -11,6 +11,8 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use rustix::event::{PollFd, PollFlags};
 use tokio::io::AsyncRead;
 
+use super::http2::frames::Frames;
+use super::http2::guarded::Guarded;
 use super::stream::Stream;
 use crate::activity::Activity;
 use crate::exchange::Side;
@@ -23,6 +25,8 @@ pub(super) struct ClientIo {
     activity: Rc<Activity>,
     /// Bytes that are still thrown away before the socket closes; none before it is being closed.
     lingering: Option<usize>,
+    /// Of HTTP/2.
+    guarded: Option<Box<Guarded>>,
 }
 
 impl Side for ClientIo {
@@ -42,7 +46,13 @@ impl ClientIo {
             first,
             activity,
             lingering: None,
+            guarded: None,
         }
+    }
+
+    /// Holds the connection to what it may send in frames of HTTP/2.
+    pub(super) fn guard_frames(&mut self, frames: Frames) {
+        self.guarded = Some(Box::new(Guarded::new(frames)));
     }
 
     /// Whether the client has closed its side, also behind bytes that nobody has read yet: hyper reads no further than
@@ -64,6 +74,24 @@ impl ClientIo {
         polled.is_ok() && asked.revents().intersects(left)
     }
 
+    /// Tells a client that it has overdone it, and closes; whoever reads is told that the client is gone.
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            stream, guarded, ..
+        } = self;
+        if let Some(guarded) = guarded {
+            ready!(guarded.poll_goodbye(stream, cx))?;
+        }
+        self.activity.cut_streams();
+        Pin::new(self).poll_shutdown(cx)
+    }
+
+    /// Nothing is written any more once the client was told to go; none before that.
+    fn said_goodbye(&self, bufs: &[io::IoSlice<'_>]) -> Option<Poll<io::Result<usize>>> {
+        let over = self.guarded.as_ref().is_some_and(|guarded| guarded.says());
+        over.then(|| Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum())))
+    }
+
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.activity.wrote(written.is_pending());
         written
@@ -72,24 +100,40 @@ impl ClientIo {
 
 impl Read for ClientIo {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let mut given = false;
-        if !self.first.is_empty() {
-            let len = self.first.len().min(buf.remaining());
-            buf.put_slice(&self.first.split_to(len));
+        if !this.first.is_empty() {
+            let len = this.first.len().min(buf.remaining());
+            let first = this.first.split_to(len);
+            buf.put_slice(&first);
+            if let Some(guarded) = &mut this.guarded {
+                guarded.came(&first, &this.activity);
+            }
             given = true;
         }
         // Also after those bytes: what follows them is often there already, and a head is then read in one piece.
-        let mut read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let mut read = match &mut this.guarded {
+            None => Pin::new(&mut this.stream).poll_read(cx, buf),
+            Some(guarded) => {
+                if !guarded.is_ending() {
+                    let read = guarded.poll_read(&mut this.stream, &this.activity, cx, buf);
+                    if read.is_pending() || !guarded.is_ending() {
+                        return if given { Poll::Ready(Ok(())) } else { read };
+                    }
+                }
+                return this.poll_goodbye(cx);
+            }
+        };
         if given && read.is_pending() {
             read = Poll::Ready(Ok(()));
         }
         if read.is_ready() {
             // The end of the stream counts as well; the connection ends then, and nobody asks again.
-            self.activity.read();
+            this.activity.read();
         }
         read
     }
@@ -101,7 +145,13 @@ impl Write for ClientIo {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(said) = self.said_goodbye(&[io::IoSlice::new(buf)]) {
+            return said;
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
+            guarded.went(&[io::IoSlice::new(buf)], *written, cx);
+        }
         self.noted(written)
     }
 
@@ -110,7 +160,13 @@ impl Write for ClientIo {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(said) = self.said_goodbye(bufs) {
+            return said;
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
+            guarded.went(bufs, *written, cx);
+        }
         self.noted(written)
     }
 

@@ -6,7 +6,7 @@
 
 pub mod accept;
 pub mod bind;
-pub mod connection;
+mod connection;
 mod guard;
 mod handshake;
 mod http1;

@@ -65,6 +65,10 @@ names! {
         "How often accepting stopped because a worker had as many connections as limits.connections admits."
     ACCEPT_ERRORS "swapgate_accept_errors_total" Counter "errors" ["listener"]
         "How often the system could not give a connection."
+    HTTP2_REQUESTS "swapgate_http2_requests_total" Counter "requests" ["listener"]
+        "Requests that came in HTTP/2; the others came in HTTP/1."
+    HTTP2_FLOODS "swapgate_http2_floods_total" Counter "connections" ["listener"]
+        "Connections that were ended because of too many HTTP/2 frames that ask for nothing."
 
     HANDSHAKES "swapgate_tls_handshakes_total" Counter "handshakes" ["listener" "version" "resumed"]
         "TLS handshakes with clients that were finished; resumed is true where a session was taken up again."

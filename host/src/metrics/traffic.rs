@@ -75,6 +75,8 @@ struct Comings {
     ended: AtomicU64,
     waits: AtomicU64,
     errors: AtomicU64,
+    streams: AtomicU64,
+    floods: AtomicU64,
 }
 
 /// Connections: of one listener, or to one target.
@@ -114,6 +116,20 @@ impl Hold {
     pub fn fails(&self) {
         let (cell, writer) = self.0.0.mine();
         writer.add(&cell.errors, 1);
+    }
+}
+
+impl Open {
+    /// Counts a request that came on it in HTTP/2.
+    pub fn has_stream(&self) {
+        let (cell, writer) = self.0.0.0.mine();
+        writer.add(&cell.streams, 1);
+    }
+
+    /// Counts that it was ended because of a flood of frames.
+    pub fn floods(&self) {
+        let (cell, writer) = self.0.0.0.mine();
+        writer.add(&cell.floods, 1);
     }
 }
 
@@ -261,11 +277,15 @@ impl Traffic {
         let mut accepted = Family::of(&names::ACCEPTED);
         let mut waits = Family::of(&names::ACCEPT_WAITS);
         let mut errors = Family::of(&names::ACCEPT_ERRORS);
+        let mut streams = Family::of(&names::HTTP2_REQUESTS);
+        let mut floods = Family::of(&names::HTTP2_FLOODS);
         self.listeners.each(|name, connections| {
             open.count(&[name], connections.open());
             accepted.count(&[name], connections.sum(|cell| &cell.begun));
             waits.count(&[name], connections.sum(|cell| &cell.waits));
             errors.count(&[name], connections.sum(|cell| &cell.errors));
+            streams.count(&[name], connections.sum(|cell| &cell.streams));
+            floods.count(&[name], connections.sum(|cell| &cell.floods));
         });
         let (mut done, mut failed) = Handshakes::families();
         self.handshakes
@@ -289,7 +309,7 @@ impl Traffic {
             connects.count(&[&target], connections.sum(|cell| &cell.begun));
         });
         let families = [
-            open, accepted, waits, errors, done, failed, attempts, held, connects,
+            open, accepted, waits, errors, done, failed, streams, floods, attempts, held, connects,
         ];
         for family in families {
             page.add(family);
