@@ -241,13 +241,14 @@ impl Activity {
             stuck |= found.stuck;
             going |= !found.stuck;
         }
+        let told = self.is_draining();
         if stuck {
             // Nobody can reset what nobody drives. The client may finish what it has and must begin anew for more.
             nearer(now.checked_add(LINGER));
             self.drain();
         }
         self.many.nearest.set(next);
-        if stuck && !going {
+        if stuck && !going && told {
             Through::Stuck
         } else {
             Through::Told
@@ -409,10 +410,11 @@ mod tests {
         let (stuck, other) = (Activity::stream(&connection), Activity::stream(&connection));
         stuck.piece_leaves(LIMITS.body);
         stuck.driven_no_more();
-        let later = Instant::now() + LIMITS.body;
+        let mut later = Instant::now() + LIMITS.body;
         assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
-        assert!(connection.is_draining());
+        assert!(connection.is_draining(), "the client is told to begin anew");
         drop(other);
+        later += LINGER;
         assert_eq!(connection.look_through(later, &LIMITS), Through::Stuck);
     }
 }

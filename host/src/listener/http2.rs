@@ -72,12 +72,13 @@ pub(super) async fn run(
             Rc::clone(&stream),
             request,
         );
-        async move {
+        // On the heap at once: on its way into a task it would be moved five times, and it is three kilobytes.
+        Box::pin(async move {
             let answer = serving.await?;
             Ok::<_, crate::exchange::Aborted>(
                 answer.map(|body| Pieces::new(body, stream, patience)),
             )
-        }
+        })
     });
     let connection = builder(limits, tasks).serve_connection(io, service);
     let _streams = Streams(activity);
