@@ -14,12 +14,12 @@ use ipnet::IpNet;
 
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
-use crate::config::ready::{
-    Algorithm, AllowedAddress, ClientTimeouts, Limits, Protocols, ProxyProtocol, Target,
-};
+use crate::config::ready::{Algorithm, AllowedAddress, ClientTimeouts, Limits, Protocols, Target};
 use crate::context;
 use crate::endpoint::Endpoint;
+use crate::listener::listening::Listening;
 use crate::metrics::handshake::Handshakes;
+use crate::metrics::proxy::Failures;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
@@ -179,8 +179,8 @@ pub struct Speech {
     pub listener: Arc<str>,
     /// What it speaks.
     pub protocols: Protocols,
-    /// Whether connections begin with a PROXY header.
-    pub proxy_protocol: ProxyProtocol,
+    /// Whether connections begin with a PROXY header, or may.
+    pub proxy: Option<Proxy>,
     /// What TLS needs, where it is spoken.
     pub tls: Option<Secure>,
 }
@@ -194,6 +194,15 @@ pub struct Secure {
     pub choice: Arc<Choice>,
     /// Counts the handshakes.
     pub handshakes: Arc<Handshakes>,
+}
+
+/// What a listener expects of PROXY headers.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Every connection has one.
+    pub required: bool,
+    /// Counts those that are not served.
+    pub failures: Arc<Failures>,
 }
 
 /// A listener that keeps its socket; how it speaks may have changed, and its name.
@@ -215,7 +224,7 @@ pub struct Socket {
     /// The address it was configured with, which is what tells it from others.
     pub address: Endpoint,
     /// The socket, non-blocking.
-    pub socket: std::net::TcpListener,
+    pub socket: Listening,
     /// Counts its connections.
     pub connections: Arc<Connections>,
 }

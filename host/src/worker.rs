@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{LocalSet, spawn_local};
@@ -163,7 +162,7 @@ impl Listening {
             connections: account,
         } in sockets
         {
-            let socket = match TcpListener::from_std(socket) {
+            let socket = match socket.watched() {
                 Ok(socket) => socket,
                 Err(error) => {
                     tracing::error!(target: "listener", listener = %speech.listener, %error, "cannot register the socket");

@@ -43,7 +43,12 @@ pub(super) fn config(
     cores: usize,
 ) -> Config {
     let admin = admin(check, &raw.admin);
-    let listeners = listeners(check, &raw.listeners, admin.address, base);
+    let listeners = listeners(
+        check,
+        &raw.listeners,
+        admin.address,
+        (base, !raw.trusted_addresses.is_empty()),
+    );
     let workers = raw.workers.and_then(|n| usize::try_from(n).ok());
     let upstreams = entities::upstreams(check, &raw.upstreams, base);
     let services = entities::services(check, &raw.services, &raw.upstreams);
@@ -228,7 +233,7 @@ fn listeners(
     check: &mut Checker<'_>,
     raw: &[RawListener],
     admin: SocketAddr,
-    base: &Path,
+    (base, believes): (&Path, bool),
 ) -> Vec<Listener> {
     check.names("/listeners", raw.iter().map(|listener| &*listener.name));
     let mut seen: HashMap<Endpoint, String> = HashMap::new();
@@ -254,15 +259,34 @@ fn listeners(
                 http1: has(RawProtocol::Http1),
                 http2: has(RawProtocol::Http2),
             },
-            proxy_protocol: match listener.proxy_protocol {
-                RawProxyProtocol::Off => ProxyProtocol::Off,
-                RawProxyProtocol::Optional => ProxyProtocol::Optional,
-                RawProxyProtocol::Required => ProxyProtocol::Required,
-            },
+            proxy_protocol: proxy_protocol(check, i, listener.proxy_protocol, believes),
             tls: tls::listener(check, i, listener, base),
         });
     }
     out
+}
+
+fn proxy_protocol(
+    check: &mut Checker<'_>,
+    listener: usize,
+    raw: RawProxyProtocol,
+    believes: bool,
+) -> ProxyProtocol {
+    let read = match raw {
+        RawProxyProtocol::Off => ProxyProtocol::Off,
+        RawProxyProtocol::Optional => ProxyProtocol::Optional,
+        RawProxyProtocol::Required => ProxyProtocol::Required,
+    };
+    if read != ProxyProtocol::Off && !believes {
+        let pointer = format!("/listeners/{listener}/proxy_protocol");
+        check.error(&pointer, |place| {
+            let problem =
+                "PROXY headers are believed from nobody, because trusted_addresses is empty";
+            ConfigError::new(place, problem)
+                .advice("put the addresses of the load balancers into trusted_addresses")
+        });
+    }
+    read
 }
 
 fn folder(check: &mut Checker<'_>, pointer: &str, text: &str, base: &Path) -> PathBuf {

@@ -12,12 +12,14 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::spawn_local;
 
-use crate::config::ready::Listener;
+use crate::config::ready::{Listener, ProxyProtocol};
 use crate::endpoint::Endpoint;
+use crate::listener::listening::Listening;
 use crate::metrics::Metrics;
 use crate::metrics::handshake::Handshakes;
+use crate::metrics::proxy::Failures;
 use crate::metrics::traffic::Connections;
-use crate::snapshot::{Command, Kept, Report, Secure, Snapshot, Socket, Speech};
+use crate::snapshot::{Command, Kept, Proxy, Report, Secure, Snapshot, Socket, Speech};
 use crate::supervise::binder::Binder;
 use crate::tls::Material;
 use crate::worker;
@@ -85,7 +87,7 @@ pub fn bind_all(
         }
         let real = sockets
             .first()
-            .and_then(|socket| socket.local_addr().ok())
+            .and_then(Listening::address)
             .map_or_else(|| listener.address.clone(), Endpoint::Tcp);
         bound.addresses.push((listener.address.clone(), real));
         let connections = account(listener, metrics);
@@ -131,9 +133,21 @@ fn speech(listener: &Listener, (metrics, material): (&Metrics, &Material)) -> Ar
     Arc::new(Speech {
         listener: Arc::clone(&listener.name),
         protocols: listener.protocols,
-        proxy_protocol: listener.proxy_protocol,
+        proxy: proxy(listener, metrics),
         tls: secure,
     })
+}
+
+/// What a listener expects of PROXY headers.
+fn proxy(listener: &Listener, metrics: &Metrics) -> Option<Proxy> {
+    let required = match listener.proxy_protocol {
+        ProxyProtocol::Off => return None,
+        ProxyProtocol::Optional => false,
+        ProxyProtocol::Required => true,
+    };
+    let new = || Failures::new(metrics.workers);
+    let failures = metrics.traffic.proxies.get(&listener.name, new);
+    Some(Proxy { required, failures })
 }
 
 /// Where the connections of a listener are counted.

@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::bind::BACKLOG;
 use super::connection;
+use super::listening::{Listening, Watched};
 use crate::activity::Activity;
 use crate::local::Local;
 use crate::metrics::traffic::{Connections as Account, Hold, Open};
@@ -162,7 +162,7 @@ impl Owner {
 /// Accepts until told to stop, then takes what still waits in the queue, then closes the socket.
 pub async fn run(
     owner: Rc<Owner>,
-    socket: TcpListener,
+    socket: Watched,
     worker: Rc<Local>,
     connections: Rc<Connections>,
     stop: Rc<Notify>,
@@ -175,9 +175,9 @@ pub async fn run(
             accepted = accept(&socket, &worker, &connections, &owner) => accepted,
         };
         match accepted {
-            Ok(stream) => {
+            Ok(accepted) => {
                 pause = PAUSE.0;
-                connections.start(&worker, Socket::Tcp(stream), &owner);
+                connections.start(&worker, accepted, &owner);
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -192,47 +192,36 @@ pub async fn run(
             }
         }
     }
-    if let Ok(socket) = socket.into_std() {
+    if let Ok(socket) = socket.unwatched() {
         empty(&socket, &worker, &connections, &owner);
     }
 }
 
 /// Takes one connection, once there is room for it.
 async fn accept(
-    socket: &TcpListener,
+    socket: &Watched,
     worker: &Local,
     connections: &Connections,
     owner: &Owner,
-) -> io::Result<TcpStream> {
+) -> io::Result<Socket> {
     if connections.count() >= limit(worker) {
         owner.account().waits();
     }
     while connections.count() >= limit(worker) {
         connections.changed.notified().await;
     }
-    socket.accept().await.map(|(stream, _)| stream)
+    socket.accept().await
 }
 
 /// Takes what waits in the queue: those clients are connected already, and closing would reset them. The system is
 /// asked directly, because the runtime says "nothing there" also when it only wants another task to have its turn.
-fn empty(
-    socket: &std::net::TcpListener,
-    worker: &Rc<Local>,
-    connections: &Rc<Connections>,
-    owner: &Owner,
-) {
+fn empty(socket: &Listening, worker: &Rc<Local>, connections: &Rc<Connections>, owner: &Owner) {
     // The queue holds no more than that; clients that come faster than they are taken must not keep it open for ever.
     for _ in 0..=BACKLOG {
-        let stream = match socket.accept() {
-            Ok((stream, _)) => stream,
-            Err(error) if is_about_one_connection(&error) => continue,
+        match socket.accept() {
+            Ok(accepted) => connections.start(worker, accepted, owner),
+            Err(error) if is_about_one_connection(&error) => {}
             Err(_) => return,
-        };
-        let registered = stream
-            .set_nonblocking(true)
-            .and_then(|()| TcpStream::from_std(stream));
-        if let Ok(stream) = registered {
-            connections.start(worker, Socket::Tcp(stream), owner);
         }
     }
 }

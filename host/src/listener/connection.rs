@@ -1,5 +1,6 @@
 //! One connection, from accept to close.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,11 +15,11 @@ use super::handshake::{Version, shake};
 use super::io::ClientIo;
 use super::preface::{self, Told};
 use super::stream::Stream;
-use super::{http1, http2};
+use super::{http1, http2, proxy};
 use crate::activity::Activity;
-use crate::exchange::Peer;
+use crate::exchange::{Peer, forwarding};
 use crate::local::Local;
-use crate::snapshot::Speech;
+use crate::snapshot::{Settings, Speech};
 use crate::socket::Socket;
 
 /// What HTTP/1.1 is told where only HTTP/2 is spoken.
@@ -42,8 +43,15 @@ pub(super) async fn run(
     let Some(held) = held(&worker) else {
         return;
     };
-    let mut ready = match timeout(held.timeouts.handshake, shake(socket, &speech)).await {
-        Ok(Ok(ready)) => ready,
+    let trusted = is_trusted(&worker, &speech, peer);
+    let opening = async {
+        let opened = proxy::open(socket, (peer, local), &speech, trusted).await?;
+        let mut ready = shake(opened.socket, &speech).await?;
+        ready.connection.proxied = opened.proxied;
+        Ok::<_, String>((ready, opened.peer, opened.local))
+    };
+    let (mut ready, peer, local) = match timeout(held.timeouts.handshake, opening).await {
+        Ok(Ok(opened)) => opened,
         Ok(Err(why)) => {
             tracing::debug!(target: "connection", %peer, "{why}");
             return;
@@ -117,6 +125,17 @@ fn held(worker: &Local) -> Option<Held> {
         limits: settings.limits,
         timeouts: settings.client_timeouts,
     })
+}
+
+/// Whether a PROXY header of this peer is believed; nobody asks where there is none.
+fn is_trusted(worker: &Local, speech: &Speech, peer: SocketAddr) -> bool {
+    let generation = worker.generation();
+    let trusts =
+        |settings: &Settings| forwarding::is_trusted(peer.ip(), &settings.trusted_addresses);
+    speech.proxy.is_some()
+        && generation
+            .snapshot()
+            .is_some_and(|now| trusts(&now.settings))
 }
 
 /// An error with its causes in one line.

@@ -69,6 +69,8 @@ names! {
         "Requests that came in HTTP/2; the others came in HTTP/1."
     HTTP2_FLOODS "swapgate_http2_floods_total" Counter "connections" ["listener"]
         "Connections that were ended because of too many HTTP/2 frames that ask for nothing."
+    PROXY_FAILURES "swapgate_proxy_header_failures_total" Counter "connections" ["listener" "reason"]
+        "Connections that were not served for the sake of a PROXY header, by reason."
 
     HANDSHAKES "swapgate_tls_handshakes_total" Counter "handshakes" ["listener" "version" "resumed"]
         "TLS handshakes with clients that were finished; resumed is true where a session was taken up again."

@@ -9,6 +9,7 @@ use super::cell::Cells;
 use super::handshake::Handshakes;
 use super::names;
 use super::page::{Family, Page};
+use super::proxy;
 use crate::endpoint::Endpoint;
 
 /// Up to how many accounts a shelf keeps without looking whether somebody holds them.
@@ -264,6 +265,8 @@ pub struct Traffic {
     pub listeners: Shelf<Arc<str>, Connections>,
     /// By the name of the listener.
     pub handshakes: Shelf<Arc<str>, Handshakes>,
+    /// By the name of the listener.
+    pub proxies: Shelf<Arc<str>, proxy::Failures>,
     /// By the address of the target, whatever upstreams it belongs to: they share its connections.
     pub targets: Shelf<Endpoint, Connections>,
     /// By the name of the upstream and the address of the target.
@@ -287,6 +290,9 @@ impl Traffic {
             streams.count(&[name], connections.sum(|cell| &cell.streams));
             floods.count(&[name], connections.sum(|cell| &cell.floods));
         });
+        let mut unproxied = proxy::Failures::family();
+        self.proxies
+            .each(|name, failures| failures.show(name, &mut unproxied));
         let (mut done, mut failed) = Handshakes::families();
         self.handshakes
             .each(|name, handshakes| handshakes.show(name, (&mut done, &mut failed)));
@@ -309,7 +315,8 @@ impl Traffic {
             connects.count(&[&target], connections.sum(|cell| &cell.begun));
         });
         let families = [
-            open, accepted, waits, errors, done, failed, streams, floods, attempts, held, connects,
+            open, accepted, waits, errors, unproxied, done, failed, streams, floods, attempts,
+            held, connects,
         ];
         for family in families {
             page.add(family);

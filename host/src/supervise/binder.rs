@@ -1,41 +1,103 @@
 //! Binding, with and without a parent that keeps copies.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::link::Link;
 use crate::config::ready::Config;
 use crate::endpoint::Endpoint;
 use crate::listener::bind::{bind, bind_one};
+use crate::listener::listening::Listening;
+use crate::listener::unix::{self, File};
 
 /// The key of the admin listener.
 pub const ADMIN: &str = "admin";
 
 /// Where listening sockets come from.
 #[derive(Debug, Clone, Default)]
-pub struct Binder(Option<Arc<Link>>);
+pub struct Binder {
+    link: Option<Arc<Link>>,
+    files: Arc<Files>,
+}
+
+/// The files of Unix sockets that this process bound or was handed over. What is left of them goes with the last holder; a
+/// process that crashes has no time for that, and the next one goes on with them.
+#[derive(Debug, Default)]
+struct Files(Mutex<HashMap<Arc<Path>, File>>);
+
+impl Files {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Path>, File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, path: &Arc<Path>) {
+        if let Some(file) = File::of(path) {
+            self.lock().insert(Arc::clone(path), file);
+        }
+    }
+
+    fn remove(&self, path: &Path) {
+        if let Some(file) = self.lock().remove(path) {
+            file.remove();
+        }
+    }
+
+    fn remove_all(&self) {
+        self.lock().drain().for_each(|(_, file)| file.remove());
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.remove_all();
+        }
+    }
+}
 
 impl Binder {
     /// With a parent, or without.
     #[must_use]
     pub fn new(link: Option<Arc<Link>>) -> Self {
-        Self(link)
+        Self {
+            link,
+            files: Arc::default(),
+        }
     }
 
     /// The sockets of one listener: those of the child before, or new ones; and whether they are new.
     ///
     /// # Errors
     /// What the system said; somebody else listens there, for example.
-    pub fn bind(&self, address: &Endpoint, count: usize) -> io::Result<(Vec<TcpListener>, bool)> {
-        let Endpoint::Tcp(tcp) = address else {
-            return Err(io::ErrorKind::Unsupported.into());
+    pub fn bind(&self, address: &Endpoint, count: usize) -> io::Result<(Vec<Listening>, bool)> {
+        let inherited = self.inherit(&key(address), count);
+        let bound = match (inherited, address) {
+            (Some(sockets), Endpoint::Tcp(_)) => (handed_over(sockets, address), false),
+            (Some(sockets), Endpoint::Unix(path)) if unix::is_there(path) => {
+                (handed_over(sockets, address), false)
+            }
+            (_, Endpoint::Tcp(tcp)) => {
+                let sockets = bind(*tcp, count)?.into_iter();
+                (sockets.map(Listening::Tcp).collect(), true)
+            }
+            (inherited, Endpoint::Unix(path)) => {
+                if inherited.is_some() {
+                    // Somebody took the file away, so that nobody finds the sockets.
+                    self.release(address);
+                }
+                let sockets = unix::bind(path, count)?.into_iter();
+                (sockets.map(Listening::Unix).collect(), true)
+            }
         };
-        match self.inherit(&key(address), count) {
-            Some(sockets) => Ok((sockets, false)),
-            None => Ok((bind(*tcp, count)?, true)),
+        if let Endpoint::Unix(path) = address {
+            self.files.remember(path);
         }
+        Ok(bound)
     }
 
     /// The socket of the admin listener.
@@ -45,7 +107,8 @@ impl Binder {
     pub fn bind_admin(&self, address: SocketAddr) -> io::Result<TcpListener> {
         let inherited = self
             .inherit(ADMIN, 1)
-            .and_then(|sockets| sockets.into_iter().next());
+            .and_then(|sockets| sockets.into_iter().next())
+            .map(TcpListener::from);
         let fits = |socket: &TcpListener| {
             socket.local_addr().is_ok_and(|own| {
                 own.ip() == address.ip() && (address.port() == 0 || own.port() == address.port())
@@ -54,7 +117,7 @@ impl Binder {
         if let Some(socket) = inherited.filter(fits) {
             return Ok(socket);
         }
-        if let Some(link) = &self.0 {
+        if let Some(link) = &self.link {
             link.forget(ADMIN);
         }
         let socket = bind_one(address)?;
@@ -63,27 +126,31 @@ impl Binder {
     }
 
     /// Has the parent keep copies of the sockets of a listener that were bound here.
-    pub fn keep<'a>(&self, address: &Endpoint, sockets: impl Iterator<Item = &'a TcpListener>) {
+    pub fn keep<'a>(&self, address: &Endpoint, sockets: impl Iterator<Item = &'a Listening>) {
         self.keep_under(&key(address), sockets);
     }
 
     /// Says that a listener goes: from here on only this process holds its sockets, and takes what waits in their queues.
     pub fn release(&self, address: &Endpoint) {
-        if let Some(link) = &self.0 {
+        if let Endpoint::Unix(path) = address {
+            self.files.remove(path);
+        }
+        if let Some(link) = &self.link {
             link.forget(&key(address));
         }
     }
 
     /// Says that all of them go.
     pub fn release_all(&self) {
-        if let Some(link) = &self.0 {
+        self.files.remove_all();
+        if let Some(link) = &self.link {
             link.forget_all();
         }
     }
 
     /// Has the parent keep the text of the configuration that serves now.
     pub fn keep_text(&self, text: &str) {
-        if let Some(link) = &self.0 {
+        if let Some(link) = &self.link {
             link.keep_text(text);
         }
     }
@@ -91,29 +158,37 @@ impl Binder {
     /// Whether this process follows one that served and crashed.
     #[must_use]
     pub fn is_again(&self) -> bool {
-        self.0.as_ref().is_some_and(|link| link.served_before() > 0)
+        self.link
+            .as_ref()
+            .is_some_and(|link| link.served_before() > 0)
     }
 
     /// After how long a worker that stands still is ended: only where a parent starts another process.
     #[must_use]
     pub fn hung(&self, config: &Config) -> Option<Duration> {
-        self.0.as_ref().map(|_| config.faults.hung)
+        self.link.as_ref().map(|_| config.faults.hung)
     }
 
     /// What a child before kept. A group of another size cannot be: the workers of a supervised gateway are as many as
     /// those of its first child.
-    fn inherit(&self, key: &str, count: usize) -> Option<Vec<TcpListener>> {
-        self.0.as_ref()?.inherit(key, count)
+    fn inherit(&self, key: &str, count: usize) -> Option<Vec<OwnedFd>> {
+        self.link.as_ref()?.inherit(key, count)
     }
 
-    fn keep_under<'a>(&self, key: &str, sockets: impl Iterator<Item = &'a TcpListener>) {
-        let Some(link) = &self.0 else {
+    fn keep_under<'a, S: AsFd + 'a>(&self, key: &str, sockets: impl Iterator<Item = &'a S>) {
+        let Some(link) = &self.link else {
             return;
         };
         if let Err(error) = link.keep(key, sockets) {
             tracing::warn!(target: "control", %error, "the supervising process cannot keep the sockets of {key}; after a crash they are bound anew");
         }
     }
+}
+
+fn handed_over(sockets: Vec<OwnedFd>, address: &Endpoint) -> Vec<Listening> {
+    let sockets = sockets.into_iter();
+    let sockets = sockets.map(|socket| Listening::handed_over(socket, address));
+    sockets.collect()
 }
 
 fn key(address: &Endpoint) -> String {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use tokio::sync::watch;
 
 use super::report::Report;
 use super::wire::{self, Begin, Said, Told};
+use crate::endpoint::UNIX;
+use crate::listener::unix;
 
 /// How long an answer of the parent may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -123,13 +125,13 @@ impl Link {
     /// So many of the sockets that a child before this one kept under a key; listeners that ask for any free port may share
     /// one, and get theirs in their order.
     #[must_use]
-    pub fn inherit(&self, key: &str, count: usize) -> Option<Vec<TcpListener>> {
+    pub fn inherit(&self, key: &str, count: usize) -> Option<Vec<OwnedFd>> {
         let mut inherited = self.inherited();
         let kept = inherited.get_mut(key)?;
         if kept.len() < count {
             return None;
         }
-        let sockets = kept.drain(..count).map(TcpListener::from).collect();
+        let sockets = kept.drain(..count).collect();
         if kept.is_empty() {
             inherited.remove(key);
         }
@@ -171,6 +173,9 @@ impl Link {
         let others: Vec<String> = self.inherited().drain().map(|(key, _)| key).collect();
         for key in others {
             self.forget(&key);
+            if let Some(path) = key.strip_prefix(UNIX) {
+                unix::remove_dead(Path::new(path));
+            }
         }
     }
 
@@ -178,10 +183,10 @@ impl Link {
     ///
     /// # Errors
     /// It is gone.
-    pub fn keep<'a>(
+    pub fn keep<'a, S: AsFd + 'a>(
         &self,
         key: &str,
-        sockets: impl Iterator<Item = &'a TcpListener>,
+        sockets: impl Iterator<Item = &'a S>,
     ) -> io::Result<()> {
         let sockets: Vec<BorrowedFd<'_>> = sockets.map(AsFd::as_fd).collect();
         wire::send(&self.socket, &Said::Keep(key.to_owned()), &sockets)

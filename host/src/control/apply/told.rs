@@ -10,6 +10,7 @@ use crate::control::assemble;
 use crate::control::explain::View;
 use crate::control::resolve::{Resolved, Trigger};
 use crate::control::status::{self, Change};
+use crate::endpoint::Endpoint;
 use crate::snapshot::Snapshot;
 
 impl Control {
@@ -38,7 +39,8 @@ impl Control {
     pub(super) fn cannot_bind_now(&self, listener: &Listener, error: &std::io::Error) -> String {
         let port = |one: &Listener| self.fleet.address(&one.address).port();
         let mut own = self.config.listeners.iter();
-        match own.find(|own| port(own) == listener.address.port()) {
+        let same = |own: &&Listener| port(own).is_some() && port(own) == listener.address.port();
+        match own.find(same) {
             Some(own) if error.kind() == std::io::ErrorKind::AddrInUse => format!(
                 "listener {} cannot bind {} while this gateway itself listens on {}; restart the gateway to change over, or choose another port",
                 listener.name, listener.address, own.address
@@ -164,6 +166,13 @@ impl Control {
 /// The sentence for a listener that cannot be bound.
 #[must_use]
 pub fn cannot_bind(listener: &Listener, error: &std::io::Error) -> String {
+    if let Endpoint::Unix(_) = listener.address {
+        // The error says itself what to do.
+        return format!(
+            "listener {} cannot bind {}: {error}",
+            listener.name, listener.address
+        );
+    }
     format!(
         "listener {} cannot bind {}: {error}; end what listens there, or choose another address",
         listener.name, listener.address

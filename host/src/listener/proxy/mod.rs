@@ -1,0 +1,151 @@
+//! The PROXY header, with which a load balancer says whose connection it passes on.
+//!
+//! It stands before everything else, TLS included. It is believed from `trusted_addresses` only; anybody else who sends one
+//! is not answered. What it names takes the place of the connection's own ends: the client's address, `X-Forwarded-For` and
+//! `X-Forwarded-Port`, conditions, logs. Whether *forwarding headers* are believed is asked of the address it names too, and
+//! not of the balancer: a balancer that works on connections passes on whatever its client wrote into a request. So do
+//! Envoy's listener filter and nginx with `real_ip_header proxy_protocol`.
+
+mod header;
+#[cfg(test)]
+mod tests;
+mod v1;
+mod v2;
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt as _;
+
+use self::header::{Flaw, Look, Told, look};
+use crate::context::connection::Proxied;
+use crate::metrics::proxy::Failure;
+use crate::snapshot::Speech;
+use crate::socket::Socket;
+
+/// How much is read at once: a header with some fields, and the first bytes after it.
+const AT_ONCE: usize = 512;
+
+/// A connection behind its PROXY header.
+pub(super) struct Opened {
+    pub(super) socket: Socket,
+    pub(super) peer: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) proxied: Option<Proxied>,
+}
+
+/// Reads the header, where there may be one.
+///
+/// # Errors
+/// Why the connection is not served, in words for the log.
+pub(super) async fn open(
+    mut socket: Socket,
+    (peer, local): (SocketAddr, SocketAddr),
+    speech: &Speech,
+    trusted: bool,
+) -> Result<Opened, String> {
+    let mut opened = (peer, local, None);
+    if let Some(proxy) = &speech.proxy {
+        let reading = proxy.failures.begin();
+        let (told, rest) = match read(&mut socket, proxy.required, trusted).await {
+            Ok(read) => read,
+            Err((failure, why)) => {
+                reading.failed(failure);
+                return Err(why);
+            }
+        };
+        reading.done();
+        socket = socket.with_read(rest);
+        if let Some(proxied) = told {
+            opened = (proxied.source, proxied.destination, Some(proxied));
+        }
+    }
+    let (peer, local, proxied) = opened;
+    Ok(Opened {
+        socket,
+        peer,
+        local,
+        proxied,
+    })
+}
+
+/// Why a connection is not served, for those who count and for those who read.
+type Refused = (Failure, String);
+
+/// What a header says, and what was read beyond it.
+async fn read(
+    socket: &mut Socket,
+    required: bool,
+    trusted: bool,
+) -> Result<(Option<Proxied>, Bytes), Refused> {
+    if required && !trusted {
+        let why = "only trusted_addresses are served here, by way of a PROXY header";
+        return Err((Failure::Untrusted, why.to_owned()));
+    }
+    let mut bytes = BytesMut::new();
+    loop {
+        let needed = match look(&bytes).map_err(unbelievable)? {
+            Look::More(needed) => needed,
+            Look::Absent => return absent(required, bytes),
+            Look::Header(..) if !trusted => {
+                let why = "it sends a PROXY header and is none of trusted_addresses";
+                return Err((Failure::Untrusted, why.to_owned()));
+            }
+            Look::Header(told, length) => {
+                let rest = bytes.split_off(length).freeze();
+                return Ok((proxied(told), rest));
+            }
+        };
+        bytes.reserve(AT_ONCE.max(needed.saturating_sub(bytes.len())));
+        if socket
+            .read_buf(&mut bytes)
+            .await
+            .map_err(|error| broken(&error))?
+            == 0
+        {
+            return ended(required, bytes);
+        }
+    }
+}
+
+fn proxied(told: Told) -> Option<Proxied> {
+    match told {
+        Told::Ends {
+            source,
+            destination,
+        } => Some(Proxied::new(source, destination)),
+        Told::Nothing => None,
+    }
+}
+
+/// There is none: what was read belongs to what follows.
+fn absent(required: bool, bytes: BytesMut) -> Result<(Option<Proxied>, Bytes), Refused> {
+    if required {
+        let why = "the connection does not begin with a PROXY header, which this listener requires";
+        return Err((Failure::Missing, why.to_owned()));
+    }
+    Ok((None, bytes.freeze()))
+}
+
+/// The client sends no more, and there is no whole header.
+fn ended(required: bool, bytes: BytesMut) -> Result<(Option<Proxied>, Bytes), Refused> {
+    if bytes.is_empty() {
+        return Err((Failure::Closed, "the client left without a word".to_owned()));
+    }
+    if bytes.starts_with(v1::SIGNATURE) || bytes.starts_with(v2::SIGNATURE) {
+        let why = "the client left within its PROXY header";
+        return Err((Failure::Malformed, why.to_owned()));
+    }
+    // What began like a header is something else that is short.
+    absent(required, bytes)
+}
+
+fn unbelievable(flaw: Flaw) -> Refused {
+    let why = format!("its PROXY header cannot be believed: {flaw}");
+    (Failure::Malformed, why)
+}
+
+fn broken(error: &io::Error) -> Refused {
+    (Failure::Closed, format!("connection ended: {error}"))
+}
