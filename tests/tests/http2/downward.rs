@@ -360,6 +360,13 @@ fn bodies() {
                 "3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n",
             ),
             down(
+                "trailers nobody announced, which HTTP/1.1 clients of hyper cannot send",
+                [begin(1), frame::data(1, "abc"), trailers()],
+                LINE,
+                &[HOST, CHUNKED],
+                "3\r\nabc\r\n0\r\n\r\n",
+            ),
+            down(
                 "trailers where a length leaves no place for them",
                 [post(&[LENGTH]), frame::data(1, "abc"), trailers()],
                 LINE,

@@ -7,6 +7,7 @@ mod bystander;
 mod compression;
 mod control;
 mod downward;
+mod drain;
 mod fields;
 mod floods;
 mod flow;

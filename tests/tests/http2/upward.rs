@@ -34,7 +34,19 @@ fn ask(answer: &'static str, method: &str) -> Result<Answer, WireError> {
 
 #[test]
 fn whole_answers() {
-    const ANSWERS: [(&str, &str, u16, &str); 9] = [
+    const ANSWERS: [(&str, &str, u16, &str); 11] = [
+        (
+            "GET",
+            "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+            200,
+            "abc",
+        ),
+        (
+            "GET",
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabcdef",
+            200,
+            "abc",
+        ),
         (
             "GET",
             "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
