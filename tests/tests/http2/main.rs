@@ -6,6 +6,7 @@
 mod bystander;
 mod compression;
 mod control;
+mod control_floods;
 mod downward;
 mod drain;
 mod fields;
