@@ -31,8 +31,11 @@ use crate::local::Local;
 /// What a client may send of one body before somebody has read it. At 50 ms of way and back that is 5 MB a second for one
 /// upload; nobody reads ahead of plugins and upstreams, so this is what a body costs in memory.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// And of all bodies of one connection: four that nobody reads do not stop the fifth for want of more than this.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// And of all bodies of one connection: sixteen that nobody reads do not stop the next for want of more than this. It also
+/// decides how many small DATA frames h2 keeps that nobody has taken yet, before it takes the client for a flood: a
+/// stream's window full of messages of 30 bytes fits in, as a client of gRPC sends them while the upstream is connected to
+/// or does not keep up.
+const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
 /// The least there is (RFC 9113, 4.2). A larger frame saves nothing, and keeps others waiting for longer.
 const FRAME: u32 = 16 * 1024;
 /// What is taken from an upstream for a stream before the client has taken what came before: as much as a client

@@ -233,3 +233,29 @@ fn a_body_larger_than_the_windows() {
     let answer = connection.answer(1).unwrap();
     assert_eq!(answer.json()["body"].as_str().map(str::len), Some(BODY));
 }
+
+/// As a client of gRPC does that streams small messages: h2 counts pieces that nobody has taken yet, and ends the connection
+/// at too many. A window full of them is not too many, also while the upstream cannot be reached.
+#[test]
+fn a_window_full_of_small_messages() {
+    const MESSAGE: usize = 32;
+    for (stage, answered) in [(Stage::new(), true), (Stage::unconnected(), false)] {
+        let mut connection = stage.open();
+        let window = connection
+            .seen()
+            .settings
+            .get(&setting::INITIAL_WINDOW_SIZE);
+        let messages = window.copied().unwrap_or(65_535) as usize / MESSAGE;
+        connection.send(begin(1).encode());
+        let message = frame::data(1, [b'm'; MESSAGE]).encode();
+        connection.send(message.repeat(messages));
+        connection.synchronize().unwrap();
+        assert_eq!(connection.seen().goaway, None);
+        connection.send(frame::last_data(1, "").encode());
+        if answered {
+            let answer = connection.answer(1).unwrap();
+            let body = answer.json()["body"].as_str().map(str::len);
+            assert_eq!(body, Some(messages * MESSAGE));
+        }
+    }
+}
