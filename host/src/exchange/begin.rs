@@ -12,7 +12,7 @@ use super::facts::Said;
 use super::forwarding::{self, Told};
 use super::ingress::{self, Framing};
 use super::multiplexed::{self, Shape};
-use super::tunnel::ask::Asked;
+use super::tunnel::ask::{self, Asked};
 use super::{Exchange, Peer, Running};
 use crate::activity::Activity;
 use crate::context::headers::Survey;
@@ -45,6 +45,10 @@ pub(super) fn begin(
         let scheme = peer.connection.scheme();
         multiplexed::prepare(&mut head, &body, settings.limits.headers, scheme)
     });
+    let survey = Survey::of(&head.headers);
+    if survey.upgrade {
+        ask::detach(&mut head);
+    }
     let (token, fresh_id) = worker.next_exchange();
     let trusted = &settings.trusted_addresses;
     let known_id = if forwarding::is_trusted(peer.peer.ip(), trusted) {
@@ -53,7 +57,6 @@ pub(super) fn begin(
         None
     };
     let request_id = known_id.map_or(fresh_id, RequestId::Given);
-    let survey = Survey::of(&head.headers);
     let accept = if survey.accept {
         head.headers.get(ACCEPT).cloned()
     } else {

@@ -22,7 +22,7 @@ pub struct Sender {
     requests: SendRequest<RequestBody>,
     task: AbortHandle,
     /// Counts it, also once it has changed over to another protocol and its task has ended.
-    _open: Open,
+    open: Option<Open>,
 }
 
 impl Sender {
@@ -41,7 +41,7 @@ impl Sender {
         Ok(Self {
             requests,
             task: task.abort_handle(),
-            _open: open,
+            open: Some(open),
         })
     }
 
@@ -52,6 +52,13 @@ impl Sender {
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
     {
         self.requests.try_send_request(request)
+    }
+
+    /// What is left of it once the connection has changed over to another protocol: that it is open. The rest holds
+    /// memory for requests that will never come.
+    #[must_use]
+    pub fn changed_over(mut self) -> Option<Open> {
+        self.open.take()
     }
 
     /// Whether it takes a request now.

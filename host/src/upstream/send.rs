@@ -17,14 +17,14 @@ use tokio::time::timeout;
 
 use super::balance::RoundRobin;
 use super::body::{BodyWatch, RequestBody};
-use super::http2::ticket::is_malformed;
+use super::http2::ticket::{Ticket, is_malformed};
 use super::pool::{Carrier, Pool};
 use super::wire;
 use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
 use crate::context::headers::Survey;
 use crate::endpoint::{Endpoint, NOWHERE};
-use crate::metrics::traffic::{Attempt, Attempting, Attempts};
+use crate::metrics::traffic::{Attempt, Attempting, Attempts, Open};
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::TargetAccount;
 
@@ -71,6 +71,16 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// The connection, or the stream, has changed over to another protocol; what is given back counts it until it is
+    /// dropped.
+    #[must_use]
+    pub fn changed_over(self) -> Kept {
+        match self.carrier {
+            Carrier::Http1(sender) => Kept::Connection(sender.changed_over()),
+            Carrier::Http2(ticket) => Kept::Stream(ticket),
+        }
+    }
+
     /// Gives the connection back.
     pub fn give_back(self) {
         match self.carrier {
@@ -79,6 +89,15 @@ impl Lease {
             Carrier::Http2(ticket) => ticket.finish(),
         }
     }
+}
+
+/// What is kept of a connection that has changed over, or of a stream that has.
+#[derive(Debug)]
+pub enum Kept {
+    /// That it is open.
+    Connection(Option<Open>),
+    /// The right to it.
+    Stream(Ticket),
 }
 
 /// Why there is no answer.

@@ -1,7 +1,9 @@
 //! What a client wants to change over to, and whether its route passes that on.
 
+use bytes::Bytes;
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use smallvec::SmallVec;
 
 use crate::exchange::ingress::connection_options;
@@ -10,6 +12,19 @@ use crate::respond::failure::RequestFault;
 const WEBSOCKET: &str = "websocket";
 /// The version of RFC 6455, and the only one there is.
 const VERSION: &str = "13";
+
+/// Copies a head out of the buffer it was read into, so that a tunnel does not keep all of that for the rest of its life.
+pub(crate) fn detach(head: &mut Parts) {
+    let copy = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+    if let Ok(uri) = Uri::from_maybe_shared(copy(head.uri.to_string().as_bytes())) {
+        head.uri = uri;
+    }
+    for value in head.headers.values_mut() {
+        if let Ok(own) = HeaderValue::from_maybe_shared(copy(value.as_bytes())) {
+            *value = own;
+        }
+    }
+}
 
 /// The protocols a client offers to change over to, as it wrote them, the one it likes best first.
 #[derive(Debug)]

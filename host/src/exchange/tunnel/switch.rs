@@ -18,14 +18,14 @@ use crate::exchange::{Running, forwarding, ingress, outgoing};
 use crate::metrics::route::OpenTunnel;
 use crate::respond::failure::{Failure, UpstreamFault};
 use crate::snapshot::Snapshot;
-use crate::upstream::send::{Lease, Sent};
+use crate::upstream::send::{Kept, Sent};
 use crate::upstream::wire::Wire;
 
 /// An upstream's connection that waits for the client's. Dropping it ends its exchange.
 pub(crate) struct Tunnel {
     exchange: Running,
     _open: Option<OpenTunnel>,
-    _lease: Lease,
+    _kept: Kept,
     /// How long neither side may say anything.
     silence: Duration,
     upstream: Upgraded,
@@ -74,7 +74,7 @@ pub(in crate::exchange) async fn switch(
     let route = exchange.route(snapshot);
     let tunnel = Tunnel {
         upstream,
-        _lease: sent.lease,
+        _kept: sent.lease.changed_over(),
         _open: route.map(|route| OpenTunnel::begin(&route.account, exchange.worker.worker)),
         silence,
         exchange,
@@ -89,7 +89,7 @@ impl Tunnel {
         let Self {
             exchange,
             _open,
-            _lease,
+            _kept,
             silence,
             upstream,
         } = *self;
