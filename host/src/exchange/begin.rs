@@ -87,6 +87,7 @@ pub(super) fn begin(
     if let Some(path) = read.path {
         context.set_path(path);
     }
+    let connect = read.asked.as_ref().is_some_and(|asked| asked.is_connect());
     let rest = Rest {
         body,
         framing: read.framing,
@@ -97,6 +98,7 @@ pub(super) fn begin(
         accept,
         host: read.field,
         grpc,
+        connect,
     };
     let exchange = Exchange::begin(worker, generation, activity, context, said);
     (exchange, rest, verdict)
@@ -137,8 +139,10 @@ impl Read {
             self.framing = shape.framing;
             self.trailer = shape.trailer;
             self.takes_trailers = shape.takes_trailers;
+            self.asked = shape.connect.map(|token| Box::new(Asked::connect(token)));
         }
         if survey.upgrade {
+            // In HTTP/2 there is no such field (RFC 9113, 8.2.2).
             self.asked = Asked::of(head.version, &head.headers).map(Box::new);
         }
         ingress::strip_hop_by_hop(&mut head.headers, survey);

@@ -87,6 +87,8 @@ pub(super) struct Said {
     pub(super) host: Option<HeaderValue>,
     /// Whether this is a call of gRPC, whose answers say in another way what went wrong.
     pub(super) grpc: bool,
+    /// Whether it is an extended CONNECT, to which any success means that the stream has changed over.
+    pub(super) connect: bool,
 }
 
 /// The holder that ends an exchange: when it says so, or when it is dropped before, whatever happened.

@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, COOKIE, HOST, TE, TRAILER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Uri, uri};
 use hyper::body::{Body, Incoming};
+use hyper::ext::Protocol;
 
 use super::ingress::Framing;
 use crate::context::trailers;
@@ -21,6 +22,8 @@ pub(super) struct Shape {
     /// The trailers it announces.
     pub(super) trailer: Option<HeaderValue>,
     pub(super) takes_trailers: bool,
+    /// The protocol that an extended CONNECT (RFC 8441, 4) wants its stream to change over to.
+    pub(super) connect: Option<HeaderValue>,
 }
 
 /// Brings the head into the form of HTTP/1.1. `headers` is how many fields are admitted, `scheme` the connection's own.
@@ -41,6 +44,11 @@ pub(super) fn prepare(
     }
     lengths(&mut head.headers)?;
     crumbs(&mut head.headers);
+    let connect = head.extensions.remove::<Protocol>();
+    if connect.is_some() {
+        // What HTTP/1.1 says with a GET, and plugins know as one.
+        head.method = Method::GET;
+    }
     if head.method != Method::CONNECT {
         target(head, scheme)?;
     }
@@ -64,6 +72,7 @@ pub(super) fn prepare(
             .flatten(),
         // h2 admits no other value than "trailers" (RFC 9113, 8.2.2).
         takes_trailers: head.headers.contains_key(TE),
+        connect: connect.and_then(|protocol| HeaderValue::from_str(protocol.as_str()).ok()),
     })
 }
 

@@ -138,6 +138,10 @@ pub(super) async fn local(
     if exchange.said.grpc {
         answer = grpc::told(answer);
     }
+    if exchange.said.connect && answer.head.status.is_success() {
+        // It would say that the stream has changed over.
+        answer.head.status = StatusCode::NOT_IMPLEMENTED;
+    }
     if close {
         answer.head.headers.insert(CONNECTION, CLOSE);
     }

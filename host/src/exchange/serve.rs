@@ -13,7 +13,7 @@ use super::flow::Stop;
 use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
 use super::tunnel::ask::Upgrade;
-use super::tunnel::switch::switch;
+use super::tunnel::switch::{refused, switch};
 use super::{Exchange, Peer, choice, direct, outgoing, upward};
 use crate::activity::Activity;
 use crate::chain::Outcome;
@@ -67,6 +67,9 @@ pub async fn serve(
                         Some(upgrade) if sent.is_upgrade() => {
                             let silence = order.timeouts.tunnel;
                             switch(exchange, snapshot, sent, upgrade, silence).await
+                        }
+                        Some(upgrade) if upgrade.would_be_agreed(sent.response.status()) => {
+                            refused(exchange, snapshot, &sent, "an answer of success").await
                         }
                         _ => outgoing::relay(exchange, snapshot, sent, order.timeouts.idle).await,
                     },

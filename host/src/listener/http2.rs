@@ -13,6 +13,9 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
+use bytes::Bytes;
+use http::{Method, Request};
+use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -64,20 +67,35 @@ pub(super) async fn run(
         open: Rc::clone(&open),
     };
     let born = Rc::clone(&tasks.born);
+    let held = Rc::clone(&tasks.open);
     let (own, patience) = (Rc::clone(&activity), guard.timeouts.body);
-    let service = service_fn(move |request| {
-        open.counts_stream();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        held.counts_stream();
         let stream = Activity::stream(&own);
         born.set(Some(Rc::clone(&stream)));
+        let connect = request.method() == Method::CONNECT;
+        let changes_over = connect.then(|| hyper::upgrade::on(&mut request));
         let serving = serve(
             Rc::clone(&worker),
             Rc::clone(&peer),
             Rc::clone(&stream),
             request,
         );
+        let held = changes_over.is_some().then(|| Rc::clone(&held));
         // On the heap at once: on its way into a task it would be moved five times, and it is three kilobytes.
         Box::pin(async move {
-            let answer = serving.await?;
+            let mut answer = serving.await?;
+            if let Some(changes_over) = changes_over
+                && let Some(tunnel) = answer.body_mut().take_tunnel()
+            {
+                spawn_local(async move {
+                    let _open = held;
+                    // Not, if the connection ended before the answer left; the tunnel then ends with it.
+                    if let Ok(client) = changes_over.await {
+                        tunnel.run(client, Bytes::new()).await;
+                    }
+                });
+            }
             Ok::<_, crate::exchange::Aborted>(
                 answer.map(|body| Pieces::new(body, stream, patience)),
             )

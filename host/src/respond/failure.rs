@@ -105,8 +105,8 @@ pub enum RequestFault {
     #[error("the version of WebSocket must be 13, in Sec-WebSocket-Version, once")]
     WebSocketVersion,
     /// The route does not pass it on.
-    #[error("WebSocket connections are not passed on here")]
-    NoWebSocket,
+    #[error("connections do not change over to this protocol here")]
+    NoUpgrade,
     /// The limit of the route.
     #[error("the request body is larger than {limit} bytes")]
     BodyTooLarge {

@@ -95,7 +95,7 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         RequestFault::Rewrite | RequestFault::NoHost => (StatusCode::BAD_REQUEST, false),
         RequestFault::BodySlow => (StatusCode::REQUEST_TIMEOUT, true),
         RequestFault::Expectation => (StatusCode::EXPECTATION_FAILED, true),
-        RequestFault::Connect | RequestFault::NoWebSocket => (StatusCode::NOT_IMPLEMENTED, true),
+        RequestFault::Connect | RequestFault::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, true),
         RequestFault::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, true),
         RequestFault::TooManyFields { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, true),
         RequestFault::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, true),

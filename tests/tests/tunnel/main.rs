@@ -3,6 +3,7 @@
 
 mod bytes;
 mod ends;
+mod extended;
 mod handshake;
 mod life;
 mod plugins;

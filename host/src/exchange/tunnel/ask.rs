@@ -1,11 +1,14 @@
 //! What a client wants to change over to, and whether its route passes that on.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
-use smallvec::SmallVec;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
+use smallvec::{SmallVec, smallvec};
 
+use super::key::Key;
 use crate::exchange::ingress::connection_options;
 use crate::respond::failure::RequestFault;
 
@@ -28,13 +31,20 @@ pub(crate) fn detach(head: &mut Parts) {
 
 /// The protocols a client offers to change over to, as it wrote them, the one it likes best first.
 #[derive(Debug)]
-pub(crate) struct Asked(SmallVec<[HeaderValue; 1]>);
+pub(crate) struct Asked {
+    tokens: SmallVec<[HeaderValue; 1]>,
+    /// Whether it did so with an extended CONNECT (RFC 8441), which makes sense as nothing else.
+    connect: bool,
+}
 
 /// The one protocol that is asked for upstream.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     /// As the client wrote it, with its version.
     pub(crate) token: HeaderValue,
+    connect: bool,
+    /// The key of a WebSocket, where the client needs none but the upstream does.
+    key: Option<Key>,
 }
 
 impl Asked {
@@ -51,7 +61,23 @@ impl Asked {
             .filter(|token| !token.is_empty())
             .filter_map(|token| HeaderValue::from_bytes(token).ok())
             .collect();
-        (!tokens.is_empty()).then_some(Self(tokens))
+        (!tokens.is_empty()).then_some(Self {
+            tokens,
+            connect: false,
+        })
+    }
+
+    /// What an extended CONNECT asks for.
+    pub(crate) fn connect(token: HeaderValue) -> Self {
+        Self {
+            tokens: smallvec![token],
+            connect: true,
+        }
+    }
+
+    /// Whether it is an extended CONNECT.
+    pub(crate) fn is_connect(&self) -> bool {
+        self.connect
     }
 
     /// The first of them that a route lists. None: the request goes on as if nothing had been asked for, as anybody may
@@ -70,22 +96,25 @@ impl Asked {
             let mut listed = listed.iter();
             listed.any(|listed| token.as_bytes().eq_ignore_ascii_case(listed.as_bytes()))
         };
-        let Some(token) = self.0.iter().find(is_listed) else {
-            let websocket = self.0.iter().any(is_websocket);
-            return if websocket {
-                Err(RequestFault::NoWebSocket)
+        let Some(token) = self.tokens.iter().find(is_listed) else {
+            let websocket = self.tokens.iter().any(is_websocket);
+            return if websocket || self.connect {
+                Err(RequestFault::NoUpgrade)
             } else {
                 Ok(None)
             };
         };
-        if is_websocket(token) {
-            handshake(method, headers, has_body)?;
+        let websocket = is_websocket(token);
+        if websocket {
+            handshake(method, headers, has_body, self.connect)?;
         } else if has_body {
             // The change would come after the body, which is then an ordinary one.
             return Ok(None);
         }
         Ok(Some(Upgrade {
             token: token.clone(),
+            connect: self.connect,
+            key: (websocket && self.connect).then(Key::new),
         }))
     }
 }
@@ -95,6 +124,38 @@ impl Upgrade {
     pub(crate) fn ask(&self, headers: &mut HeaderMap) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, self.token.clone());
+        if let Some(key) = &self.key {
+            headers.insert(SEC_WEBSOCKET_KEY, key.value());
+        }
+    }
+
+    /// Reads an upstream's agreement, and takes off what is not for the client; says what is wrong with it.
+    pub(crate) fn is_agreed(&self, headers: &mut HeaderMap) -> Result<(), &'static str> {
+        let Some(key) = &self.key else {
+            return Ok(()); // Between the client and the upstream.
+        };
+        let accepted = one(headers, &SEC_WEBSOCKET_ACCEPT).is_some_and(|said| key.fits(said));
+        headers.remove(SEC_WEBSOCKET_ACCEPT);
+        if accepted {
+            Ok(())
+        } else {
+            Err("a Sec-WebSocket-Accept that does not fit the key")
+        }
+    }
+
+    /// Tells the client of it: the status, and with that the fields.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) -> StatusCode {
+        if self.connect {
+            return StatusCode::OK;
+        }
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, self.token.clone());
+        StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// Whether a client would take an ordinary answer for an agreement.
+    pub(crate) fn would_be_agreed(&self, status: StatusCode) -> bool {
+        self.connect && status.is_success()
     }
 }
 
@@ -102,13 +163,18 @@ fn is_websocket(token: &HeaderValue) -> bool {
     token.as_bytes().eq_ignore_ascii_case(WEBSOCKET.as_bytes())
 }
 
-/// What RFC 6455, 4.2.1 asks of the opening handshake. Extensions, subprotocols and origin are for the upstream to judge.
-fn handshake(method: &Method, headers: &HeaderMap, has_body: bool) -> Result<(), RequestFault> {
+/// What RFC 6455, 4.2.1 asks of the opening handshake; of an extended CONNECT no key (RFC 8441, 5). Extensions, subprotocols and origin are for the upstream to judge.
+fn handshake(
+    method: &Method,
+    headers: &HeaderMap,
+    has_body: bool,
+    connect: bool,
+) -> Result<(), RequestFault> {
     let flaw = if *method != Method::GET {
         "its method must be GET"
     } else if has_body {
         "it must have no body"
-    } else if !one(headers, &SEC_WEBSOCKET_KEY).is_some_and(is_key) {
+    } else if !connect && !one(headers, &SEC_WEBSOCKET_KEY).is_some_and(is_key) {
         "Sec-WebSocket-Key must be 16 bytes in base64, once"
     } else {
         return match one(headers, &SEC_WEBSOCKET_VERSION) {
@@ -198,7 +264,7 @@ mod tests {
     fn a_handshake_is_whole() {
         let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
         let version = ("sec-websocket-version", "13");
-        let read = |method: Method, lines: &[_]| handshake(&method, &map(lines), false);
+        let read = |method: Method, lines: &[_]| handshake(&method, &map(lines), false, false);
         assert!(read(Method::GET, &[key, version]).is_ok());
         assert!(read(Method::POST, &[key, version]).is_err());
         assert!(read(Method::GET, &[version]).is_err());

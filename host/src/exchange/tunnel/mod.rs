@@ -1,6 +1,7 @@
 //! Connections that change over to another protocol: WebSocket and other upgrades.
 //!
 //! - [`ask`]: what a client asked for, and whether its route passes that on;
+//! - [`key`]: what proves that an upstream understood a WebSocket handshake;
 //! - [`switch`]: the upstream agreed, plugins see the head of its answer, the client is told;
 //! - [`side`]: the two connections once no HTTP is spoken on them any more;
 //! - [`copy`]: bytes from each to the other, until both are through.
@@ -10,6 +11,7 @@
 
 pub(super) mod ask;
 mod copy;
+mod key;
 pub(crate) mod side;
 pub(super) mod switch;
 

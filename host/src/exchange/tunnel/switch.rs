@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderValue, Response, StatusCode};
+use http::Response;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::upgrade::Upgraded;
 
 use super::ask::Upgrade;
@@ -16,7 +16,7 @@ use crate::endpoint::NOWHERE;
 use crate::exchange::answer::AnswerBody;
 use crate::exchange::{Running, forwarding, ingress, outgoing};
 use crate::metrics::route::OpenTunnel;
-use crate::respond::failure::{Failure, UpstreamFault};
+use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
 use crate::upstream::send::{Kept, Sent};
 use crate::upstream::wire::Wire;
@@ -40,7 +40,18 @@ pub(in crate::exchange) async fn switch(
     upgrade: &Upgrade,
     silence: Duration,
 ) -> Response<AnswerBody> {
-    let changed = hyper::upgrade::on(&mut sent.response).await;
+    let upstream = match hyper::upgrade::on(&mut sent.response).await {
+        Ok(upstream) => upstream,
+        Err(source) => {
+            let target = sent.lease.pool.to.target.clone();
+            let answer =
+                outgoing::rescued(&exchange, &UpstreamFault::Died { target, source }.into());
+            return outgoing::local(exchange, snapshot, answer, false).await;
+        }
+    };
+    if let Err(flaw) = upgrade.is_agreed(sent.response.headers_mut()) {
+        return refused(exchange, snapshot, &sent, flaw).await;
+    }
     let (head, _) = sent.response.into_parts();
     let mut headers = head.headers;
     let survey = Survey::of(&headers);
@@ -56,21 +67,8 @@ pub(in crate::exchange) async fn switch(
     if let Some(answer) = outgoing::header_filter(&exchange, snapshot).await {
         return outgoing::whole(exchange, snapshot, answer);
     }
-    let upstream = match changed {
-        Ok(upstream) => upstream,
-        Err(source) => {
-            let target = sent.lease.pool.to.target.clone();
-            let fault = UpstreamFault::Died { target, source };
-            let answer = outgoing::rescued(&exchange, &Failure::Upstream(fault));
-            return outgoing::whole(exchange, snapshot, answer);
-        }
-    };
-    let (status, mut headers) = outgoing::outgoing(&exchange, snapshot);
-    if status != StatusCode::SWITCHING_PROTOCOLS {
-        return outgoing::respond(status, headers, AnswerBody::whole(Bytes::new(), exchange));
-    }
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, upgrade.token.clone());
+    let (_, mut headers) = outgoing::outgoing(&exchange, snapshot);
+    let status = upgrade.tell(&mut headers);
     let route = exchange.route(snapshot);
     let tunnel = Tunnel {
         upstream,
@@ -80,6 +78,21 @@ pub(in crate::exchange) async fn switch(
         exchange,
     };
     outgoing::respond(status, headers, AnswerBody::tunnel(Box::new(tunnel)))
+}
+
+/// Answers in the place of an upstream that answered something that does not fit what it was asked for.
+pub(in crate::exchange) async fn refused(
+    exchange: Running,
+    snapshot: &Snapshot,
+    sent: &Sent,
+    what: &str,
+) -> Response<AnswerBody> {
+    let fault = UpstreamFault::Malformed {
+        target: sent.lease.pool.to.target.clone(),
+        text: format!("it was asked to change over to another protocol and gave {what}"),
+    };
+    let answer = outgoing::rescued(&exchange, &fault.into());
+    outgoing::local(exchange, snapshot, answer, false).await
 }
 
 impl Tunnel {
