@@ -7,6 +7,7 @@ use http::HeaderValue;
 use thiserror::Error;
 
 use crate::endpoint::Endpoint;
+use crate::tls::reason;
 
 use crate::chain::PluginFault;
 use crate::context::Lane;
@@ -145,7 +146,10 @@ pub enum UpstreamFault {
         limit: Duration,
     },
     /// It closed or reset the connection before the head of its answer.
-    #[error("target {target} ended the connection before it answered: {source}")]
+    #[error(
+        "target {target} ended the connection before it answered: {}",
+        told(source)
+    )]
     Died {
         /// The target.
         target: Endpoint,
@@ -168,4 +172,20 @@ pub enum UpstreamFault {
         /// What is wrong with it.
         text: String,
     },
+}
+
+/// An error of hyper with its cause, which is what says something.
+fn told(error: &hyper::Error) -> String {
+    use std::error::Error as _;
+    let Some(cause) = error.source() else {
+        return error.to_string();
+    };
+    let tls = cause
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(tls) => reason::of(tls),
+        None => format!("{error}: {cause}"),
+    }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::Reader;
 use crate::config::ConfigError;
-use crate::config::ready::{NamedFile, UpstreamProtocol, UpstreamTls};
+use crate::config::ready::{Config, NamedFile, UpstreamProtocol, UpstreamTls};
 use crate::endpoint::Endpoint;
 
 /// How the targets of one upstream are spoken to in TLS.
@@ -119,6 +119,19 @@ impl ClientTls {
 impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientTls({:?})", self.server_name)
+    }
+}
+
+/// Says which upstreams are believed whoever they are: a setting for a test must not be forgotten where it counts.
+pub fn warn_of_unverified(config: &Config) {
+    for upstream in &config.upstreams {
+        if upstream.tls.as_ref().is_some_and(|tls| !tls.verify) {
+            tracing::warn!(
+                target: "control",
+                "upstream {}: tls.verify is false, so whoever answers at the address of a target is believed; name its authority with tls.ca instead",
+                upstream.name
+            );
+        }
     }
 }
 

@@ -51,11 +51,7 @@ fn certificate(error: &CertificateError) -> String {
         } => format!(
             "its certificate is not valid for {}, only for {}; set tls.server_name of the upstream to a name it is for",
             expected.to_str(),
-            if presented.is_empty() {
-                "no name at all".to_owned()
-            } else {
-                presented.join(", ")
-            }
+            names(presented)
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             format!("its certificate has expired ({error})")
@@ -67,8 +63,27 @@ fn certificate(error: &CertificateError) -> String {
             "its certificate is of an authority that is not believed; name its authority with tls.ca of the upstream"
                 .to_owned()
         }
+        // An authority may have got a new key under its old name.
+        CertificateError::BadSignature => {
+            "its certificate is of an authority that is not believed, though its name is; name its authority with tls.ca of the upstream"
+                .to_owned()
+        }
         other => format!("its certificate is refused: {other}"),
     }
+}
+
+/// The names as they stand in the certificate: the library writes `DnsName("a.example")`.
+fn names(presented: &[String]) -> String {
+    if presented.is_empty() {
+        return "no name at all".to_owned();
+    }
+    let bare = |name: &String| {
+        let inner = name
+            .split_once('(')
+            .and_then(|(_, rest)| rest.strip_suffix(')'));
+        inner.unwrap_or(name).trim_matches('"').to_owned()
+    };
+    presented.iter().map(bare).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an alert is about what this side showed, or did not show.
@@ -96,7 +111,7 @@ mod tests {
     fn what_is_wrong_and_what_to_do_stand_together() {
         let other_name = CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("users.internal").unwrap(),
-            presented: vec!["a.example".into(), "b.example".into()],
+            presented: vec!["DnsName(\"a.example\")".into(), "b.example".into()],
         };
         let told = of(&Error::InvalidCertificate(other_name));
         assert!(

@@ -29,8 +29,9 @@ use crate::respond::failure::UpstreamFault;
 use crate::snapshot::TargetAccount;
 
 /// How often a request goes to the same target again that processed nothing of it. A kept connection that had died is
-/// replaced once; one with streams may be refused more often, while the target is going away.
-const REPEATS: usize = 3;
+/// replaced once. A stream may be refused more often: many requests meet on one connection, and the target may take only
+/// some of them before it goes away.
+const REPEATS: usize = 10;
 
 /// A group of targets, on one worker.
 #[derive(Debug)]
@@ -105,6 +106,8 @@ pub enum Kept {
 pub struct Failed {
     /// The request, if the target processed nothing of it.
     pub unsent: Option<Request<RequestBody>>,
+    /// Whether it is the target that says so: then it is there, and may be asked again.
+    pub refused: bool,
     /// What hyper said.
     pub error: hyper::Error,
 }
@@ -113,6 +116,7 @@ impl From<TrySendError<Request<RequestBody>>> for Failed {
     fn from(mut failed: TrySendError<Request<RequestBody>>) -> Self {
         Self {
             unsent: failed.take_message(),
+            refused: false,
             error: failed.into_error(),
         }
     }
@@ -192,10 +196,10 @@ pub async fn send(
             }
             Answered::Failed(failed) => failed,
         };
-        let here = reused && turn.repeats < REPEATS;
+        let here = (reused || failed.refused) && turn.repeats < REPEATS;
         request = match failed.unsent {
             Some(unsent) if here || turn.has_more() => {
-                attempt.came_to(if reused {
+                attempt.came_to(if here {
                     Attempt::Stale
                 } else {
                     Attempt::Closed

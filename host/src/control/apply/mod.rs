@@ -25,6 +25,7 @@ use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
 use crate::supervise::binder::Binder;
+use crate::tls::client::warn_of_unverified;
 use crate::tls::files::Files;
 
 use named::Named;
@@ -195,6 +196,7 @@ impl Control {
             attempts: 0,
         };
         control.keep_text();
+        warn_of_unverified(&control.config);
         control.published(
             &snapshot,
             trigger,
@@ -484,6 +486,7 @@ impl Control {
             .set(config.faults.hook_budget, self.binder.hung(&config));
         self.keep_text();
         attempt.adopt(&mut self.named);
+        warn_of_unverified(&config);
         self.config = config;
         self.resolved = resolution.uses;
         self.tried = Tried::new(offer, resolution.passing);

@@ -110,12 +110,18 @@ impl Ticket {
         };
         let unsent = failed.take_message().is_some();
         let error = failed.into_error();
-        let refused = is_refused(&error);
-        if refused {
+        let is_full = is_refused(&error);
+        if is_full {
             self.line.is_full();
         }
+        let is_leaving = is_above_the_last(&error);
+        if is_leaving {
+            // Its own task notices only when it is asked next.
+            self.line.retire();
+        }
+        let refused = is_full || is_leaving;
         let mut body = None;
-        if unsent || refused || is_above_the_last(&error) {
+        if unsent || refused {
             body = match &self.hand {
                 None => Some(RequestBody::Empty),
                 Some(hand) => hand.take_back(),
@@ -123,6 +129,7 @@ impl Ticket {
         }
         Err(Failed {
             unsent: body.map(|body| written.head.map(|()| body)),
+            refused,
             error,
         })
     }
