@@ -115,7 +115,7 @@ fn each_is_refused_with_a_sentence_of_its_own() {
     check(
         "bad.pem",
         key,
-        "bad.pem begins with a certificate that cannot be read (invalid encoding); ask its authority for another one",
+        "bad.pem begins with a certificate that cannot be read (BadEncoding); ask its authority for another one",
     );
     check(
         good,
