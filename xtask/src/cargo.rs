@@ -34,9 +34,20 @@ pub(crate) fn target() -> Outcome<PathBuf> {
 }
 
 /// A command of the cargo that runs this program.
+///
+/// What that cargo says of this package is not passed on: there are build scripts (ring's) that run again when it differs, and
+/// then everything above them is compiled twice, once from here and once from a shell.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    let of_package = |name: &str| {
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
