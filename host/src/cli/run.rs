@@ -132,12 +132,16 @@ fn say(text: &dyn std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// What the library of HTTP/2 warns of is what clients do, who could fill the log with it. The gateway counts them, and tells
+/// of each under `connection` for whoever asks.
+const QUIET: &str = "h2=error";
+
 /// Log lines are written by a thread of their own: a slow reader of stderr costs lines, never a worker.
 fn start_log(args: &Args) -> tracing_appender::non_blocking::WorkerGuard {
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
-    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|error| {
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", args.log)).unwrap_or_else(|error| {
         say(&format!("--log {}: {error}; using info", args.log));
-        EnvFilter::new("info")
+        EnvFilter::new(format!("{QUIET},info"))
     });
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

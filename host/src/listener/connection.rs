@@ -82,11 +82,14 @@ pub(super) async fn run(
         Version::Http1 => http1::run(worker, io, facts, held.limits, guard).await,
         Version::Http2 => {
             let open = Rc::clone(&open);
-            http2::run(worker, io, facts, held.limits, (guard, open)).await
+            // On the heap: a connection that speaks HTTP/1.1 makes no room for it.
+            Box::pin(http2::run(worker, io, facts, held.limits, (guard, open))).await
         }
     };
-    if activity.has_flooded() {
+    if activity.has_flooded() || is_too_much(&ended) {
         open.counts_flood();
+    }
+    if activity.has_flooded() {
         tracing::debug!(target: "connection", %peer, "the client sent too many frames that ask for nothing");
         return;
     }
@@ -100,6 +103,18 @@ pub(super) async fn run(
             tracing::debug!(target: "connection", %peer, ?overdue, "client took too long");
         }
     }
+}
+
+/// Whether h2 ended the connection because of what the client sent too much of.
+fn is_too_much(ended: &Ended) -> bool {
+    let Ended::By(Err(error)) = ended else {
+        return false;
+    };
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+    })
 }
 
 /// Tells a client that it speaks the wrong version. Its request is not read, so it may be told in vain.

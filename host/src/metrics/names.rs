@@ -68,7 +68,7 @@ names! {
     HTTP2_REQUESTS "swapgate_http2_requests_total" Counter "requests" ["listener"]
         "Requests that came in HTTP/2; the others came in HTTP/1."
     HTTP2_FLOODS "swapgate_http2_floods_total" Counter "connections" ["listener"]
-        "Connections that were ended because of too many HTTP/2 frames that ask for nothing."
+        "Connections that were ended because of a flood of HTTP/2 frames."
     PROXY_FAILURES "swapgate_proxy_header_failures_total" Counter "connections" ["listener" "reason"]
         "Connections that were not served for the sake of a PROXY header, by reason."
 
