@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::{Method, Request};
 use tokio::task::spawn_local;
 
 use self::frames::Frames;
@@ -71,6 +72,7 @@ pub(super) async fn run(
     let (own, patience) = (Rc::clone(&activity), guard.timeouts.body);
     let service = service_fn(move |mut request: Request<Incoming>| {
         held.counts_stream();
+        let bodiless = request.method() == Method::HEAD;
         let stream = Activity::stream(&own);
         born.set(Some(Rc::clone(&stream)));
         let connect = request.method() == Method::CONNECT;
@@ -97,7 +99,7 @@ pub(super) async fn run(
                 });
             }
             Ok::<_, crate::exchange::Aborted>(
-                answer.map(|body| Pieces::new(body, stream, patience)),
+                answer.map(|body| Pieces::new(body, stream, patience, bodiless)),
             )
         })
     });

@@ -60,7 +60,10 @@ fn required_means_that_nobody_gets_in_without_one() {
         let told = showing(&gateway, version, Some(&eve));
         assert!(!told.text().contains("HTTP/1.1"), "{told:?}");
         // Both authorities have the same name; the signature tells them apart.
-        assert!(told.complaints().contains("alert decrypt error"), "{told:?}");
+        assert!(
+            told.complaints().contains("alert decrypt error"),
+            "{told:?}"
+        );
     }
     failures(&gateway, "no_certificate", 2.0);
     failures(&gateway, "certificate", 2.0);

@@ -32,8 +32,14 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    pub(super) fn new(body: AnswerBody, stream: Rc<Activity>, patience: Duration) -> Self {
-        let ended = body.is_end_stream();
+    /// Unlike over HTTP/1.1, hyper sends whatever body an answer to HEAD has; `bodiless` keeps it here.
+    pub(super) fn new(
+        body: AnswerBody,
+        stream: Rc<Activity>,
+        patience: Duration,
+        bodiless: bool,
+    ) -> Self {
+        let ended = bodiless || body.is_end_stream();
         Self {
             body,
             stream,
