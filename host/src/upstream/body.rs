@@ -84,6 +84,8 @@ impl fmt::Debug for RequestBody {
 pub struct Stream {
     /// Always there until it is given up or dropped.
     incoming: Option<Incoming>,
+    /// The last piece of a body whose length was announced, until the stream says that it has ended.
+    last: Option<Frame<Bytes>>,
     /// Bytes that may still come.
     left: u64,
     idle: Idle,
@@ -142,6 +144,7 @@ impl Stream {
     pub fn new(incoming: Incoming, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
         Self {
             incoming: Some(incoming),
+            last: None,
             left: limit,
             idle: Idle::new(idle),
             watch,
@@ -166,7 +169,7 @@ impl Stream {
     /// Whether nothing will come any more.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.last.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     /// How much will come.
@@ -196,6 +199,7 @@ impl Stream {
 
     /// What is left of the body, for somebody who reads it away and says when that has ended.
     pub fn give_up(&mut self) -> Option<Incoming> {
+        self.last = None;
         self.incoming.take()
     }
 
@@ -203,40 +207,64 @@ impl Stream {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if self.watch.complete.get() {
+            return Poll::Ready(self.last.take().map(Ok));
+        }
         let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(None);
         };
-        match Pin::new(&mut *incoming).poll_frame(cx) {
-            Poll::Pending => {
-                ready!(self.idle.poll_over(cx));
-                Poll::Ready(Some(Err(BodyFault::Slow)))
-            }
-            // hyper says so as well where the client reset its stream with NO_ERROR, and then the part is not the whole.
-            Poll::Ready(None) if self.watch.activity.is_stream() && !incoming.is_end_stream() => {
-                Poll::Ready(Some(Err(BodyFault::Broken)))
-            }
-            Poll::Ready(None) => {
-                self.watch.complete.set(true);
-                Poll::Ready(None)
-            }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyFault::Broken))),
-            Poll::Ready(Some(Ok(mut frame))) => {
-                self.idle.progress();
-                self.watch.progress.set(Instant::now());
-                if let Some(fields) = frame.trailers_mut() {
-                    trailers::clean(fields);
-                    // Nothing follows them, and whoever takes them may not ask again.
-                    self.watch.complete.set(true);
-                    return Poll::Ready(Some(Ok(frame)));
+        loop {
+            let mut frame = match Pin::new(&mut *incoming).poll_frame(cx) {
+                Poll::Pending => {
+                    ready!(self.idle.poll_over(cx));
+                    return Poll::Ready(Some(Err(BodyFault::Slow)));
                 }
-                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-                self.watch.received.set(self.watch.received.get() + bytes);
-                let Some(left) = self.left.checked_sub(bytes) else {
-                    return Poll::Ready(Some(Err(BodyFault::TooLarge)));
+                // hyper says so as well where the client reset its stream with NO_ERROR, and then the part is not the whole.
+                Poll::Ready(None)
+                    if self.watch.activity.is_stream() && !incoming.is_end_stream() =>
+                {
+                    return Poll::Ready(Some(Err(BodyFault::Broken)));
+                }
+                Poll::Ready(None) => {
+                    self.watch.complete.set(true);
+                    return Poll::Ready(self.last.take().map(Ok));
+                }
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault::Broken))),
+                Poll::Ready(Some(Ok(frame))) => frame,
+            };
+            self.idle.progress();
+            self.watch.progress.set(Instant::now());
+            if let Some(fields) = frame.trailers_mut() {
+                trailers::clean(fields);
+                // Nothing follows them, and whoever takes them may not ask again.
+                self.watch.complete.set(true);
+                let first = match self.last.take() {
+                    Some(last) => {
+                        self.last = Some(frame);
+                        last
+                    }
+                    None => frame,
                 };
-                self.left = left;
-                Poll::Ready(Some(Ok(frame)))
+                return Poll::Ready(Some(Ok(first)));
             }
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            self.watch.received.set(self.watch.received.get() + bytes);
+            let Some(left) = self.left.checked_sub(bytes) else {
+                return Poll::Ready(Some(Err(BodyFault::TooLarge)));
+            };
+            self.left = left;
+            if self.last.is_some() {
+                continue; // empty, or it would have been longer than announced
+            }
+            // All that was announced is there, but the stream is still open. With the last piece the upstream would have the
+            // whole request and might answer; the stream would then be reset under a client that is about to end it,
+            // and some clients take that for a failure. So the piece waits for the end of its stream.
+            let is_last = incoming.size_hint().exact() == Some(0);
+            if self.watch.activity.is_stream() && is_last && !incoming.is_end_stream() {
+                self.last = Some(frame);
+                continue;
+            }
+            return Poll::Ready(Some(Ok(frame)));
         }
     }
 }
