@@ -39,3 +39,8 @@ def server_context(arguments, protocols):
 def pairs(texts):
     """`name=value` arguments."""
     return [tuple(text.split("=", 1)) for text in texts]
+
+
+def trust(authority):
+    """For clients that believe one authority alone."""
+    return ssl.create_default_context(cafile=authority)

@@ -13,7 +13,6 @@ import asyncio
 import hashlib
 import json
 import os
-import ssl
 import sys
 
 from websockets.asyncio.client import connect
@@ -110,7 +109,7 @@ async def main():
     given = parser.parse_args()
     further = {}
     if given.ca:
-        further = {"ssl": ssl.create_default_context(cafile=given.ca), "server_hostname": given.name}
+        further = {"ssl": harness.trust(given.ca), "server_hostname": given.name}
 
     def open_one():
         return connect(given.url, additional_headers=harness.pairs(given.header), proxy=None,

@@ -47,7 +47,11 @@ routes:
     .set("key-in-header", KEY_AUTH)
     .set("headers", HEADERS)
     .start();
-    let browser = Browser::open(&world.url(Way::Http2Tls, "/"), &world.pair);
+    let browser = Browser::open(
+        &world.url(Way::Http2Tls, "/"),
+        world.address(Way::Http2Tls).ip(),
+        &world.pair,
+    );
     let report: Value = wait_for("the report of the page", || {
         let requests = upstream.requests();
         let report = requests.iter().find(|request| request.target == "/report");

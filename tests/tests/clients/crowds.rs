@@ -43,7 +43,7 @@ fn h2load_gets_an_answer_to_each_of_10_000() {
     }
     // Both listeners together, and what they made of it.
     world.gateway.wait_for_metric(
-        "swapgate_requests_total{route=\"all\",status=\"200\"}",
+        "swapgate_requests_total{route=\"all\",service=\"up\",status=\"200\"}",
         20_000.0,
     );
 }

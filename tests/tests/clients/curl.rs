@@ -2,9 +2,7 @@
 
 use swapgate_tests::Upstream;
 
-use crate::world::{HEADERS, KEY_AUTH, NAME, Way, World, only};
-
-const WITH_KEY: &str = "x-api-key: key-of-alice";
+use crate::world::{HEADERS, KEY_AUTH, NAME, WITH_KEY, Way, World, only};
 
 #[test]
 fn plugins_mean_the_same_in_every_version() {
@@ -92,7 +90,8 @@ routes:
     .set("up", upstream.address())
     .set("key-auth", KEY_AUTH)
     .start();
-    for way in Way::MODERN {
+    // Of HTTP/2 by prior knowledge, curl 7.88 sends no second request on a connection, whatever the server is.
+    for way in [Way::Http11, Way::Http11Tls, Way::Http2Tls] {
         // A refusal of a plugin's does not end the connection.
         let (second, third) = (world.url(way, "/closed"), world.url(way, "/third"));
         let aside = [
@@ -113,5 +112,18 @@ routes:
         let requests = upstream.take_requests().into_iter();
         let targets: Vec<String> = requests.map(|request| request.target).collect();
         assert_eq!(targets, ["/first", "/third"], "{way:?}");
+    }
+}
+
+/// The upgrade to HTTP/2 in plain text is one that RFC 9113 took out: the request is served as it came.
+#[test]
+fn an_upgrade_to_http2_in_plain_text_is_declined() {
+    let upstream = Upstream::echo();
+    let world = World::route(upstream.address(), &[]);
+    let answer = world.curl(Way::Http11, "/", &["--http2"]).success();
+    assert_eq!((answer.status(), answer.version()), (200, "1.1"));
+    let request = only(&upstream);
+    for name in ["upgrade", "http2-settings", "connection"] {
+        assert_eq!(request.headers.get(name), None, "{request:?}");
     }
 }

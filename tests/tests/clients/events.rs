@@ -6,9 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use swapgate_tests::child::TOOL_LIMIT;
 use swapgate_tests::{Python, Received, Upstream};
 
-use crate::world::{KEY_AUTH, Way, World};
-
-const WITH_KEY: &str = "x-api-key: key-of-alice";
+use crate::world::{KEY_AUTH, WITH_KEY, Way, World};
 
 /// How many events a stream has.
 pub(crate) const COUNT: usize = 10;

@@ -190,26 +190,3 @@ fn large_messages_come_whole() {
         assert_eq!(told, json!({"unary": true, "stream": 4}), "{way:?}");
     }
 }
-
-/// A stream that was open before serves on, while both its plugins and its configuration change.
-#[test]
-fn streams_live_on_through_a_reload() {
-    let calls = Calls::start(&[KEY_AUTH]);
-    let text = std::fs::read_to_string(calls.world.gateway.config_file()).unwrap();
-    for way in WAYS {
-        let mut held = calls.client(way, &["hold", "20"]).start();
-        assert_eq!(held.line(), "open", "{way:?}");
-        let generation = calls.world.gateway.generation();
-        // A comment changes nothing, a new limit does.
-        let limit = if way.is_tls() { "90MiB" } else { "80MiB" };
-        let changed = text.replace("name: echo,", &format!("name: echo, body_bytes: {limit},"));
-        calls.world.gateway.rename_config(&changed);
-        calls.world.gateway.wait_for_generation_after(generation);
-        for line in ["one", "two"] {
-            held.say(line);
-            assert_eq!(held.line(), "answered", "{way:?}");
-        }
-        let told = held.finish().success().text();
-        assert!(told.ends_with("{\"codes\": [\"OK\"]}\n"), "{way:?}: {told}");
-    }
-}

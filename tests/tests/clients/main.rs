@@ -3,6 +3,7 @@
 //! What the gateway does is the same for each of them, so most cases run over every way in which a client may come
 //! ([`world::Way`]), with plugins in them. `cargo xtask tools` installs the programs.
 
+mod behind_tls;
 mod browser;
 mod crowds;
 mod curl;
@@ -10,6 +11,7 @@ mod events;
 mod files;
 mod grpc;
 mod grpc_errors;
+mod lives;
 mod trailers;
 mod uploads;
 mod websockets;

@@ -9,8 +9,8 @@ use swapgate_tests::{Curl, Gateway, Upstream};
 /// The name on the certificate, which stands for the gateway's address wherever a client lets one say so.
 pub(crate) const NAME: &str = "gateway.example";
 
-/// The key that `KEY_AUTH` admits.
-pub(crate) const KEY: &str = "key-of-alice";
+/// The header with the key that `KEY_AUTH` admits.
+pub(crate) const WITH_KEY: &str = "x-api-key: key-of-alice";
 
 /// For `plugins:` of a route: who has no key gets 401.
 pub(crate) const KEY_AUTH: &str =
@@ -57,7 +57,7 @@ impl Way {
     /// The version, as curl names it.
     pub(crate) fn version(self) -> &'static str {
         match self {
-            Way::Http10 => "1.0",
+            Way::Http10 => "1",
             Way::Http11 | Way::Http11Tls => "1.1",
             Way::Http2 | Way::Http2Tls => "2",
         }
@@ -78,10 +78,13 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) certificates: Certificates,
     pub(crate) pair: Pair,
+    /// The whole configuration, with its places still open, for reloads.
+    pub(crate) text: String,
 }
 
 /// Before it starts.
 pub(crate) struct Plan {
+    text: String,
     builder: Builder,
     certificates: Certificates,
     pair: Pair,
@@ -91,12 +94,13 @@ impl World {
     /// One with this configuration beside its listeners and folders.
     pub(crate) fn with(text: &str) -> Plan {
         let certificates = Certificates::new();
-        let pair = certificates.server(&[NAME, "127.0.0.1"]);
+        // Another address, as listeners are told apart by the address that is configured, and both ask for any port.
+        let pair = certificates.server(&[NAME, "127.0.0.2"]);
         let whole = format!(
             "format: 1
 listeners:
   - {{name: plain, address: \"127.0.0.1:0\"}}
-  - {{name: secure, address: \"127.0.0.1:0\", tls: {{certificates: [{}]}}}}
+  - {{name: secure, address: \"127.0.0.2:0\", tls: {{certificates: [{}]}}}}
 admin: {{address: \"127.0.0.1:0\"}}
 plugins_dir: plugins.d
 state_dir: state
@@ -107,7 +111,9 @@ workers: 2
         Plan {
             builder: Gateway::with_whole(&whole)
                 .plugin("key_auth")
-                .plugin("headers"),
+                .plugin("headers")
+                .plugin("pass"),
+            text: whole,
             certificates,
             pair,
         }
@@ -144,7 +150,8 @@ routes: [{{name: all, service: up, plugins: [{}]}}]
 
     /// curl on its way to a path, with further arguments; it knows the name and believes the certificate.
     pub(crate) fn curl(&self, way: Way, path: &str, arguments: &[&str]) -> Curl {
-        let resolve = format!("{NAME}:{}:127.0.0.1", self.address(way).port());
+        let address = self.address(way);
+        let resolve = format!("{NAME}:{}:{}", address.port(), address.ip());
         Curl::with(&[way.argument(), "--resolve", &resolve, "--cacert"])
             .argument(self.certificates.ca())
             .argument(self.url(way, path))
@@ -165,11 +172,18 @@ impl Plan {
         self
     }
 
+    /// Puts a file beside them.
+    pub(crate) fn plugin_bytes(mut self, name: &str, bytes: &[u8]) -> Self {
+        self.builder = self.builder.plugin_bytes(name, bytes);
+        self
+    }
+
     pub(crate) fn start(self) -> World {
         World {
             gateway: self.builder.start(),
             certificates: self.certificates,
             pair: self.pair,
+            text: self.text,
         }
     }
 }
