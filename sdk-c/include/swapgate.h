@@ -514,7 +514,7 @@ typedef struct sg_http_request {
     uint32_t struct_size;
     uint32_t timeout_ms; /* for all of it; 0: 5,000 */
     sg_str service;      /* the name of a configured service; empty: `url` says where */
-    sg_str url;          /* with a service: path and query. Else an absolute `http://` URL on the allow list */
+    sg_str url;          /* with a service: path and query. Else an absolute `http://` or `https://` URL on the allow list */
     sg_str method;       /* empty: GET */
     const sg_header *headers;
     size_t header_count;

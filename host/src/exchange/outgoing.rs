@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, TRAILER, TRANSFER_ENCODING,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use super::answer::{AnswerBody, Relay};
 use super::filtered::{Filtered, Source};
@@ -34,10 +34,12 @@ pub(super) async fn relay(
     let mut headers = head.headers;
     let survey = Survey::of(&headers);
     let mut trailer = None;
+    // In HTTP/2 they need no framing of their own.
+    let may_have_trailers = survey.transfer_encoding || head.version == Version::HTTP_2;
+    if may_have_trailers && exchange.context.borrow().bodies.takes_trailers {
+        trailer = trailers::announced(&headers);
+    }
     if survey.transfer_encoding {
-        if exchange.context.borrow().bodies.takes_trailers {
-            trailer = trailers::announced(&headers);
-        }
         // The answer is framed anew (RFC 9112, 6.3).
         headers.remove(TRANSFER_ENCODING);
         headers.remove(CONTENT_LENGTH);

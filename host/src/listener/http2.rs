@@ -19,7 +19,6 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
 use tokio::task::spawn_local;
 
 use self::frames::Frames;

@@ -1,15 +1,16 @@
 //! Which addresses plugins may call that are no service of the configuration. Pure: texts against texts.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// The allow list of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList(Vec<Allowed>);
 
-/// One entry: a host, or everything below a domain, and a port.
+/// One entry: a host, or everything below a domain, a port, and whether TLS is spoken there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
+    tls: bool,
     host: Host,
     port: u16,
 }
@@ -25,60 +26,57 @@ enum Host {
 /// Why an entry was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAllowed {
-    /// It is `https://`.
-    Tls,
     /// It has a path, a query or a user.
     More,
     /// Its host is none.
     Host,
     /// Its port is none.
     Port,
-    /// It does not begin with `http://`.
+    /// It begins neither with `http://` nor with `https://`.
     Scheme,
 }
 
 impl fmt::Display for NotAllowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Tls => "callouts over TLS are not supported yet; write http://",
             Self::More => "leave out what follows the host and the port",
             Self::Host => "write a host name, an IP address, or *. before a domain",
             Self::Port => "write a port from 1 to 65535",
-            Self::Scheme => "begin with http://",
+            Self::Scheme => "begin with http:// or https://",
         })
     }
 }
 
 impl Allowed {
-    /// Reads `http://host:port`, `http://*.domain:port`; port 80 may be left out.
+    /// Reads `http://host:port`, `https://*.domain:port`; port 80, and 443 with TLS, may be left out.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, NotAllowed> {
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(("https", _)) => return Err(NotAllowed::Tls),
+        let (tls, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
             _ => return Err(NotAllowed::Scheme),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#', '@']) {
             return Err(NotAllowed::More);
         }
-        let (host, port) = split(authority).ok_or(NotAllowed::Port)?;
+        let (host, port) = split(authority, tls).ok_or(NotAllowed::Port)?;
         let host = match host.strip_prefix("*.") {
             Some(domain) if is_name(domain) => Host::Below(format!(".{}", normal(domain))),
             None if is_name(host) || ip(host).is_some() => Host::Exact(normal(host)),
             _ => return Err(NotAllowed::Host),
         };
-        Ok(Self { host, port })
+        Ok(Self { tls, host, port })
     }
 
-    fn admits(&self, host: &str, port: u16) -> bool {
+    fn admits(&self, tls: bool, host: &str, port: u16) -> bool {
         let fits = match &self.host {
             Host::Exact(exact) => host == exact,
             Host::Below(domain) => host.len() > domain.len() && host.ends_with(&**domain),
         };
-        fits && self.port == port
+        fits && self.port == port && self.tls == tls
     }
 }
 
@@ -89,25 +87,25 @@ impl AllowList {
         Self(entries)
     }
 
-    /// Whether a host, as it stands in a URL, may be called at a port.
+    /// Whether nobody is on it.
     #[must_use]
-    pub fn admits(&self, host: &str, port: u16) -> bool {
-        let host = normal(host);
-        self.0.iter().any(|entry| entry.admits(&host, port))
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// Whether an address may be called. Names on the list admit no address.
+    /// Whether a host, as it stands in a URL, may be called at a port, in TLS or without.
     #[must_use]
-    pub fn admits_address(&self, address: SocketAddr) -> bool {
-        self.admits(&address.ip().to_string(), address.port())
+    pub fn admits(&self, tls: bool, host: &str, port: u16) -> bool {
+        let host = normal(host);
+        self.0.iter().any(|entry| entry.admits(tls, &host, port))
     }
 }
 
-/// Host and port; 80 where none stands.
-fn split(authority: &str) -> Option<(&str, u16)> {
+/// Host and port; that of the scheme where none stands.
+fn split(authority: &str, tls: bool) -> Option<(&str, u16)> {
     let after_v6 = authority.rfind(']').map_or(0, |at| at + 1);
     let Some(colon) = authority.get(after_v6..)?.rfind(':') else {
-        return Some((authority, 80));
+        return Some((authority, if tls { 443 } else { 80 }));
     };
     let (host, port) = authority.split_at_checked(after_v6 + colon)?;
     let port = port.get(1..)?.parse().ok().filter(|port| *port != 0)?;
@@ -167,16 +165,23 @@ mod tests {
             ("[::1]", 9000, true),
             ("0:0:0:0:0:0:0:1", 9000, true),
         ] {
-            assert_eq!(list.admits(host, port), admitted, "{host}:{port}");
+            assert_eq!(list.admits(false, host, port), admitted, "{host}:{port}");
         }
-        assert!(list.admits_address(([127, 0, 0, 1], 9000).into()));
-        assert!(!list.admits_address(([127, 0, 0, 1], 8080).into()));
+    }
+
+    #[test]
+    fn an_entry_is_for_tls_or_for_none() {
+        let list = list(&["https://auth.example.com", "http://127.0.0.1:443"]);
+        assert!(list.admits(true, "auth.example.com", 443));
+        assert!(!list.admits(false, "auth.example.com", 443));
+        assert!(!list.admits(false, "auth.example.com", 80));
+        assert!(!list.admits(true, "127.0.0.1", 443));
     }
 
     #[test]
     fn what_is_no_entry_is_refused_for_its_reason() {
         for (text, reason) in [
-            ("https://a", NotAllowed::Tls),
+            ("ftp://a", NotAllowed::Scheme),
             ("a:80", NotAllowed::Scheme),
             ("http://", NotAllowed::Host),
             ("http://*", NotAllowed::Host),

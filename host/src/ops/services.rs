@@ -8,6 +8,7 @@ use super::directory::{Called, Directory};
 use super::kv::{Monotonic, Store};
 use super::resolve::Resolver;
 use crate::config::ready::Config;
+use crate::tls::{Material, client};
 
 /// What all plugins of a process share.
 pub struct Services {
@@ -28,7 +29,8 @@ struct Directories {
 }
 
 impl Services {
-    /// What a configuration asks for. No thread runs before it is needed.
+    /// What a configuration asks for. No thread runs before it is needed. Services whose targets speak TLS can be called
+    /// once it is adopted with what was made of its files.
     #[must_use]
     pub fn new(config: &Config) -> Arc<Self> {
         let services = Self::with(
@@ -38,7 +40,7 @@ impl Services {
                 queue: config.blocking.queue,
             },
         );
-        services.adopt(config);
+        services.adopt(config, &Material::default());
         services
     }
 
@@ -54,8 +56,8 @@ impl Services {
     }
 
     /// A configuration is being tried: what it brings can be called besides.
-    pub fn prepare(&self, config: &Config) {
-        self.directories().next = Some(Arc::new(Directory::of(config)));
+    pub fn prepare(&self, config: &Config, material: &Material) {
+        self.directories().next = Some(Arc::new(Directory::of(config, material)));
     }
 
     /// It was refused.
@@ -64,14 +66,17 @@ impl Services {
     }
 
     /// A configuration serves from now on.
-    pub fn adopt(&self, config: &Config) {
+    pub fn adopt(&self, config: &Config, material: &Material) {
+        if !config.callouts.allow.is_empty() {
+            client::read_system();
+        }
         self.kv.set_memory(config.kv.memory);
         self.blocking.set_bounds(Bounds {
             threads: config.blocking.threads,
             queue: config.blocking.queue,
         });
         *self.directories() = Directories {
-            now: Arc::new(Directory::of(config)),
+            now: Arc::new(Directory::of(config, material)),
             next: None,
         };
     }
@@ -82,10 +87,10 @@ impl Services {
         self.ask(|directory| directory.service(name).map(Arc::clone))
     }
 
-    /// Whether a host, as it stands in a URL, may be called at a port.
+    /// Whether a host, as it stands in a URL, may be called at a port, in TLS or without.
     #[must_use]
-    pub fn admits(&self, host: &str, port: u16) -> bool {
-        let admits = |directory: &Directory| directory.allow.admits(host, port).then_some(());
+    pub fn admits(&self, tls: bool, host: &str, port: u16) -> bool {
+        let admits = |directory: &Directory| directory.allow.admits(tls, host, port).then_some(());
         self.ask(admits).is_some()
     }
 

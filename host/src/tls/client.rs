@@ -75,25 +75,19 @@ impl ClientTls {
         })
     }
 
-    /// Believes the authorities of the system and shows nothing: for callouts to addresses that no upstream has.
+    /// Believes the authorities of the system and shows nothing: for callouts to hosts that no upstream has. A host is a
+    /// name, or an address as it stands in a URL.
     ///
     /// # Errors
-    /// The system has no authorities.
-    pub fn of_system(protocol: UpstreamProtocol) -> Result<Self, String> {
-        let provider = Arc::new(ring::default_provider());
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(system()?, Arc::clone(&provider))
-                .build()
-                .map_err(|error| error.to_string())?;
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let mut config = builder.with_webpki_verifier(verifier).with_no_client_auth();
-        config.alpn_protocols = alpn(protocol);
+    /// The system has no authorities, or the host is none.
+    pub fn of_system(host: &str) -> Result<Self, String> {
+        static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(bare.to_owned()).map_err(|error| error.to_string())?;
         Ok(Self {
-            config: Arc::new(config),
-            server_name: None,
-            digest: [0; 32],
+            config: CONFIG.get_or_init(system_config).clone()?,
+            server_name: Some(name),
+            digest: Sha256::digest(format!("of the system, {bare}")).into(),
         })
     }
 
@@ -186,6 +180,24 @@ fn authorities(
     Ok(Arc::new(roots))
 }
 
+/// Reads the authorities of the system now, so that no worker has to wait for the disk.
+pub fn read_system() {
+    let _ = system();
+}
+
+fn system_config() -> Result<Arc<ClientConfig>, String> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(system()?, Arc::clone(&provider))
+        .build()
+        .map_err(|error| error.to_string())?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = builder.with_webpki_verifier(verifier).with_no_client_auth();
+    config.alpn_protocols = alpn(UpstreamProtocol::Http1);
+    Ok(Arc::new(config))
+}
+
 /// The authorities of the system; read once, for reading them takes a while.
 fn system() -> Result<Arc<RootCertStore>, String> {
     static SYSTEM: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
@@ -221,7 +233,13 @@ fn shown(
         .map_err(|error| unusable(key, "private key", &error))?;
     rustls::sign::CertifiedKey::new(chain.clone(), signer)
         .keys_match()
-        .map_err(|error| unusable(key, "private key", &error))?;
+        .map_err(|_| {
+            unusable(
+                key,
+                "private key",
+                &"it is not the key of the certificate beside it",
+            )
+        })?;
     Ok((chain, der))
 }
 

@@ -63,6 +63,8 @@ impl BodyWatch {
 pub enum RequestBody {
     /// There is none; nothing is watched.
     Empty,
+    /// All of it is there.
+    Whole(Bytes),
     /// As it comes from the client.
     Stream(Box<Stream>),
     /// As somebody in between passes it on.
@@ -73,6 +75,7 @@ impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "Empty",
+            Self::Whole(_) => "Whole",
             Self::Stream(_) => "Stream",
             Self::Piped(_) => "Piped",
         })
@@ -116,6 +119,10 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
             Self::Stream(stream) => stream.poll_next(cx),
             Self::Piped(piped) => piped.as_mut().poll_frame(cx),
         }
@@ -124,6 +131,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Whole(bytes) => bytes.is_empty(),
             Self::Stream(stream) => stream.is_over(),
             Self::Piped(piped) => piped.is_end_stream(),
         }
@@ -132,6 +140,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.size_hint(),
             Self::Piped(piped) => piped.size_hint(),
         }

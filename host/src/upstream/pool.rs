@@ -129,6 +129,12 @@ impl Pool {
         }
     }
 
+    /// Whether no connection is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty() && self.lines.borrow().is_empty()
+    }
+
     /// Lets go of connections that are closed or grew old; called every five seconds.
     pub fn sweep(&self) {
         let now = self.sweeps.get().wrapping_add(1);

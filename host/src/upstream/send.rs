@@ -31,7 +31,7 @@ use crate::snapshot::TargetAccount;
 /// How often a request goes to the same target again that processed nothing of it. A kept connection that had died is
 /// replaced once. A stream may be refused more often: many requests meet on one connection, and the target may take only
 /// some of them before it goes away.
-const REPEATS: usize = 10;
+pub const REPEATS: usize = 10;
 
 /// A group of targets, on one worker.
 #[derive(Debug)]
@@ -79,6 +79,17 @@ impl Lease {
         match self.carrier {
             Carrier::Http1(sender) => Kept::Connection(sender.changed_over()),
             Carrier::Http2(ticket) => Kept::Stream(ticket),
+        }
+    }
+
+    /// A connection on which this answer came.
+    #[must_use]
+    pub fn new(pool: Rc<Pool>, carrier: Carrier, response: &Response<Incoming>) -> Self {
+        Self {
+            pool,
+            carrier,
+            // hyper speaks HTTP/1.0 to whoever answered in it, and then drops a chunked request body.
+            again: response.version() == Version::HTTP_11,
         }
     }
 
@@ -183,16 +194,8 @@ pub async fn send(
                     return Err(fault);
                 }
                 attempt.came_to(Attempt::Ok);
-                // hyper speaks HTTP/1.0 to whoever answered in it, and then drops a chunked request body.
-                let again = response.version() == Version::HTTP_11;
-                return Ok(Sent {
-                    response,
-                    lease: Lease {
-                        pool,
-                        carrier,
-                        again,
-                    },
-                });
+                let lease = Lease::new(pool, carrier, &response);
+                return Ok(Sent { response, lease });
             }
             Answered::Failed(failed) => failed,
         };

@@ -27,7 +27,7 @@ impl Request {
         }
     }
 
-    /// A `GET` to an absolute `http://` URL on the allow list of the configuration.
+    /// A `GET` to an absolute `http://` or `https://` URL on the allow list of the configuration.
     #[must_use]
     pub fn to_url(url: &str) -> Self {
         Self {

@@ -2,5 +2,6 @@
 
 mod background;
 mod callout;
+mod secure;
 mod values;
 mod world;

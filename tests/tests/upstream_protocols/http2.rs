@@ -48,7 +48,7 @@ fn large_bodies_pass_both_ways() {
         "listen @address@ http2; client_max_body_size 0; dav_methods PUT; client_body_buffer_size 64k;",
     );
     let gateway = before(&nginx.address().to_string(), "protocol: h2").start();
-    let body: Vec<u8> = (0..LARGE).map(|at| (at / 7 % 251) as u8).collect();
+    let body: Vec<u8> = (0..=250).cycle().take(LARGE).collect();
     fs::write(nginx.files().join("down"), &body).expect("the folder is ours");
     let mut client = Client::connect(gateway.address());
     let down = client.get("/down");
@@ -133,4 +133,25 @@ fn clients_that_leave_do_not_cost_the_connection() {
     let series = format!("{CONNECTS}{{target=\"{}\"}}", nginx.address());
     let connects = gateway.metrics().value(&series).expect("it is counted");
     assert!(connects <= 2.0, "{connects} connections");
+}
+
+#[test]
+fn a_connection_that_is_full_gets_another_one_beside_it() {
+    let nginx = Nginx::server(
+        "listen @address@ http2; http2_max_concurrent_streams 1; location /slow { limit_rate 1k; }",
+    );
+    fs::write(nginx.files().join("slow"), vec![b'x'; 1 << 20]).expect("the folder is ours");
+    fs::write(nginx.files().join("a"), "a").expect("the folder is ours");
+    let gateway = before(&nginx.address().to_string(), "protocol: h2").start();
+    // The target has said by now how many it takes.
+    assert_eq!(gateway.get("/a").text(), "a");
+    let clients = (0..3).map(|_| {
+        let mut client = Client::connect(gateway.address());
+        client.send("GET /slow HTTP/1.1\r\nhost: a.test\r\n\r\n");
+        client.read_head().expect("the head of the answer");
+        client
+    });
+    let _clients: Vec<Client> = clients.collect();
+    let series = format!("{CONNECTS}{{target=\"{}\"}}", nginx.address());
+    assert_eq!(gateway.metrics().value(&series), Some(3.0));
 }

@@ -2,6 +2,7 @@
 
 mod http2;
 mod reloads;
+mod scripted;
 mod tls;
 mod unix;
 

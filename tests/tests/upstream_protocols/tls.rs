@@ -190,9 +190,12 @@ fn files_that_cannot_be_used_refuse_the_reload_all_at_once() {
     assert_eq!(errors.len(), 2, "{errors:#?}");
     assert!(errors[0].contains("upstreams[0].tls.ca"), "{errors:#?}");
     assert!(
-        errors[0].contains("nowhere.pem as a list of authorities"),
+        errors[0].contains("nowhere.pem: No such file"),
         "{errors:#?}"
     );
-    assert!(errors[1].contains("as a private key"), "{errors:#?}");
+    assert!(
+        errors[1].contains("it is not the key of the certificate"),
+        "{errors:#?}"
+    );
     check(&gateway, "HTTP/1.1 https");
 }

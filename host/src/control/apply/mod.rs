@@ -149,6 +149,7 @@ impl Control {
             watchdog,
         } = start;
         let named = Named::start(&config).map_err(StartError::Config)?;
+        catalog.services().adopt(&config, &named.material);
         folder.hold(&quarantine.held());
         settle(&mut folder, &mut catalog, &config).await;
         let offer = folder.offer();
@@ -434,7 +435,7 @@ impl Control {
         };
         // Its own settings decide which files it finds, and instances that it starts may call what it brings.
         self.catalog.set_loader(config.loader.clone());
-        self.catalog.services().prepare(&config);
+        self.catalog.services().prepare(&config, material);
         let Looked { offer, .. } = self.look(fresh).await;
         let resolution = resolve(
             &config,
@@ -476,7 +477,7 @@ impl Control {
                 return self.refused(Trigger::Reload, &[error]);
             }
         };
-        self.catalog.services().adopt(&config);
+        self.catalog.services().adopt(&config, material);
         for listener in &listeners.removed {
             self.binder.release(&listener.address);
         }

@@ -155,6 +155,7 @@ impl Control {
             }
             Ok(material) => {
                 let words = replaced(&self.config, &self.named.material, material);
+                self.catalog.services().adopt(&self.config, material);
                 attempt.adopt(&mut self.named);
                 let bound = Bound::default().keeping(
                     &self.config.listeners,

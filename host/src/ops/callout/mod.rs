@@ -11,12 +11,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::HOST;
-use http::{HeaderValue, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use swapgate_abi as abi;
+use tokio::time::timeout;
 
 pub use order::{Ask, Order, Refused, order};
 
@@ -24,9 +25,13 @@ use super::directory::Called;
 use super::resolve::Resolver;
 use super::{Begin, Data, Done, HttpAnswer};
 use crate::context::headers::Survey;
+use crate::endpoint::Endpoint;
 use crate::exchange::ingress::strip_hop_by_hop;
-use crate::upstream::send::framing_flaw;
-use connection::Connection;
+use crate::tls::client::ClientTls;
+use crate::upstream::body::RequestBody;
+use crate::upstream::manner::{Destination as Place, Manner};
+use crate::upstream::pool::{Carrier, Pool};
+use crate::upstream::send::{self, Lease, REPEATS, framing_flaw};
 
 /// How long a connect to an address may take that is no target of a service.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -42,6 +47,8 @@ pub enum Destination {
         host: String,
         /// Its port.
         port: u16,
+        /// Whether it is spoken to in TLS.
+        tls: bool,
         /// Finds its addresses.
         resolver: Resolver,
     },
@@ -57,13 +64,17 @@ enum Failed {
     #[error("the host name was not found")]
     NoName(i32),
     #[error("cannot connect to {0}")]
-    Connect(SocketAddr, #[source] std::io::Error),
+    Connect(Endpoint, #[source] std::io::Error),
     #[error("a connect to {0} took too long")]
-    ConnectLate(SocketAddr),
+    ConnectLate(Endpoint),
+    #[error("TLS cannot be spoken with it: {0}")]
+    Tls(String),
     #[error("{0} broke the connection off")]
-    Died(SocketAddr, #[source] hyper::Error),
+    Died(Endpoint, #[source] hyper::Error),
+    #[error("the request to {0} cannot be written")]
+    Unwritable(Endpoint, #[source] http::Error),
     #[error("the answer of {0} is malformed: {1}")]
-    Malformed(SocketAddr, &'static str),
+    Malformed(Endpoint, &'static str),
     #[error("there is nobody to call")]
     Nobody,
 }
@@ -78,6 +89,8 @@ impl Failed {
             | Self::Connect(..)
             | Self::ConnectLate(_)
             | Self::Died(..)
+            | Self::Tls(_)
+            | Self::Unwritable(..)
             | Self::Malformed(..)
             | Self::Nobody => abi::SG_E_UNAVAILABLE,
         }
@@ -104,103 +117,135 @@ pub fn begin(order: Order, plugin: String) -> Begin {
 }
 
 async fn call(order: Order) -> Result<HttpAnswer, Failed> {
-    let addresses = addresses(&order.to).await?;
+    let places = places(&order.to).await?;
     let connect = match &order.to {
         Destination::Service(called) => called.connect,
         Destination::Host { .. } => CONNECT,
     };
     let max_body = order.max_body;
-    let (response, connection) = send(order.request, &addresses, connect).await?;
-    let mut answer = answer(response, connection.address, max_body).await?;
+    let request = order.request.map(|body| match body.is_empty() {
+        true => RequestBody::Empty,
+        false => RequestBody::Whole(body),
+    });
+    let (response, lease) = send(request, &places, connect).await?;
+    let mut answer = answer(response, &lease.pool.to.target, max_body).await?;
     let survey = Survey::of(&answer.headers);
-    // After one that ends the connection, or that was not framed, there may be no other.
-    if answer.again {
-        connection.keep();
-    }
+    lease.give_back();
     strip_hop_by_hop(&mut answer.headers, survey);
-    Ok(HttpAnswer {
-        status: answer.status,
-        headers: answer.headers,
-        body: answer.body,
-    })
+    Ok(answer)
 }
 
-/// Where a destination is, in the order in which to try.
-async fn addresses(to: &Destination) -> Result<Vec<SocketAddr>, Failed> {
+/// Where a destination is and how it is spoken to, in the order in which to try.
+async fn places(to: &Destination) -> Result<Vec<Place>, Failed> {
     match to {
-        Destination::Service(called) => Ok(called.turn()),
+        Destination::Service(called) => {
+            let targets = called.turn().into_iter();
+            let place = |target| Place {
+                target,
+                manner: called.manner.clone(),
+            };
+            Ok(targets.map(place).collect())
+        }
         Destination::Host {
             host,
             port,
+            tls,
             resolver,
         } => {
+            let mut manner = Manner::PLAIN;
+            if *tls {
+                let tls = ClientTls::of_system(host).map_err(Failed::Tls)?;
+                manner.tls = Some(Arc::new(tls));
+            }
             let found = resolver.look_up(host).await.map_err(Failed::NoName)?;
-            Ok(found.into_iter().map(|ip| (ip, *port).into()).collect())
+            let place = |ip| Place {
+                target: SocketAddr::new(ip, *port).into(),
+                manner: manner.clone(),
+            };
+            Ok(found.into_iter().map(place).collect())
         }
     }
 }
 
-/// Sends a request to the first address that takes it. A kept connection that turns out dead is replaced if hyper gives
-/// the request back unsent; anything later may have arrived and is never sent twice.
+/// Sends a request to the first place that takes it. What is repeated is what nobody processed, as for exchanges
+/// (see [`crate::upstream::send`]); anything else may have arrived and is never sent twice.
 async fn send(
-    mut request: Request<Full<Bytes>>,
-    addresses: &[SocketAddr],
+    mut request: Request<RequestBody>,
+    places: &[Place],
     connect: Duration,
-) -> Result<(Response<Incoming>, Connection), Failed> {
+) -> Result<(Response<Incoming>, Lease), Failed> {
     let mut last = Failed::Nobody;
     let by_address = !request.headers().contains_key(HOST);
-    for address in addresses {
-        if by_address && let Ok(host) = HeaderValue::try_from(address.to_string()) {
-            request.headers_mut().insert(HOST, host);
+    for place in places {
+        let pool = connection::pool(place);
+        if by_address {
+            request.headers_mut().insert(HOST, pool.host.clone());
         }
-        let mut kept = connection::kept(*address);
-        loop {
-            let reused = kept.is_some();
-            let mut connection = match kept.take() {
-                Some(connection) => connection,
-                None => match connection::open(*address, connect).await {
-                    Ok(connection) => connection,
+        let mut kept = pool.take();
+        for _ in 0..REPEATS {
+            let (mut carrier, reused) = match kept.take() {
+                Some(carrier) => (carrier, true),
+                None => match open(&pool, connect).await {
+                    Ok(opened) => opened,
                     Err(failed) => {
                         last = failed;
                         break;
                     }
                 },
             };
-            match connection.requests.try_send_request(request).await {
-                Ok(response) => return Ok((response, connection)),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) if reused => request = unsent,
-                    Some(unsent) => {
-                        request = unsent;
-                        last = Failed::Died(*address, failed.into_error());
-                        break;
-                    }
-                    None => return Err(Failed::Died(*address, failed.into_error())),
-                },
+            let failed = match attempt(&mut carrier, &pool, request).await? {
+                Ok(response) => {
+                    let lease = Lease::new(pool, carrier, &response);
+                    return Ok((response, lease));
+                }
+                Err(failed) => failed,
+            };
+            let died = Failed::Died(place.target.clone(), failed.error);
+            let Some(unsent) = failed.unsent else {
+                return Err(died);
+            };
+            request = unsent;
+            last = died;
+            if !reused && !failed.refused {
+                break;
             }
         }
     }
     Err(last)
 }
 
-/// An answer, whole.
-struct Whole {
-    status: http::StatusCode,
-    headers: http::HeaderMap,
-    body: Bytes,
-    /// Whether the connection can take another request.
-    again: bool,
+async fn open(pool: &Pool, limit: Duration) -> Result<(Carrier, bool), Failed> {
+    let target = || pool.to.target.clone();
+    timeout(limit, pool.open())
+        .await
+        .map_err(|_| Failed::ConnectLate(target()))?
+        .map_err(|failed| Failed::Connect(target(), failed.into_error()))
+}
+
+async fn attempt(
+    carrier: &mut Carrier,
+    pool: &Pool,
+    request: Request<RequestBody>,
+) -> Result<Result<Response<Incoming>, send::Failed>, Failed> {
+    match carrier {
+        Carrier::Http1(sender) => Ok(sender.send(request).await.map_err(send::Failed::from)),
+        Carrier::Http2(ticket) => {
+            let written = ticket
+                .write(request, pool)
+                .map_err(|error| Failed::Unwritable(pool.to.target.clone(), error))?;
+            Ok(ticket.send(written).await)
+        }
+    }
 }
 
 async fn answer(
     response: Response<Incoming>,
-    address: SocketAddr,
+    target: &Endpoint,
     max_body: usize,
-) -> Result<Whole, Failed> {
+) -> Result<HttpAnswer, Failed> {
     if let Some(flaw) = framing_flaw(&response) {
-        return Err(Failed::Malformed(address, flaw));
+        return Err(Failed::Malformed(target.clone(), flaw));
     }
-    let again = response.version() == http::Version::HTTP_11;
     let (head, mut body) = response.into_parts();
     let too_large = |bytes: u64| bytes > u64::try_from(max_body).unwrap_or(u64::MAX);
     // Nothing is said about the body of an answer to HEAD but its length.
@@ -209,7 +254,7 @@ async fn answer(
     }
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failed::Died(address, error))?;
+        let frame = frame.map_err(|error| Failed::Died(target.clone(), error))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -218,10 +263,9 @@ async fn answer(
         }
         bytes.extend_from_slice(&data);
     }
-    Ok(Whole {
+    Ok(HttpAnswer {
         status: head.status,
         headers: head.headers,
         body: bytes.freeze(),
-        again,
     })
 }

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
 
 use super::Destination;
 use crate::context::Denied;
@@ -43,7 +42,7 @@ pub struct Ask<'a> {
 #[derive(Debug)]
 pub struct Order {
     pub(super) to: Destination,
-    pub(super) request: Request<Full<Bytes>>,
+    pub(super) request: Request<Bytes>,
     pub(super) limit: Duration,
     pub(super) max_body: usize,
 }
@@ -57,9 +56,6 @@ pub enum Refused {
     /// A service of this name does not exist.
     #[error("there is no such service")]
     NoService,
-    /// It would be sent over TLS.
-    #[error("callouts over TLS are not supported yet, use an http:// URL or a service")]
-    Tls,
     /// It is not on the allow list.
     #[error("the address of the callout is not on the list callouts.allow of the configuration")]
     NotAllowed,
@@ -103,7 +99,7 @@ pub fn order(ask: &Ask<'_>, services: &Services) -> Result<Order, Refused> {
     if method == Method::CONNECT {
         return Err(Refused::Malformed);
     }
-    let mut request = Request::new(Full::new(Bytes::copy_from_slice(ask.body)));
+    let mut request = Request::new(Bytes::copy_from_slice(ask.body));
     *request.method_mut() = method;
     *request.uri_mut() = Uri::from(path);
     for (name, text) in ask.headers {
@@ -149,23 +145,24 @@ fn destination(ask: &Ask<'_>, services: &Services) -> Result<Read, Refused> {
 
 fn absolute(url: &[u8], services: &Services) -> Result<Read, Refused> {
     let uri = Uri::try_from(url).map_err(|_| Refused::Malformed)?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(Refused::Tls),
+    let tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
         _ => return Err(Refused::Malformed),
-    }
+    };
     let authority = uri.authority().ok_or(Refused::Malformed)?;
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return Err(Refused::Malformed);
     }
     let port = match authority.port() {
+        None if tls => 443,
         None => 80,
         Some(port) => port.as_u16(),
     };
     if port == 0 {
         return Err(Refused::Malformed);
     }
-    if !services.admits(authority.host(), port) {
+    if !services.admits(tls, authority.host(), port) {
         return Err(Refused::NotAllowed);
     }
     let host = HeaderValue::try_from(authority.as_str()).map_err(|_| Refused::Malformed)?;
@@ -173,6 +170,7 @@ fn absolute(url: &[u8], services: &Services) -> Result<Read, Refused> {
     let to = Destination::Host {
         host: authority.host().to_owned(),
         port,
+        tls,
         resolver: services.resolver.clone(),
     };
     let path = path.unwrap_or(PathAndQuery::from_static("/"));

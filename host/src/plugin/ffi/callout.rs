@@ -57,7 +57,7 @@ impl From<Refused> for Denied {
         match refused {
             Refused::Malformed => Self::Invalid,
             Refused::NoService => Self::NotFound,
-            Refused::Tls | Refused::NotAllowed | Refused::Header => Self::Forbidden,
+            Refused::NotAllowed | Refused::Header => Self::Forbidden,
             Refused::TooLarge => Self::TooLarge,
         }
     }
