@@ -192,6 +192,8 @@ pub struct Secure {
     pub config: Arc<rustls::ServerConfig>,
     /// Which certificate belongs to a name.
     pub choice: Arc<Choice>,
+    /// Whether clients are asked for a certificate.
+    pub asks_clients: bool,
     /// Counts the handshakes.
     pub handshakes: Arc<Handshakes>,
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use http::Version;
 use swapgate_abi as abi;
 
+use crate::tls::choice::Choice;
+
 /// What is known of the connection an exchange came on. The same for all its exchanges.
 #[derive(Debug, Default)]
 pub struct Connection {
@@ -30,6 +32,8 @@ pub struct Tls {
     pub alpn: Option<Box<str>>,
     /// What the client showed, checked.
     pub client: Option<ClientCertificate>,
+    /// Which certificate belongs to a name, where clients are asked for theirs.
+    pub choice: Option<Arc<Choice>>,
 }
 
 /// A certificate that a client showed and that was checked.
@@ -96,6 +100,21 @@ impl Connection {
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         self.tls.as_ref()?.client.as_ref()
+    }
+
+    /// Whether requests for this host may come here. Where clients show certificates, they may not if another
+    /// certificate than the one that was shown belongs to the host: who was admitted under one name is not admitted
+    /// under another one by naming it in a request (RFC 9110, 15.5.20).
+    #[must_use]
+    pub fn is_for(&self, host: &str) -> bool {
+        let Some((tls, choice)) = self
+            .tls
+            .as_ref()
+            .and_then(|tls| Some((tls, tls.choice.as_ref()?)))
+        else {
+            return true;
+        };
+        host.is_empty() || choice.of(tls.sni.as_deref()) == choice.of(Some(host))
     }
 
     /// `https` or `http`.
@@ -239,6 +258,7 @@ mod tests {
         let connection = Connection {
             listener: "secure".into(),
             tls: Some(Box::new(Tls {
+                choice: None,
                 version: "TLSv1.3",
                 cipher: "TLS_AES_128_GCM_SHA256".into(),
                 sni: Some("a.example".into()),

@@ -128,6 +128,7 @@ fn speech(listener: &Listener, (metrics, material): (&Metrics, &Material)) -> Ar
     let secure = material.listener(&listener.name).map(|server| Secure {
         config: Arc::clone(&server.config),
         choice: Arc::clone(&server.choice),
+        asks_clients: server.policy.clients.is_some(),
         handshakes: metrics.traffic.handshakes.get(&listener.name, new),
     });
     Arc::new(Speech {

@@ -66,6 +66,10 @@ pub(super) fn begin(
     let grpc = head.version == Version::HTTP_2 && grpc::is_call(&head.headers);
     let mut read = Read::default();
     let verdict = read.head(&mut head, survey, settings.merge_slashes, shape);
+    let verdict = verdict.and_then(|()| match peer.connection.is_for(read.name.as_str()) {
+        true => Ok(()),
+        false => Err(RequestFault::Misdirected),
+    });
     let told = Told {
         peer: &peer.values,
         trusted,

@@ -99,6 +99,9 @@ pub enum RequestFault {
     /// RFC 9110, 9.3.6.
     #[error("CONNECT is not supported")]
     Connect,
+    /// RFC 9110, 15.5.20.
+    #[error("this connection was opened for another host; open one for this host")]
+    Misdirected,
     /// RFC 6455, 4.2.1.
     #[error("the WebSocket handshake is malformed: {0}")]
     WebSocket(&'static str),

@@ -96,6 +96,7 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         RequestFault::BodySlow => (StatusCode::REQUEST_TIMEOUT, true),
         RequestFault::Expectation => (StatusCode::EXPECTATION_FAILED, true),
         RequestFault::Connect | RequestFault::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, true),
+        RequestFault::Misdirected => (StatusCode::MISDIRECTED_REQUEST, false),
         RequestFault::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, true),
         RequestFault::TooManyFields { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, true),
         RequestFault::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, true),

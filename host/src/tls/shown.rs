@@ -161,3 +161,90 @@ fn ocsp(answer: Option<&Answer>) -> Value {
     let until = next_update.map(|until| until.to_string());
     json!({ "state": state, "until": until })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::ready::{NamedFile, Place};
+
+    const DAY: i64 = 24 * 3600;
+
+    fn file(name: &str) -> NamedFile {
+        NamedFile {
+            path: PathBuf::from(name),
+            place: Place {
+                file: Arc::from("gate.yaml"),
+                line: 3,
+                column: 7,
+                key: "listeners[0].tls".to_owned(),
+            },
+        }
+    }
+
+    /// A certificate that is good from day 1000 for so many days.
+    fn good_for(days: i64, ocsp: Option<Option<Answer>>) -> Shown {
+        Shown {
+            files: Certificate {
+                certificate: file("a.pem"),
+                key: file("a.key"),
+                ocsp: Some(file("a.ocsp")),
+            },
+            facts: Facts {
+                names: vec!["a.example".to_owned()],
+                not_before: at(1000),
+                not_after: at(1000 + days),
+                fingerprint: String::new(),
+                serial: Vec::new(),
+            },
+            kind: "ecdsa",
+            ocsp,
+            notes: Vec::new(),
+        }
+    }
+
+    fn at(day: i64) -> Moment {
+        Moment { unix_s: day * DAY }
+    }
+
+    fn said(shown: &Shown, day: i64) -> String {
+        shown.warnings(at(day)).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn an_end_is_spoken_of_in_time() {
+        let quarter = good_for(90, None);
+        assert!(said(&quarter, 999).contains("is good from 1972-09-27T00:00:00Z on only"));
+        assert_eq!(said(&quarter, 1000), "");
+        assert_eq!(said(&quarter, 1076), "");
+        assert_eq!(
+            said(&quarter, 1077),
+            "gate.yaml:3:7: listeners[0].tls: the certificate in a.pem ends on 1972-12-26T00:00:00Z; replace it before that"
+        );
+        assert!(
+            said(&quarter, 1091).contains("ended on 1972-12-26T00:00:00Z: clients will refuse it")
+        );
+        let week = good_for(6, None);
+        assert_eq!(said(&week, 1005), "");
+        assert!(said(&good_for(12, None), 1011).contains("ends on"));
+    }
+
+    #[test]
+    fn an_answer_is_shown_for_as_long_as_it_is_good() {
+        let answer = |state, until: Option<i64>| {
+            let next_update = until.map(at);
+            good_for(365, Some(Some(Answer { state, next_update })))
+        };
+        let fresh = answer(State::Good, Some(1010));
+        assert!(fresh.is_stapled(at(1010)) && said(&fresh, 1010).is_empty());
+        assert!(!fresh.is_stapled(at(1011)));
+        assert!(said(&fresh, 1011).contains("a.ocsp was good until 1972-10-07T00:00:00Z"));
+        assert!(answer(State::Good, None).is_stapled(at(1300)));
+        assert!(said(&answer(State::Revoked, None), 1001).contains("is revoked"));
+        let other = good_for(365, Some(None));
+        assert!(!other.is_stapled(at(1001)));
+        assert!(said(&other, 1001).contains("is about another certificate"));
+        assert!(!good_for(365, None).is_stapled(at(1001)));
+    }
+}

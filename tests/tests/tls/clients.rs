@@ -132,6 +132,43 @@ fn curl_shows_one() {
 }
 
 #[test]
+fn who_was_admitted_under_one_name_is_not_admitted_under_another() {
+    let certificates = Certificates::new();
+    let alice = certificates.client("alice", &[]);
+    let a = certificates.server(&["a.example", "also.example"]);
+    let b = certificates.server(&["b.example"]);
+    let (entries, ca) = (entries(&[&a, &b]), certificates.ca());
+    let whole = |clients: &str| text(&format!("tls: {{certificates: [{entries}]{clients}}}"));
+    let asking = whole(&format!(
+        ", client_certificates: {{mode: required, ca: \"{}\"}}",
+        ca.display()
+    ));
+    let client = SecureConfig::new(&ca, Some(&alice));
+    let asks = gateway(&asking).start();
+    let free = gateway(&whole("")).start();
+    let status = |gateway: &Gateway, name: &str, host: &str| {
+        let mut session = client.connect(gateway.address(), name).expect("a session");
+        let first = session.get(host, "/").expect("an answer").status;
+        // The connection goes on for those it was opened for.
+        assert_eq!(session.get(name, "/").expect("an answer").status, 200);
+        first
+    };
+    for (name, host, expected) in [
+        ("a.example", "a.example", 200),
+        ("a.example", "A.example:8443", 200),
+        ("a.example", "also.example", 200),
+        ("a.example", "unknown.example", 200),
+        ("a.example", "b.example", 421),
+        ("b.example", "b.example", 200),
+        ("b.example", "a.example", 421),
+        ("b.example", "unknown.example", 421),
+    ] {
+        assert_eq!(status(&asks, name, host), expected, "{name} {host}");
+        assert_eq!(status(&free, name, host), 200, "{name} {host}");
+    }
+}
+
+#[test]
 fn a_bundle_of_authorities_is_believed_as_a_whole() {
     let (one, two) = (Certificates::new(), Certificates::new());
     let read =

@@ -103,3 +103,26 @@ fn of_several_for_a_name_the_one_whose_key_the_client_can_check() {
         .expect("a session");
     assert_eq!(session.fingerprint(), fingerprint_of(&ecdsa));
 }
+
+#[test]
+fn the_name_that_was_asked_for_is_a_condition_of_routes() {
+    let all = Certificates::new();
+    let pair = all.server(&["a.example", "b.example", "*.c.example"]);
+    let text = showing(&[&pair]).replace(
+        "routes: [",
+        "routes:\n  - {name: a, snis: [\"a.example\"], respond: {body: \"for a\"}}\n  - {name: c, snis: [\"*.c.example\"], respond: {body: \"for c\"}}\n  - ",
+    );
+    let text = text.trim_end().trim_end_matches(']').to_owned() + "\n";
+    let gateway = gateway(&text).start();
+    let check = |name: &str, body: &str| {
+        let mut session = client(&all)
+            .connect(gateway.address(), name)
+            .expect("a session");
+        // Whatever host the request says.
+        let answer = session.get("b.example", "/").expect("an answer");
+        assert_eq!(answer.body, body.as_bytes(), "{name}");
+    };
+    check("a.example", "for a");
+    check("x.c.example", "for c");
+    check("b.example", "hello");
+}

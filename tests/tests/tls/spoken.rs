@@ -137,3 +137,36 @@ fn a_listener_without_http_1_closes_a_connection_on_which_nothing_was_agreed() {
         2.0,
     );
 }
+
+#[test]
+fn what_is_no_tls_and_what_takes_too_long_is_ended_and_counted() {
+    use std::io::{Read as _, Write as _};
+    let certificates = Certificates::new();
+    let pair = certificates.server(&["a.example"]);
+    let whole = super::showing(&[&pair]) + "client_timeouts: {handshake: 300ms}\n";
+    let gateway = gateway(&whole).start();
+    let connect = || std::net::TcpStream::connect(gateway.address()).expect("it listens");
+    let counts = |reason: &str| {
+        let series = "swapgate_tls_handshake_failures_total";
+        let series = format!("{series}{{listener=\"secure\",reason=\"{reason}\"}}");
+        gateway.wait_for_metric(&series, 1.0);
+    };
+    let mut plain = connect();
+    plain
+        .write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        .expect("it listens");
+    let mut answer = Vec::new();
+    plain.read_to_end(&mut answer).expect("it is closed");
+    // An alert (21) of TLS, and nothing else.
+    assert_eq!(answer.first(), Some(&21), "{answer:?}");
+    counts("malformed");
+    let mut silent = connect();
+    assert_eq!(silent.read_to_end(&mut answer).expect("it is closed"), 0);
+    counts("timeout");
+    drop(connect());
+    counts("closed");
+    // The client does not believe the authority.
+    let stranger = SecureConfig::new(&Certificates::new().ca(), None);
+    assert!(stranger.connect(gateway.address(), "a.example").is_err());
+    counts("refused");
+}
