@@ -167,6 +167,14 @@ pub enum UpstreamFault {
         /// What is wrong with it.
         text: String,
     },
+    /// It is spoken to in HTTP/2, in which this gateway asks nobody to change over to another protocol.
+    #[error(
+        "target {target} is spoken to in HTTP/2 and cannot be asked to change over to another protocol; set protocol of the upstream to http/1.1"
+    )]
+    NoUpgrade {
+        /// The target.
+        target: Endpoint,
+    },
     /// The request could not be written as HTTP; a fault of this gateway.
     #[error("the request to {target} cannot be written: {text}")]
     Unwritable {

@@ -71,6 +71,10 @@ pub fn rescue(failure: &Failure) -> Rescue {
             UpstreamFault::Died { .. } | UpstreamFault::Malformed { .. } => {
                 open(StatusCode::BAD_GATEWAY, "the upstream gave no valid answer")
             }
+            UpstreamFault::NoUpgrade { .. } => open(
+                StatusCode::NOT_IMPLEMENTED,
+                "the upstream cannot be asked to change over to another protocol",
+            ),
             UpstreamFault::Unwritable { .. } => open(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the gateway could not process the request",

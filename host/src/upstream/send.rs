@@ -236,6 +236,10 @@ async fn attempted(
 ) -> Result<Answered, UpstreamFault> {
     match carrier {
         Carrier::Http1(sender) => Ok(order.answered(sender.send(request)).await),
+        // A stream of it would carry the request as an ordinary one.
+        Carrier::Http2(_) if order.upgrade.is_some() => Err(UpstreamFault::NoUpgrade {
+            target: pool.to.target.clone(),
+        }),
         Carrier::Http2(ticket) => {
             let written =
                 ticket

@@ -176,6 +176,15 @@ fn an_agreement_to_something_else_is_none() {
 }
 
 #[test]
+fn nobody_is_asked_over_http_2() {
+    let upstream = agreeing(echo);
+    let config = CONFIG.replace("{name: up, targets", "{name: up, protocol: h2, targets");
+    let gateway = Gateway::with(&config).set("up", upstream.address()).start();
+    assert_eq!(ask(&gateway, ECHO).status, 501);
+    gateway.wait_for_log("set protocol of the upstream to http/1.1");
+}
+
+#[test]
 fn any_other_answer_is_an_ordinary_one() {
     let upstream = Upstream::answering(|request| {
         let status = request.target.trim_start_matches('/');
