@@ -104,6 +104,11 @@ impl Activity {
         }
     }
 
+    /// The handshakes are over, which have a limit of their own: its first head counts as begun now.
+    pub fn shook_hands(&self, now: Instant) {
+        self.stage.set(Stage::Head(now));
+    }
+
     /// Bytes came in.
     pub fn read(&self) {
         if let (Stage::Idle(_), false, false) = (

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 
 use swapgate_tests::gateway::Builder;
+use swapgate_tests::h2::Connection;
+use swapgate_tests::h2::connection::get;
 use swapgate_tests::{Curl, Gate, Gateway, Upstream};
 
 const ECHO: &str = "\
@@ -113,4 +115,26 @@ fn a_running_stream_ends_well_when_the_gateway_drains() {
     gate.open();
     assert_eq!(client.join().unwrap().status(), 200);
     assert!(gateway.wait_for_end().success());
+}
+
+#[test]
+fn a_late_upstream_is_told_on_its_own_stream() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let upstream = Upstream::answering(move |request| {
+        if request.target == "/slow" {
+            held.pass();
+        }
+        request.to_answer()
+    });
+    let text = ECHO.replace("upstream: up}", "upstream: up, timeouts: {response: 1s}}");
+    let gateway = Gateway::with(&text).set("up", upstream.address()).start();
+    let mut connection = Connection::open(gateway.address());
+    let slow = connection.ask(&get("/slow"), None);
+    let fast = connection.ask(&get("/fast"), None);
+    assert_eq!(connection.answer(fast).unwrap().status, 200);
+    assert!(!connection.seen().is_over(slow));
+    assert_eq!(connection.answer(slow).unwrap().status, 504);
+    assert_eq!(connection.get("/again").unwrap().status, 200);
+    gate.open();
 }

@@ -157,3 +157,96 @@ fn same(host: &HeaderValue, authority: &uri::Authority) -> bool {
 fn expects_a_body(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, Request};
+
+    fn head(uri: &str, fields: &[(&str, &str)]) -> Parts {
+        let (mut head, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
+        for (name, value) in fields {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            head.headers.append(name, value.parse().unwrap());
+        }
+        head
+    }
+
+    /// The target and the host it becomes; none: it is refused.
+    #[track_caller]
+    fn check(uri: &str, fields: &[(&str, &str)], expected: Option<(&str, &str)>) {
+        let mut head = head(uri, fields);
+        let read = target(&mut head, "http").is_ok();
+        let host = head.headers.get(HOST).map(|host| host.to_str().unwrap());
+        let became = (head.uri.to_string(), host.unwrap_or_default().to_owned());
+        let expected = expected.map(|(uri, host)| (uri.to_owned(), host.to_owned()));
+        assert_eq!(read.then_some(became), expected, "{uri} {fields:?}");
+    }
+
+    #[test]
+    fn pseudo_fields_become_a_target_and_a_host() {
+        check("http://a.test:81/x?y=1", &[], Some(("/x?y=1", "a.test:81")));
+        check(
+            "http://a.test/",
+            &[("host", "A.test")],
+            Some(("/", "A.test")),
+        );
+        check("/only", &[("host", "b.test")], Some(("/only", "b.test")));
+        check("http://a.test/", &[("host", "b.test")], None);
+        check("http://a.test/", &[("host", "a.test:80")], None);
+        check(
+            "http://a.test/",
+            &[("host", "a.test"), ("host", "a.test")],
+            None,
+        );
+        check("https://a.test/", &[], None);
+        check("ftp://a.test/", &[], None);
+    }
+
+    #[test]
+    fn lengths_that_agree_become_one() {
+        for (values, expected) in [
+            (&["3"][..], Some(1)),
+            (&["3", "3"], Some(1)),
+            (&[], Some(0)),
+            (&["3", "4"], None),
+            (&["3", "03"], None),
+            (&["+3"], None),
+            (&["3,3"], None),
+            (&[""], None),
+        ] {
+            let fields: Vec<_> = values
+                .iter()
+                .map(|value| ("content-length", *value))
+                .collect();
+            let mut headers = head("/", &fields).headers;
+            let read = lengths(&mut headers).is_ok();
+            assert_eq!(read.then_some(headers.len()), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn crumbs_of_cookies_become_one_piece() {
+        let fields = [
+            ("cookie", "a=1"),
+            ("x", "y"),
+            ("cookie", "b=2"),
+            ("cookie", "c"),
+        ];
+        let mut headers = head("/", &fields).headers;
+        crumbs(&mut headers);
+        let cookies: Vec<_> = headers.get_all(COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c"]);
+    }
+
+    #[test]
+    fn values_have_no_white_space_around_them() {
+        for (value, expected) in [("a b", false), ("", false), (" a", true), ("a\t", true)] {
+            assert_eq!(
+                is_padded(&HeaderValue::from_static(value)),
+                expected,
+                "{value:?}"
+            );
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::rt::Write;
@@ -61,6 +62,7 @@ pub(super) async fn run(
             return;
         }
     };
+    activity.shook_hands(Instant::now());
     let mut guard = Guard::new(Rc::clone(&activity), held.timeouts);
     let mut first = Bytes::new();
     let protocols = speech.protocols;
