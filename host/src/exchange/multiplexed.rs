@@ -45,6 +45,7 @@ pub(super) fn prepare(
     lengths(&mut head.headers)?;
     crumbs(&mut head.headers);
     let connect = head.extensions.remove::<Protocol>();
+    let connect = connect.as_ref().map(protocol).transpose()?;
     if connect.is_some() {
         // What HTTP/1.1 says with a GET, and plugins know as one.
         head.method = Method::GET;
@@ -72,8 +73,19 @@ pub(super) fn prepare(
             .flatten(),
         // h2 admits no other value than "trailers" (RFC 9113, 8.2.2).
         takes_trailers: head.headers.contains_key(TE),
-        connect: connect.and_then(|protocol| HeaderValue::from_str(protocol.as_str()).ok()),
+        connect,
     })
+}
+
+/// `:protocol` holds what `Upgrade` would (RFC 8441, 4): a name, which may have a version behind it (RFC 9110, 7.8). h2 admits
+/// any text. What is none must not go on as the GET that it would be without.
+fn protocol(said: &Protocol) -> Result<HeaderValue, RequestFault> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&byte);
+    let text = said.as_str();
+    if text.is_empty() || !text.bytes().all(fits) {
+        return Err(RequestFault::Protocol);
+    }
+    HeaderValue::from_str(text).map_err(|_| RequestFault::Protocol)
 }
 
 /// A value must not begin or end with white space (RFC 9113, 8.2.1), which HTTP/1.1 would take off.

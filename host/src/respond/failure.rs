@@ -67,6 +67,9 @@ pub enum RequestFault {
     /// RFC 9113, 8.2.1: HTTP/1.1 would take the white space off.
     #[error("a header field begins or ends with white space")]
     FieldSyntax,
+    /// RFC 8441, 4.
+    #[error(":protocol must name one protocol")]
+    Protocol,
     /// RFC 9110, 8.6.
     #[error("Content-Length must be one number")]
     ContentLength,

@@ -90,6 +90,7 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         | RequestFault::HostDiffers
         | RequestFault::Scheme
         | RequestFault::FieldSyntax
+        | RequestFault::Protocol
         | RequestFault::ContentLength
         | RequestFault::Target
         | RequestFault::Path(_)

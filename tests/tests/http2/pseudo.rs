@@ -252,7 +252,9 @@ fn connect() {
         )
         .stream(1, code::PROTOCOL_ERROR),
         extended("a protocol nobody knows", b"masque").answer(1, 501),
-        extended("a protocol with a line in it", b"websocket\r\nx: 1").answer(1, 501),
+        extended("a protocol with a line in it", b"websocket\r\nx: 1").answer(1, 400),
+        extended("two protocols", b"websocket, masque").answer(1, 400),
+        extended("a protocol of nothing", b"").answer(1, 400),
         without("no path", &[SCHEME, AUTHORITY]),
         without("no scheme", &[AUTHORITY, PATH]),
     ]);
