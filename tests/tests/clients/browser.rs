@@ -70,7 +70,7 @@ routes:
     assert_eq!(report["closed"], json!([401, "of the page"]), "{report}");
 
     let head = &report["head"];
-    assert_eq!(head["target"], "/head", "{report}");
+    assert_eq!(head["target"], "/head?key=key-of-alice", "{report}");
     let headers = head["headers"].as_array().expect("a list");
     for expected in [
         json!(["x-consumer", "alice"]),

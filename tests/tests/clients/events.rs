@@ -24,7 +24,7 @@ pub(crate) fn upstream(further: impl Fn(&Received) -> Vec<u8> + Send + Sync + 's
     Upstream::start(move |conversation| {
         loop {
             let request = conversation.receive()?;
-            let target = request.target.as_str();
+            let target = request.target.split('?').next().unwrap_or_default();
             if let Some(number) = target.strip_prefix("/ack/") {
                 acknowledged.note(number.parse().expect("a number"));
                 conversation.send("HTTP/1.1 204 No Content\r\n\r\n")?;

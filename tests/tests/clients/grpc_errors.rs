@@ -126,9 +126,7 @@ fn the_answer_is_a_head_alone_with_status_200() {
         let kind = answer.values("content-type");
         assert!(kind[0].starts_with("application/grpc"), "{answer:?}");
         // Who does not speak gRPC reads of it what everybody reads.
-        let answer = world
-            .curl(way, "/swapgate.test.Echo/Unary", &["--data", "a"])
-            .success();
+        let answer = world.curl(way, "/swapgate.test.Echo/Unary", &[]).success();
         assert_eq!(answer.status(), 401, "{answer:?}");
         assert_eq!(answer.values("content-type"), ["application/problem+json"]);
     }
