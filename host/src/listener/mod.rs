@@ -3,7 +3,7 @@
 //! - [`bind`]: sockets, one for each worker, made before anything is published;
 //! - [`listening`]: what they are; [`unix`]: those in the file system;
 //! - [`accept`]: taking connections off a socket;
-//! - [`connection`]: one connection, from accept to close, on one task of one worker.
+//! - `connection`: one connection, from accept to close, on one task of one worker.
 
 pub mod accept;
 pub mod bind;
