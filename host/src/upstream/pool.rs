@@ -170,19 +170,24 @@ impl Pool {
     }
 
     async fn turn(&self) -> Turn<'_> {
-        let alone = match self.to.manner.protocol {
-            UpstreamProtocol::Http1 => true,
-            UpstreamProtocol::Http2 => false,
-            UpstreamProtocol::Auto => self.agreed.get() == Some(Agreed::Http1),
-        };
-        if alone {
+        if self.is_one_by_one() {
             return Turn::Mine(None);
         }
         // It is never closed; without a permit two may open one each, which is no harm.
         let permit = self.opening.acquire().await.ok();
         match self.stream().or_else(|| self.crowded()) {
             Some(ticket) => Turn::Found(ticket),
-            None => Turn::Mine(permit),
+            // Whoever was first may have learned that nothing is shared here.
+            None => Turn::Mine(permit.filter(|_| !self.is_one_by_one())),
+        }
+    }
+
+    /// Whether every request needs a connection of its own, as far as is known.
+    fn is_one_by_one(&self) -> bool {
+        match self.to.manner.protocol {
+            UpstreamProtocol::Http1 => true,
+            UpstreamProtocol::Http2 => false,
+            UpstreamProtocol::Auto => self.agreed.get() == Some(Agreed::Http1),
         }
     }
 

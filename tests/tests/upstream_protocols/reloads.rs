@@ -113,3 +113,43 @@ fn upstreams_of_one_address_share_no_connection_that_differs() {
     }
     assert_eq!(connects(&gateway, &nginx), 4.0);
 }
+
+/// The files of a client certificate are written anew: the next connection shows the new one.
+#[test]
+fn a_new_client_certificate_is_shown_without_a_reload_of_the_configuration() {
+    let authority = Certificates::new();
+    let pair = authority.server(&["127.0.0.1"]);
+    let client = authority.client("gateway", &[]);
+    let ca = authority.ca().display().to_string();
+    let nginx = Nginx::server(&format!(
+        "listen @address@ ssl http2; ssl_certificate {}; ssl_certificate_key {};
+        ssl_verify_client on; ssl_client_certificate {ca};
+        location /who {{ return 200 $ssl_client_fingerprint; }}",
+        pair.certificate.display(),
+        pair.key.display()
+    ));
+    let manner = format!(
+        "protocol: h2, tls: {{ca: {ca}, certificate: {}, key: {}}}",
+        client.certificate.display(),
+        client.key.display()
+    );
+    let gateway = before(&nginx.address().to_string(), &manner).start();
+    let load = Load::start(
+        gateway.address(),
+        8,
+        "GET /who HTTP/1.1\r\nhost: a.test\r\n\r\n",
+        |answer| match answer.status {
+            200 => Ok(()),
+            other => Err(format!("{other}: {}", answer.text())),
+        },
+    );
+    let mut before = gateway.get("/who").text();
+    for _ in 0..3 {
+        let _ = authority.client("gateway", &[]);
+        swapgate_tests::wait_until("the new certificate to be shown", || {
+            gateway.get("/who").text() != before
+        });
+        before = gateway.get("/who").text();
+    }
+    load.stop_without_failure();
+}
