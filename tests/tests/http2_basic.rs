@@ -33,7 +33,11 @@ fn both_versions_are_told_apart_on_one_port() {
     let one = Curl::with(&["--http1.1"]).argument(format!("http://{}/one", gateway.address()));
     let one = one.success();
     assert_eq!((one.version(), one.status()), ("1.1", 200));
-    let seen: Vec<_> = upstream.requests().iter().map(|one| one.line()).collect();
+    let seen: Vec<_> = upstream
+        .requests()
+        .iter()
+        .map(swapgate_tests::Received::line)
+        .collect();
     assert_eq!(seen, ["GET /two?x=1 HTTP/1.1", "GET /one HTTP/1.1"]);
     let host = upstream.requests().swap_remove(0).headers.all("host");
     assert_eq!(host, [gateway.address().to_string()]);
