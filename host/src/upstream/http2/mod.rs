@@ -1,6 +1,6 @@
 //! Connections to a target that speaks HTTP/2: few of them, with many streams each.
 //!
-//! - [`line`]: one connection, its streams, and its end;
+//! - [`mod@line`]: one connection, its streams, and its end;
 //! - [`ticket`]: one request on it;
 //! - [`held`]: the request's body, which can be told again and can be ended.
 
