@@ -404,7 +404,7 @@ fn what_the_table_gets_wrong_is_refused() {
                 "-DNO_CONFIGURE=0",
                 "it has hooks of an instance but no configure",
             ),
-            ("-DANSWER_MINOR=9", "it negotiated minor 9 instead of 3"),
+            ("-DANSWER_MINOR=9", "it negotiated minor 9 instead of 4"),
             ("-DANSWER_TABLE=0", "there is none: out.plugin is null"),
         ] {
             let fit = fixture.fit("demo.so", &[flag]).await;
