@@ -1,6 +1,6 @@
 //! Versions of HTTP, and how long their connections live.
 
-use crate::corpus::{Forwarded, Stage, dropped, forwarded, passes, refused};
+use crate::corpus::{Forwarded, Stage, forwarded, passes, refused};
 
 #[test]
 fn versions() {
@@ -64,12 +64,6 @@ fn versions() {
             "RFC 9112 2.3",
             "GET / HTTP/01.1\r\nHost: a.test\r\n\r\n",
             &[400],
-        ),
-        // Whoever speaks HTTP/2 without being asked understands no HTTP/1.1 answer, so hyper sends none.
-        dropped(
-            "the preface of HTTP/2",
-            "RFC 9113 3.4",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
         ),
     ]);
 }
