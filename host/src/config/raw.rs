@@ -10,13 +10,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(super) use listener::{RawListener, RawProtocol, RawProxyProtocol};
 pub(super) use route::{RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawValues};
 pub(super) use tls::{
     RawClientCertificates, RawClientMode, RawListenerTls, RawUpstreamTls, RawVersion,
 };
+pub(super) use upstream::{RawAlgorithm, RawService, RawTarget, RawUpstream, RawUpstreamProtocol};
 
+mod listener;
 mod route;
 mod tls;
+mod upstream;
 
 /// The keyword under which a schema says in words what it expects.
 pub(super) const EXPECTS: &str = "x-expects";
@@ -111,30 +115,6 @@ pub(super) struct RawConfig {
     /// Plugins attached globally.
     #[serde(default)]
     pub(super) plugins: Vec<RawPluginUse>,
-}
-
-/// One place where clients connect.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Listener")]
-pub(super) struct RawListener {
-    /// Its name in logs and status.
-    pub(super) name: String,
-    /// Where it binds: IP address and port, or `unix:` and the path of a socket.
-    pub(super) address: String,
-    /// What it speaks: `http/1.1`, `h2`, or both. With `tls` the client chooses by ALPN; without, HTTP/2 is told from
-    /// HTTP/1.1 by its first bytes.
-    #[serde(default = "every_protocol")]
-    #[schemars(length(min = 1))]
-    pub(super) protocols: Vec<RawProtocol>,
-    /// Whether connections begin with a PROXY header, which only `trusted_addresses` may send: `off`, `optional`,
-    /// `required`.
-    #[serde(default)]
-    pub(super) proxy_protocol: RawProxyProtocol,
-    /// How it speaks TLS; without it, it does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "RawListenerTls")]
-    pub(super) tls: Option<RawListenerTls>,
 }
 
 /// The admin listener.
@@ -292,73 +272,6 @@ pub(super) struct RawDrain {
     pub(super) shutdown: RawDuration,
 }
 
-/// A group of targets.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Upstream")]
-pub(super) struct RawUpstream {
-    /// Its name; services refer to it.
-    pub(super) name: String,
-    /// How a target is chosen.
-    #[serde(default)]
-    pub(super) algorithm: RawAlgorithm,
-    /// What it speaks: `http/1.1`, `h2` (by ALPN with `tls`, by prior knowledge without), or `auto` (by ALPN).
-    #[serde(default)]
-    pub(super) protocol: RawUpstreamProtocol,
-    /// How it is spoken to in TLS; without it, it is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "RawUpstreamTls")]
-    pub(super) tls: Option<RawUpstreamTls>,
-    /// The servers.
-    #[schemars(length(min = 1))]
-    pub(super) targets: Vec<RawTarget>,
-}
-
-/// One server.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Target")]
-pub(super) struct RawTarget {
-    /// Where it listens: IP address and port, or `unix:` and the path of a socket.
-    pub(super) address: String,
-    /// Its share.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1, max = 1000))]
-    pub(super) weight: u64,
-}
-
-/// What routes lead to.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Service")]
-pub(super) struct RawService {
-    /// Its name; routes refer to it.
-    pub(super) name: String,
-    /// Name of the upstream.
-    pub(super) upstream: String,
-    /// How long an upstream may take.
-    #[serde(default)]
-    pub(super) timeouts: RawServiceTimeouts,
-    /// Plugins attached to the service.
-    #[serde(default)]
-    pub(super) plugins: Vec<RawPluginUse>,
-}
-
-/// How long an upstream may take.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "ServiceTimeouts")]
-pub(super) struct RawServiceTimeouts {
-    /// To connect to one target.
-    pub(super) connect: RawDuration,
-    /// From the sent request to the head of the answer.
-    pub(super) response: RawDuration,
-    /// Between two pieces of a body, in either direction.
-    pub(super) idle: RawDuration,
-    /// Silence of both sides of an upgraded connection, such as a WebSocket.
-    pub(super) tunnel: RawDuration,
-}
-
 /// One attachment of a plugin.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -424,45 +337,6 @@ pub(super) enum RawReadiness {
     #[default]
     Normal,
     Strict,
-}
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Algorithm")]
-pub(super) enum RawAlgorithm {
-    #[default]
-    RoundRobin,
-}
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, PartialEq, Eq)]
-#[schemars(rename = "Protocol")]
-pub(super) enum RawProtocol {
-    #[serde(rename = "http/1.1")]
-    Http1,
-    #[serde(rename = "h2")]
-    Http2,
-}
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
-#[schemars(rename = "UpstreamProtocol")]
-pub(super) enum RawUpstreamProtocol {
-    #[default]
-    #[serde(rename = "http/1.1")]
-    Http1,
-    #[serde(rename = "h2")]
-    Http2,
-    #[serde(rename = "auto")]
-    Auto,
-}
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "ProxyProtocol")]
-pub(super) enum RawProxyProtocol {
-    #[default]
-    Off,
-    Optional,
-    Required,
 }
 
 #[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
@@ -583,17 +457,6 @@ impl Default for RawBlocking {
     }
 }
 
-impl Default for RawServiceTimeouts {
-    fn default() -> Self {
-        Self {
-            connect: RawDuration::new("5s"),
-            response: RawDuration::new("60s"),
-            idle: RawDuration::new("60s"),
-            tunnel: RawDuration::new("1h"),
-        }
-    }
-}
-
 impl RawDuration {
     fn new(text: &str) -> Self {
         Self(text.to_owned())
@@ -639,14 +502,6 @@ fn state_dir() -> String {
     "state".to_owned()
 }
 
-fn every_protocol() -> Vec<RawProtocol> {
-    vec![RawProtocol::Http2, RawProtocol::Http1]
-}
-
 fn any_version() -> String {
     "*".to_owned()
-}
-
-fn one() -> u64 {
-    1
 }
