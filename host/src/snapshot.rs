@@ -17,12 +17,12 @@ pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
 use crate::config::ready::{Algorithm, AllowedAddress, ClientTimeouts, Limits, Protocols, Target};
 use crate::context;
 use crate::endpoint::Endpoint;
-use crate::listener::listening::Listening;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
+use crate::socket::listening::Listening;
 use crate::tls::choice::Choice;
 use crate::upstream::manner::Manner;
 

@@ -14,12 +14,12 @@ use tokio::task::spawn_local;
 
 use crate::config::ready::{Listener, ProxyProtocol};
 use crate::endpoint::Endpoint;
-use crate::listener::listening::Listening;
 use crate::metrics::Metrics;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
 use crate::metrics::traffic::Connections;
 use crate::snapshot::{Command, Kept, Proxy, Report, Secure, Snapshot, Socket, Speech};
+use crate::socket::listening::Listening;
 use crate::supervise::binder::Binder;
 use crate::tls::Material;
 use crate::worker;

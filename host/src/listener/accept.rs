@@ -12,12 +12,12 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::bind::BACKLOG;
 use super::connection;
-use super::listening::{Listening, Watched};
 use crate::activity::Activity;
 use crate::local::Local;
 use crate::metrics::traffic::{Connections as Account, Hold, Open};
 use crate::snapshot::Speech;
 use crate::socket::Socket;
+use crate::socket::listening::{Listening, Watched};
 
 /// First and longest pause after the system could not give a connection.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));

@@ -1,9 +1,12 @@
 //! Where clients connect.
 //!
 //! - [`bind`]: sockets, one for each worker, made before anything is published;
-//! - [`listening`]: what they are; [`unix`]: those in the file system;
+//! - [`unix`]: those in the file system;
 //! - [`accept`]: taking connections off a socket;
-//! - `connection`: one connection, from accept to close, on one task of one worker.
+//! - `connection`: one connection, from accept to close, on one task of one worker;
+//! - `handshake`: what comes before its first request: `proxy`, then `secure` (and `identity`, who a client is by its
+//!   certificate), then `preface`, which tells the version;
+//! - `http1` and `http2`: serving it, held to its limits by `guard`.
 
 pub mod accept;
 pub mod bind;
@@ -12,8 +15,8 @@ mod guard;
 mod handshake;
 mod http1;
 mod http2;
+mod identity;
 mod io;
-pub mod listening;
 mod preface;
 mod proxy;
 mod secure;

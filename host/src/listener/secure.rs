@@ -13,13 +13,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::identity;
 use crate::context::connection::Tls;
 use crate::metrics::handshake::Failure;
 use crate::snapshot::{Secure, Speech};
 use crate::socket::Socket;
 use crate::tls::choice::Choice;
 use crate::tls::facts::Moment;
-use crate::tls::identity;
 
 /// How long and for how many bytes a client is listened to that was told why there is no session.
 const LAST_WORDS: (Duration, usize) = (Duration::from_secs(1), 64 * 1024);

@@ -12,8 +12,8 @@ use super::link::Link;
 use crate::config::ready::Config;
 use crate::endpoint::Endpoint;
 use crate::listener::bind::{bind, bind_one};
-use crate::listener::listening::Listening;
 use crate::listener::unix::{self, File};
+use crate::socket::listening::Listening;
 
 /// The key of the admin listener.
 pub const ADMIN: &str = "admin";

@@ -48,7 +48,7 @@ impl Facts {
 }
 
 impl Moment {
-    pub(super) fn of(time: ASN1Time) -> Self {
+    pub(crate) fn of(time: ASN1Time) -> Self {
         Self {
             unix_s: time.timestamp(),
         }

@@ -7,14 +7,12 @@
 //!   [`ocsp`]: what its authority says of it;
 //! - [`server`]: what a listener shows its clients, and [`choice`] which certificate to whom; [`sessions`]: resumption;
 //!   [`shown`]: what an operator should know of it;
-//! - [`client`]: what targets are shown and which are believed, and [`reason`] why one is not;
-//! - [`identity`]: who a client is by its certificate.
+//! - [`client`]: what targets are shown and which are believed, and [`reason`] why one is not.
 
 pub mod choice;
 pub mod client;
 pub mod facts;
 pub mod files;
-pub mod identity;
 pub mod ocsp;
 pub mod pem;
 pub mod reason;

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
+use super::Socket;
 use crate::endpoint::Endpoint;
-use crate::socket::Socket;
 
 /// A listening socket; it does not block.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Listening {
     ///
     /// # Errors
     /// There is none, or the system says why not.
-    pub(super) fn accept(&self) -> io::Result<Socket> {
+    pub(crate) fn accept(&self) -> io::Result<Socket> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
@@ -90,7 +90,7 @@ impl Watched {
     ///
     /// # Errors
     /// The system says why not.
-    pub(super) async fn accept(&self) -> io::Result<Socket> {
+    pub(crate) async fn accept(&self) -> io::Result<Socket> {
         match self {
             Self::Tcp(listener) => listener.accept().await.map(|(one, _)| Socket::Tcp(one)),
             Self::Unix(listener) => listener.accept().await.map(|(one, _)| Socket::Unix(one)),
@@ -101,7 +101,7 @@ impl Watched {
     ///
     /// # Errors
     /// The system says why not.
-    pub(super) fn unwatched(self) -> io::Result<Listening> {
+    pub(crate) fn unwatched(self) -> io::Result<Listening> {
         Ok(match self {
             Self::Tcp(listener) => Listening::Tcp(listener.into_std()?),
             Self::Unix(listener) => Listening::Unix(listener.into_std()?),

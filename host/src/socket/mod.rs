@@ -1,4 +1,6 @@
-//! A connected socket, of the network or of the file system.
+//! Sockets of the network or of the file system: those that are connected, and those that [`listen`](listening).
+
+pub mod listening;
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr};

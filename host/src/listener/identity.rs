@@ -8,8 +8,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Name};
 use x509_parser::x509::AttributeTypeAndValue;
 
-use super::facts::{Moment, address, fingerprint, hex};
 use crate::context::connection::ClientCertificate;
+use crate::tls::facts::{Moment, address, fingerprint, hex};
 
 /// Longest subject, issuer or other name, in bytes of text.
 const LONGEST: usize = 4 * 1024;
@@ -22,7 +22,7 @@ const ALL_NAMES: usize = 16 * 1024;
 ///
 /// # Errors
 /// It has ended since then, or has more names than anybody needs; the text is for the log.
-pub fn read(der: &[u8], now: Moment) -> Result<ClientCertificate, &'static str> {
+pub(super) fn read(der: &[u8], now: Moment) -> Result<ClientCertificate, &'static str> {
     let Ok((_, certificate)) = X509Certificate::from_der(der) else {
         return Err("the client's certificate cannot be read");
     };
