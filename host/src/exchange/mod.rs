@@ -30,3 +30,4 @@ pub use answer::{AnswerBody, AnswerError};
 pub use facts::{Exchange, Peer, Running};
 pub use serve::{Aborted, serve};
 pub(crate) use tunnel::side::Side;
+pub(crate) use tunnel::stream::{ClientStream, Sending};

@@ -28,7 +28,7 @@ use super::guard::{Ended, Guard};
 use super::io::ClientIo;
 use crate::activity::{Activity, Overdue};
 use crate::config::ready::Limits;
-use crate::exchange::{Peer, serve};
+use crate::exchange::{ClientStream, Peer, Sending, serve};
 use crate::local::Local;
 
 /// What a client may send of one body before somebody has read it. At 50 ms of way and back that is 5 MB a second for one
@@ -64,9 +64,11 @@ pub(super) async fn run(
     io.guard_frames(Frames::new(limits.streams, Instant::now()));
     let tasks = Tasks {
         born: Rc::default(),
+        changing: Rc::default(),
         open: Rc::clone(&open),
     };
     let born = Rc::clone(&tasks.born);
+    let changing = Rc::clone(&tasks.changing);
     let held = Rc::clone(&tasks.open);
     let (own, patience) = (Rc::clone(&activity), guard.timeouts.body);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -82,17 +84,22 @@ pub(super) async fn run(
             Rc::clone(&stream),
             request,
         );
-        let held = changes_over.is_some().then(|| Rc::clone(&held));
+        let over = changes_over.map(|over| (over, Rc::clone(&changing), Rc::clone(&held)));
         // On the heap at once: on its way into a task it would be moved five times, and it is three kilobytes.
         Box::pin(async move {
             let mut answer = serving.await?;
-            if let Some(changes_over) = changes_over
+            if let Some((changes_over, changing, held)) = over
                 && let Some(tunnel) = answer.body_mut().take_tunnel()
             {
+                let sending = Handed::default();
+                changing.set(Some(Rc::clone(&sending)));
                 spawn_local(async move {
                     let _open = held;
-                    // Not, if the connection ended before the answer left; the tunnel then ends with it.
-                    if let Ok(client) = changes_over.await {
+                    // Not, if the stream or the connection ended before the answer left; the tunnel then ends with it.
+                    if let Ok(bytes) = changes_over.await
+                        && let Some(sending) = sending.take()
+                    {
+                        let client = ClientStream::new(bytes, sending);
                         tunnel.run(client, Bytes::new()).await;
                     }
                 });
@@ -153,11 +160,16 @@ impl Drop for Streams {
     }
 }
 
+/// Where a tunnel finds the task that sends for its stream.
+type Handed = Rc<Cell<Option<Sending>>>;
+
 /// Starts the tasks of a connection's streams.
 #[derive(Clone)]
 struct Tasks {
     /// The record of the stream that was just accepted: hyper starts its task next.
     born: Rc<Cell<Option<Rc<Activity>>>>,
+    /// Of the stream that is just told that it has changed over: hyper hands out the task that sends for it next.
+    changing: Rc<Cell<Option<Handed>>>,
     open: Rc<Alive>,
 }
 
@@ -165,11 +177,10 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
     fn execute(&self, task: F) {
         let open = Rc::clone(&self.open);
         let Some(stream) = self.born.take() else {
-            // Of an upgraded stream; it ends with what it carries.
-            spawn_local(async move {
-                let _open = open;
-                task.await;
-            });
+            // Of a stream that has changed over. Dropped, where there is no tunnel for it, it resets the stream.
+            if let Some(sending) = self.changing.take() {
+                sending.set(Some(Box::pin(task)));
+            }
             return;
         };
         let driven = Driven(stream);

@@ -2,11 +2,11 @@
 
 use rustix::process::Signal;
 use swapgate_tests::h2::connection::Connection;
-use swapgate_tests::h2::frame::{self, setting};
+use swapgate_tests::h2::frame::{self, code, setting};
 use swapgate_tests::h2::pack;
 use swapgate_tests::python::Python;
 use swapgate_tests::wire::WireError;
-use swapgate_tests::{Client, Gateway, Upstream, eventually};
+use swapgate_tests::{Client, Gate, Gateway, Upstream, eventually};
 
 use super::{AGREED, CONFIG, OPEN, agreeing, echo, gateway};
 
@@ -213,9 +213,55 @@ fn an_upstream_that_breaks_off_ends_the_stream() {
     let (mut connection, stream) = opened(&gateway, "echo/1");
     connection.send(frame::data(stream, "x").encode());
     connection
-        .until(|seen| seen.answer(stream).reset.is_some())
-        .expect("a reset");
+        .until(|seen| seen.is_over(stream))
+        .expect("an end");
+    assert_eq!(
+        connection.seen().answer(stream).reset,
+        Some(code::CANCEL),
+        "a good end would say that nothing was lost"
+    );
     gateway.wait_for_metric(OPEN, 0.0);
+}
+
+#[test]
+fn an_upstream_that_keeps_its_half_open_keeps_nothing_of_a_stream_that_is_reset() {
+    let keeping = |sender: std::sync::mpsc::Sender<_>| {
+        let (gate, said) = (Gate::new(), std::sync::Mutex::new(sender));
+        let held = gate.clone();
+        let upstream = agreeing(move |conversation| {
+            let _ = said.lock().unwrap().send(conversation.receive_to_end());
+            held.pass();
+            Ok(())
+        });
+        (upstream, gate)
+    };
+    for reason in [code::CANCEL, code::NO_ERROR, code::INTERNAL_ERROR] {
+        let (said, heard) = std::sync::mpsc::channel();
+        let (upstream, gate) = keeping(said);
+        let gateway = gateway(&upstream);
+        let (mut connection, stream) = opened(&gateway, "echo/1");
+        connection.send(frame::reset(stream, reason).encode());
+        let end = heard.recv().expect("an end");
+        assert!(matches!(end, Err(WireError::Reset(_))), "{reason}: {end:?}");
+        gateway.wait_for_metric(OPEN, 0.0);
+        gateway.wait_for_metric(
+            "swapgate_requests_total{route=\"all\",service=\"up\",status=\"101\"}",
+            1.0,
+        );
+        gate.open();
+    }
+    // It has ended its direction before, and only the upstream's is left.
+    let (said, heard) = std::sync::mpsc::channel();
+    let (upstream, gate) = keeping(said);
+    let gateway = gateway(&upstream);
+    let (mut connection, stream) = opened(&gateway, "echo/1");
+    connection.send(frame::last_data(stream, "all").encode());
+    let all = heard.recv().expect("it came").expect("an orderly end");
+    assert_eq!(all, b"all");
+    assert_eq!(gateway.metrics().value(OPEN), Some(1.0), "half is open");
+    connection.send(frame::reset(stream, code::CANCEL).encode());
+    gateway.wait_for_metric(OPEN, 0.0);
+    gate.open();
 }
 
 #[test]

@@ -75,6 +75,10 @@ pub(super) async fn both(
     let mut down = Direction::new(early.upstream, (Who::Upstream, Who::Client));
     let mut quiet = pin!(Quiet::new(silence));
     let end = poll_fn(|cx| {
+        // First: what is read of a stream that was reset looks like an end in good order.
+        if let Poll::Ready(error) = client.poll_gone(cx) {
+            return Poll::Ready(End::Broken(Who::Client, error));
+        }
         let mut shared = Shared::take();
         let upward = up.poll(client, upstream, &mut shared.0, cx);
         let downward = down.poll(upstream, client, &mut shared.0, cx);
@@ -96,9 +100,9 @@ pub(super) async fn both(
     })
     .await;
     match end {
-        // Whoever said its last word cannot lose anything of the other's any more that a reset would tell it of.
-        End::Broken(Who::Client, _) if !up.is_read => upstream.reset(),
-        End::Broken(Who::Upstream, _) if !down.is_read => client.reset(),
+        // Who was told the other's last word has lost nothing that a reset would tell it of.
+        End::Broken(Who::Client, _) if !up.is_over => upstream.reset(),
+        End::Broken(Who::Upstream, _) if !down.is_over => client.reset(),
         _ => {}
     }
     end

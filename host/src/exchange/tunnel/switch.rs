@@ -2,14 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Response;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use hyper::upgrade::Upgraded;
-
 use super::ask::Upgrade;
 use super::copy::{self, Early, End};
-use super::side::{Side, Upper};
+use super::side::Side;
 use crate::context::ResponseHead;
 use crate::context::headers::Survey;
 use crate::endpoint::NOWHERE;
@@ -20,6 +15,9 @@ use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
 use crate::upstream::send::{Kept, Sent};
 use crate::upstream::wire::Wire;
+use bytes::Bytes;
+use http::Response;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 /// An upstream's connection that waits for the client's. Dropping it ends its exchange.
 pub(crate) struct Tunnel {
@@ -28,7 +26,9 @@ pub(crate) struct Tunnel {
     _kept: Kept,
     /// How long neither side may say anything.
     silence: Duration,
-    upstream: Upgraded,
+    upstream: Wire,
+    /// What the upstream sent right behind its head.
+    early: Bytes,
 }
 
 /// Passes on that the upstream changes over, once plugins have seen the head of its answer. What they answer instead takes
@@ -48,6 +48,9 @@ pub(in crate::exchange) async fn switch(
                 outgoing::rescued(&exchange, &UpstreamFault::Died { target, source }.into());
             return outgoing::local(exchange, snapshot, answer, false).await;
         }
+    };
+    let Ok(upstream) = upstream.downcast::<Wire>() else {
+        return refused(exchange, snapshot, &sent, "one stream of its connection").await;
     };
     if let Err(flaw) = upgrade.is_agreed(sent.response.headers_mut()) {
         return refused(exchange, snapshot, &sent, flaw).await;
@@ -71,7 +74,8 @@ pub(in crate::exchange) async fn switch(
     let status = upgrade.tell(&mut headers);
     let route = exchange.route(snapshot);
     let tunnel = Tunnel {
-        upstream,
+        upstream: upstream.io,
+        early: upstream.read_buf,
         _kept: sent.lease.changed_over(),
         _open: route.map(|route| OpenTunnel::begin(&route.account, exchange.worker.worker)),
         silence,
@@ -104,17 +108,14 @@ impl Tunnel {
             _open,
             _kept,
             silence,
-            upstream,
+            mut upstream,
+            early: from_upstream,
         } = *self;
-        let (mut upper, from_upstream) = match upstream.downcast::<Wire>() {
-            Ok(parts) => (Upper::Connection(parts.io), parts.read_buf),
-            Err(stream) => (Upper::Stream(stream), Bytes::new()),
-        };
         let early = Early {
             client: unless_empty(early),
             upstream: unless_empty(from_upstream),
         };
-        let end = copy::both(&mut client, &mut upper, early, silence, |up, down| {
+        let end = copy::both(&mut client, &mut upstream, early, silence, |up, down| {
             exchange.count_tunnel(up, down);
         })
         .await;
