@@ -131,7 +131,9 @@ impl Direction {
             from,
             to,
             rest: early,
-            unflushed: false,
+            // What was said before, the head that agrees, may lie in the buffer of the client's TLS, and be waited for
+            // before anything else is said.
+            unflushed: true,
             is_read: false,
             is_over: false,
             moved: 0,
@@ -282,3 +284,6 @@ impl Quiet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
