@@ -101,7 +101,8 @@ pub(super) fn begin(
     let said = Said {
         accept,
         host: read.field,
-        grpc,
+        // A call is a POST. What is told of one in gRPC's own way is a success, which would agree to a change.
+        grpc: grpc && !connect,
         connect,
     };
     let exchange = Exchange::begin(worker, generation, activity, context, said);

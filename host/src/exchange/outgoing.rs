@@ -140,10 +140,7 @@ pub(super) async fn local(
     if exchange.said.grpc {
         answer = grpc::told(answer);
     }
-    if exchange.said.connect && answer.head.status.is_success() {
-        // It would say that the stream has changed over.
-        answer.head.status = StatusCode::NOT_IMPLEMENTED;
-    }
+    no_agreement(&exchange, &mut answer.head);
     if close {
         answer.head.headers.insert(CONNECTION, CLOSE);
     }
@@ -202,8 +199,23 @@ pub(super) fn respond(
     response
 }
 
+/// The head that goes out, of an answer that changes nothing over.
+fn outgoing(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
+    if let Some(head) = &mut exchange.context.borrow_mut().response {
+        no_agreement(exchange, head);
+    }
+    head(exchange, snapshot)
+}
+
+/// Keeps an answer to an extended CONNECT from saying that the stream has changed over, as every success would.
+fn no_agreement(exchange: &Exchange, head: &mut ResponseHead) {
+    if exchange.said.connect && head.status.is_success() {
+        head.status = StatusCode::NOT_IMPLEMENTED;
+    }
+}
+
 /// The head that goes out. The context keeps its copy only if somebody may read it later.
-pub(super) fn outgoing(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
+pub(super) fn head(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
     let keep = exchange.plan(snapshot).keep.answer;
     match &mut exchange.context.borrow_mut().response {
         Some(head) if keep => (head.status, head.headers.clone()),

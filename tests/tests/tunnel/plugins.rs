@@ -3,6 +3,9 @@
 use std::fs;
 
 use serde_json::Value;
+use swapgate_tests::h2::connection::Connection;
+use swapgate_tests::h2::frame;
+use swapgate_tests::h2::pack;
 use swapgate_tests::{Gateway, Upstream, eventually};
 
 use super::{CONFIG, ECHO, OPEN, agreeing, echo, expect_echo, opened};
@@ -52,6 +55,35 @@ fn a_header_filter_changes_the_head_of_the_agreement() {
         Some("yes")
     );
     expect_echo(&mut client, "hello");
+}
+
+#[test]
+fn a_header_filter_that_fails_agrees_to_nothing() {
+    let upstream = agreeing(echo);
+    let gateway = with(
+        "{name: faulty, config: {header_filter: refuse}}",
+        "faulty",
+        &upstream,
+    );
+    // What says of itself that it is gRPC is told of failures in an answer of success; not so here.
+    for kind in ["text/plain", "application/grpc"] {
+        let mut connection = Connection::open(gateway.address());
+        let stream = connection.next_stream();
+        let fields = [
+            (":method", "CONNECT"),
+            (":protocol", "echo/1"),
+            (":scheme", "http"),
+            (":authority", "a.test"),
+            (":path", "/x"),
+            ("content-type", kind),
+        ];
+        connection.send(frame::headers(stream, pack::block(&fields)).encode());
+        connection
+            .until(|seen| seen.is_over(stream))
+            .expect("an end");
+        assert_eq!(connection.seen().answer(stream).status, 500, "{kind}");
+    }
+    eventually!(upstream.open_connections() == 0);
 }
 
 #[test]

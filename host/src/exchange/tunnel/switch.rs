@@ -70,7 +70,7 @@ pub(in crate::exchange) async fn switch(
     if let Some(answer) = outgoing::header_filter(&exchange, snapshot).await {
         return outgoing::whole(exchange, snapshot, answer);
     }
-    let (_, mut headers) = outgoing::outgoing(&exchange, snapshot);
+    let (_, mut headers) = outgoing::head(&exchange, snapshot);
     let status = upgrade.tell(&mut headers);
     let route = exchange.route(snapshot);
     let tunnel = Tunnel {
