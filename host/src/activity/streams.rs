@@ -23,6 +23,8 @@ pub(super) struct Many {
     timer: Cell<Option<Instant>>,
     /// Since when a head has been coming that is not complete.
     head: Cell<Option<Instant>>,
+    /// Pieces of answers that were handed over since they were last counted.
+    pieces: Cell<u32>,
     /// Whether the client sent too many frames that ask for nothing.
     flooded: Cell<bool>,
 }
@@ -123,9 +125,22 @@ impl Activity {
         self.many.open.borrow().len()
     }
 
+    /// A piece of an answer goes to the connection's client, who may give the window for it back.
+    pub fn piece_counts(&self) {
+        let pieces = &self.many.pieces;
+        pieces.set(pieces.get().saturating_add(1));
+    }
+
+    /// How many pieces were handed over since this was last asked.
+    #[must_use]
+    pub fn pieces(&self) -> u32 {
+        self.many.pieces.take()
+    }
+
     /// A piece of a stream's answer was handed over; the client has `limit` to take some of it.
     pub fn piece_leaves(&self, limit: Duration) {
         let Some(within) = &self.within else { return };
+        within.connection.piece_counts();
         within.out.set(within.out.get() + 1);
         if self.blocked.get().is_none() {
             let now = Instant::now();

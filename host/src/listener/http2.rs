@@ -3,6 +3,7 @@
 //! The connection and each of its streams are tasks of the same worker. A stream's task ends with its stream, however that
 //! ends, and all of them end with the connection.
 
+mod counting;
 pub(super) mod frames;
 pub(super) mod guarded;
 mod piece;
@@ -21,6 +22,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use tokio::task::spawn_local;
 
+use self::counting::Counting;
 use self::frames::Frames;
 use self::piece::Pieces;
 use super::accept::Alive;
@@ -85,6 +87,7 @@ pub(super) async fn run(
             request,
         );
         let over = changes_over.map(|over| (over, Rc::clone(&changing), Rc::clone(&held)));
+        let own = over.is_some().then(|| Rc::clone(&own));
         // On the heap at once: on its way into a task it would be moved five times, and it is three kilobytes.
         Box::pin(async move {
             let mut answer = serving.await?;
@@ -97,9 +100,9 @@ pub(super) async fn run(
                     let _open = held;
                     // Not, if the stream or the connection ended before the answer left; the tunnel then ends with it.
                     if let Ok(bytes) = changes_over.await
-                        && let Some(sending) = sending.take()
+                        && let (Some(sending), Some(own)) = (sending.take(), own)
                     {
-                        let client = ClientStream::new(bytes, sending);
+                        let client = Counting::new(ClientStream::new(bytes, sending), own);
                         tunnel.run(client, Bytes::new()).await;
                     }
                 });

@@ -10,8 +10,12 @@
 //! [`A_SECOND`] for each second that goes by. Each frame that asks for nothing takes some, each answer and each piece of one
 //! gives some. Where it is empty the connection ends with `ENHANCE_YOUR_CALM`. Why these numbers admit everybody in order:
 //!
-//! - Clients send at most one PING for each DATA frame they receive (gRPC measures its bandwidth so), and at most two
-//!   WINDOW_UPDATE; each DATA frame gives ten (Envoy admits as many), a very small one the one that a PING takes.
+//! - Clients send at most one PING for each DATA frame they receive (gRPC measures its bandwidth so); each DATA frame gives
+//!   ten (Envoy admits as many), a very small one the one that a PING takes.
+//! - They send at most two WINDOW_UPDATE for what one DATA frame brought, one for the stream and one for the connection, and
+//!   some do so at once and for the smallest message (HAProxy). So two are free for each piece of an answer that was
+//!   handed over. Pieces count and not frames: a client that opens its window byte by byte gets a frame for each byte, but
+//!   no more pieces than the upstream sent.
 //! - A browser opens with some PRIORITY and WINDOW_UPDATE frames, and sends up to two more with each request: three
 //!   hundred for the hundred streams that it may have waiting, before any was answered.
 //! - A page that is left resets all of its streams at once: five each, five hundred for a hundred; a client may go on to
@@ -35,6 +39,8 @@ const HEAD: usize = 9;
 const INCREMENT: usize = 4;
 /// A window that is opened by less than this makes answers go out in crumbs.
 const CRUMB: u32 = 64;
+/// How often a client gives a window back for one piece of an answer: that of the stream and that of the connection.
+const FREE_FOR_A_PIECE: u32 = 2;
 /// A DATA frame with padding and no more than this may be nothing but padding.
 const PADDED: u32 = 256;
 
@@ -165,6 +171,8 @@ pub(in crate::listener) struct Frames {
     most: u32,
     points: u32,
     filled: Instant,
+    /// WINDOW_UPDATE that may still come for what the client was given.
+    free: u32,
     /// The newest stream the client has opened.
     newest: u32,
     settled: bool,
@@ -181,6 +189,7 @@ impl Frames {
             most,
             points: most,
             filled: now,
+            free: 0,
             newest: 0,
             settled: false,
             excess: false,
@@ -191,12 +200,17 @@ impl Frames {
     pub(in crate::listener) fn read(&mut self, bytes: &[u8], now: impl Fn() -> Instant) -> Stand {
         let Self {
             inward,
+            free,
             newest,
             settled,
             ..
         } = self;
         let mut cost = 0_u32;
         inward.feed(bytes, |frame| {
+            if frame.kind == kind::WINDOW_UPDATE && *free > 0 {
+                *free -= 1;
+                return;
+            }
             cost = cost.saturating_add(takes(&frame));
             match frame.kind {
                 kind::HEADERS => *newest = (*newest).max(frame.stream),
@@ -214,6 +228,12 @@ impl Frames {
         self.outward
             .feed(bytes, |frame| gain = gain.saturating_add(gives(&frame)));
         self.points = self.points.saturating_add(gain).min(self.most);
+    }
+
+    /// So many pieces of answers were handed over: the client may give back the window for each of them.
+    pub(in crate::listener) fn handed_over(&mut self, pieces: u32) {
+        let free = pieces.saturating_mul(FREE_FOR_A_PIECE);
+        self.free = self.free.saturating_add(free);
     }
 
     /// Whether a frame of our own may be written now.
@@ -380,6 +400,16 @@ mod tests {
                 assert_ne!(frames.read(one, || start), Stand::Excess);
             }
         }
+        // Small messages of many streams, each given back at once, to the stream and to the connection.
+        let mut frames = settled();
+        for _ in 0..5000 {
+            frames.handed_over(1);
+            frames.wrote(&frame(0, 0, 1, &[0; 30]));
+            for stream in [1, 0] {
+                let back = frame(8, 0, stream, &[0, 0, 0, 30]);
+                assert_ne!(frames.read(&back, || start), Stand::Excess);
+            }
+        }
         // Two requests that are reset for each that is answered.
         for stream in 0..5000 {
             frames.wrote(&frame(1, 5, stream, b"head"));
@@ -390,6 +420,19 @@ mod tests {
                 assert_ne!(frames.read(&reset, || start), Stand::Excess);
             }
         }
+    }
+
+    #[test]
+    fn windows_that_are_opened_byte_by_byte_are_taxed() {
+        let mut frames = settled();
+        let start = frames.filled;
+        frames.handed_over(1);
+        let count = (1..5000).find(|_| {
+            let crumb = frames.read(&frame(8, 0, 1, &[0, 0, 0, 1]), || start);
+            frames.wrote(&frame(0, 0, 1, b"x"));
+            crumb == Stand::Excess
+        });
+        assert_eq!(count, Some(493));
     }
 
     #[test]

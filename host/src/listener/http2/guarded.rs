@@ -45,6 +45,7 @@ impl Guarded {
 
     /// Bytes came from the client; whether they may be passed on.
     pub(in crate::listener) fn came(&mut self, bytes: &[u8], activity: &Activity) -> bool {
+        self.frames.handed_over(activity.pieces());
         match self.frames.read(bytes, Instant::now) {
             Stand::Beginning => {}
             Stand::InHead => activity.head_comes(),
