@@ -17,6 +17,9 @@ pub struct Connection {
     pub tls: Option<Box<Tls>>,
     /// What the PROXY header said, where there was one.
     pub proxied: Option<Proxied>,
+    /// Whether a PROXY header said that it is somebody else's, and not whose: its peer is the balancer, and what it says is
+    /// not the balancer's.
+    pub nameless: bool,
 }
 
 /// What TLS came to.
@@ -269,6 +272,7 @@ mod tests {
                 ([192, 0, 2, 1], 5).into(),
                 (std::net::Ipv6Addr::LOCALHOST, 443).into(),
             )),
+            nameless: false,
         };
         check(&connection, abi::SG_ATTR_TLS_VERSION, Some("TLSv1.3"));
         check(&connection, abi::SG_ATTR_TLS_SNI, Some("a.example"));

@@ -50,7 +50,7 @@ pub(super) fn begin(
         ask::detach(&mut head);
     }
     let (token, fresh_id) = worker.next_exchange();
-    let trusted = &settings.trusted_addresses;
+    let trusted = peer.trusted(&settings.trusted_addresses);
     let known_id = if forwarding::is_trusted(peer.peer.ip(), trusted) {
         forwarding::known_request_id(&head.headers)
     } else {

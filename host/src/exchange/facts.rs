@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
+use ipnet::IpNet;
 
 use super::answer::AnswerError;
 use super::forwarding::PeerValues;
@@ -47,6 +48,16 @@ impl Peer {
             local,
             values: PeerValues::new(peer, local, connection.scheme()),
             connection: Rc::new(connection),
+        }
+    }
+
+    /// Of those addresses whose forwarding headers are believed the ones that count on this connection: none, where the
+    /// peer is a balancer that does not say whose words it passes on.
+    pub(super) fn trusted<'a>(&self, addresses: &'a [IpNet]) -> &'a [IpNet] {
+        if self.connection.nameless {
+            &[]
+        } else {
+            addresses
         }
     }
 }

@@ -49,6 +49,7 @@ pub(super) async fn run(
         let opened = proxy::open(socket, (peer, local), &speech, trusted).await?;
         let mut ready = shake(opened.socket, &speech).await?;
         ready.connection.proxied = opened.proxied;
+        ready.connection.nameless = opened.nameless;
         Ok::<_, String>((ready, opened.peer, opened.local))
     };
     let (mut ready, peer, local) = match timeout(held.timeouts.handshake, opening).await {

@@ -213,6 +213,32 @@ fn forwarding_headers_are_believed_of_whom_the_header_names() {
 }
 
 #[test]
+fn forwarding_headers_are_believed_of_nobody_where_the_header_names_nobody() {
+    let world = World::proxied("optional");
+    let get = "GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 203.0.113.5\r\nX-Request-ID: mine\r\n\r\n";
+    let ask = |header: &[u8]| {
+        let mut client = world.gateway.client();
+        client.send(header);
+        Told::of(&client.send(get).expect_response().body)
+    };
+    for header in [
+        &b"PROXY UNKNOWN\r\n"[..],
+        &v2(0x21, 0x00, &[]),
+        &v2(0x21, 0x31, &[0; 216]),
+    ] {
+        let told = ask(header);
+        assert_eq!(told.header("x-forwarded-for"), Some("127.0.0.1"));
+        assert_ne!(told.header("x-request-id"), Some("mine"));
+    }
+    // Whoever sends none, or says that it speaks for itself, is the trusted peer itself.
+    for header in [&b""[..], &v2(0x20, 0x00, &[])] {
+        let told = ask(header);
+        assert_eq!(told.header("x-forwarded-for"), Some("203.0.113.5"));
+        assert_eq!(told.header("x-request-id"), Some("mine"));
+    }
+}
+
+#[test]
 fn who_sends_no_header_in_time_is_let_go() {
     let listener = "{name: public, address: \"127.0.0.1:0\", proxy_protocol: required}";
     let world = World::with(

@@ -28,8 +28,10 @@ pub(super) enum Told {
         /// Where it connected to.
         destination: SocketAddr,
     },
-    /// Nothing: the proxy speaks for itself (a health check), or of ends that have no IP address.
-    Nothing,
+    /// That the proxy speaks for itself (a health check).
+    Itself,
+    /// That the connection is somebody's, and not whose: of an unknown family, or of ends without an IP address.
+    Nobody,
 }
 
 /// What is wrong with a header.

@@ -4,7 +4,9 @@
 //! is not answered. What it names takes the place of the connection's own ends: the client's address, `X-Forwarded-For` and
 //! `X-Forwarded-Port`, conditions, logs. Whether *forwarding headers* are believed is asked of the address it names too, and
 //! not of the balancer: a balancer that works on connections passes on whatever its client wrote into a request. So do
-//! Envoy's listener filter and nginx with `real_ip_header proxy_protocol`.
+//! Envoy's listener filter and nginx with `real_ip_header proxy_protocol`. For the same reason they are believed of nobody
+//! where a header names nobody. Who may send a header and sends none, or `LOCAL`, speaks for itself and is asked as any
+//! other peer is.
 
 mod header;
 #[cfg(test)]
@@ -33,6 +35,8 @@ pub(super) struct Opened {
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) proxied: Option<Proxied>,
+    /// Whether a header says that it is somebody else's, and not whose.
+    pub(super) nameless: bool,
 }
 
 /// Reads the header, where there may be one.
@@ -40,15 +44,21 @@ pub(super) struct Opened {
 /// # Errors
 /// Why the connection is not served, in words for the log.
 pub(super) async fn open(
-    mut socket: Socket,
+    socket: Socket,
     (peer, local): (SocketAddr, SocketAddr),
     speech: &Speech,
     trusted: bool,
 ) -> Result<Opened, String> {
-    let mut opened = (peer, local, None);
+    let mut opened = Opened {
+        socket,
+        peer,
+        local,
+        proxied: None,
+        nameless: false,
+    };
     if let Some(proxy) = &speech.proxy {
         let reading = proxy.failures.begin();
-        let (told, rest) = match read(&mut socket, proxy.required, trusted).await {
+        let (told, rest) = match read(&mut opened.socket, proxy.required, trusted).await {
             Ok(read) => read,
             Err((failure, why)) => {
                 reading.failed(failure);
@@ -56,18 +66,20 @@ pub(super) async fn open(
             }
         };
         reading.done();
-        socket = socket.with_read(rest);
-        if let Some(proxied) = told {
-            opened = (proxied.source, proxied.destination, Some(proxied));
+        opened.socket = opened.socket.with_read(rest);
+        match told {
+            Told::Ends {
+                source,
+                destination,
+            } => {
+                (opened.peer, opened.local) = (source, destination);
+                opened.proxied = Some(Proxied::new(source, destination));
+            }
+            Told::Itself => {}
+            Told::Nobody => opened.nameless = true,
         }
     }
-    let (peer, local, proxied) = opened;
-    Ok(Opened {
-        socket,
-        peer,
-        local,
-        proxied,
-    })
+    Ok(opened)
 }
 
 /// Why a connection is not served, for those who count and for those who read.
@@ -78,7 +90,7 @@ async fn read(
     socket: &mut Socket,
     required: bool,
     trusted: bool,
-) -> Result<(Option<Proxied>, Bytes), Refused> {
+) -> Result<(Told, Bytes), Refused> {
     if required && !trusted {
         let why = "only trusted_addresses are served here, by way of a PROXY header";
         return Err((Failure::Untrusted, why.to_owned()));
@@ -94,7 +106,7 @@ async fn read(
             }
             Look::Header(told, length) => {
                 let rest = bytes.split_off(length).freeze();
-                return Ok((proxied(told), rest));
+                return Ok((told, rest));
             }
         };
         bytes.reserve(AT_ONCE.max(needed.saturating_sub(bytes.len())));
@@ -109,27 +121,17 @@ async fn read(
     }
 }
 
-fn proxied(told: Told) -> Option<Proxied> {
-    match told {
-        Told::Ends {
-            source,
-            destination,
-        } => Some(Proxied::new(source, destination)),
-        Told::Nothing => None,
-    }
-}
-
 /// There is none: what was read belongs to what follows.
-fn absent(required: bool, bytes: BytesMut) -> Result<(Option<Proxied>, Bytes), Refused> {
+fn absent(required: bool, bytes: BytesMut) -> Result<(Told, Bytes), Refused> {
     if required {
         let why = "the connection does not begin with a PROXY header, which this listener requires";
         return Err((Failure::Missing, why.to_owned()));
     }
-    Ok((None, bytes.freeze()))
+    Ok((Told::Itself, bytes.freeze()))
 }
 
 /// The client sends no more, and there is no whole header.
-fn ended(required: bool, bytes: BytesMut) -> Result<(Option<Proxied>, Bytes), Refused> {
+fn ended(required: bool, bytes: BytesMut) -> Result<(Told, Bytes), Refused> {
     if bytes.is_empty() {
         return Err((Failure::Closed, "the client left without a word".to_owned()));
     }

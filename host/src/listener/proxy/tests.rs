@@ -15,8 +15,13 @@ fn ends(bytes: &[u8], source: &str, destination: &str) {
 }
 
 #[track_caller]
-fn nothing(bytes: &[u8]) {
-    assert_eq!(look(bytes), Ok(Look::Header(Told::Nothing, bytes.len())));
+fn nobody(bytes: &[u8]) {
+    assert_eq!(look(bytes), Ok(Look::Header(Told::Nobody, bytes.len())));
+}
+
+#[track_caller]
+fn itself(bytes: &[u8]) {
+    assert_eq!(look(bytes), Ok(Look::Header(Told::Itself, bytes.len())));
 }
 
 #[track_caller]
@@ -65,8 +70,8 @@ fn lines_that_say_who() {
     let longest = b"PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
     let full = "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535";
     ends(longest, full, full);
-    nothing(b"PROXY UNKNOWN\r\n");
-    nothing(b"PROXY UNKNOWN ffff::1 whatever \xff it says\r\n");
+    nobody(b"PROXY UNKNOWN\r\n");
+    nobody(b"PROXY UNKNOWN ffff::1 whatever \xff it says\r\n");
 }
 
 #[test]
@@ -109,7 +114,7 @@ fn a_line_has_107_bytes_at_most() {
         line.extend(b"\r\n");
         line
     };
-    nothing(&line(107));
+    nobody(&line(107));
     flawed(&line(108), Flaw::Endless);
     flawed(&line(2000), Flaw::Endless);
     let endless = line(107);
@@ -134,12 +139,12 @@ fn bytes_that_say_who() {
         "192.0.2.1:56324",
         "198.51.100.2:443",
     );
-    nothing(&binary(0x21, 0x31, &[0; 216]));
-    nothing(&binary(0x21, 0x00, &[]));
-    nothing(&binary(0x20, 0x00, &[]));
+    nobody(&binary(0x21, 0x31, &[0; 216]));
+    nobody(&binary(0x21, 0x00, &[]));
+    itself(&binary(0x20, 0x00, &[]));
     // Whatever comes with LOCAL is not looked at.
-    nothing(&binary(0x20, 0x11, &[1, 2, 3]));
-    nothing(&binary(0x21, 0x00, &[0x04, 0, 1, 0]));
+    itself(&binary(0x20, 0x11, &[1, 2, 3]));
+    nobody(&binary(0x21, 0x00, &[0x04, 0, 1, 0]));
 }
 
 #[test]

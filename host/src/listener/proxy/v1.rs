@@ -34,7 +34,7 @@ fn told(line: &[u8]) -> Result<Told, Flaw> {
     let unknown = line.strip_prefix(b"UNKNOWN");
     if unknown.is_some_and(|rest| rest.is_empty() || rest.starts_with(b" ")) {
         // Whatever else it says is to be ignored.
-        return Ok(Told::Nothing);
+        return Ok(Told::Nobody);
     }
     let line = std::str::from_utf8(line).map_err(|_| Flaw::Fields)?;
     let mut fields = line.split(' ');

@@ -44,7 +44,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Look, Flaw> {
     };
     let told = if command == LOCAL {
         // "The receiver must accept this connection as valid and must discard the protocol block including the family".
-        Told::Nothing
+        Told::Itself
     } else {
         let start = FIXED + addresses;
         let block = header.get(FIXED..start).ok_or(Flaw::TooShort)?;
@@ -61,7 +61,7 @@ fn told(family: u8, block: &[u8]) -> Told {
         0x21 => v6(block),
         _ => None,
     };
-    ends.map_or(Told::Nothing, |(source, destination)| Told::Ends {
+    ends.map_or(Told::Nobody, |(source, destination)| Told::Ends {
         source,
         destination,
     })
