@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use super::facts::Said;
 use super::forwarding::{self, Told};
 use super::ingress::{self, Framing};
-use super::multiplexed::{self, Shape};
+use super::multiplexed::{self, Schemes, Shape};
 use super::tunnel::ask::{self, Asked};
 use super::{Exchange, Peer, Running};
 use crate::activity::Activity;
@@ -41,16 +41,22 @@ pub(super) fn begin(
     request: Request<Incoming>,
 ) -> (Running, Rest, Result<(), RequestFault>) {
     let (mut head, body) = request.into_parts();
+    let trusted = peer.trusted(&settings.trusted_addresses);
     let shape = activity.is_stream().then(|| {
-        let scheme = peer.connection.scheme();
-        multiplexed::prepare(&mut head, &body, settings.limits.headers, scheme)
+        let schemes = Schemes {
+            own: peer.connection.scheme(),
+            https: peer.is_passed_on() || forwarding::is_trusted(peer.peer.ip(), trusted),
+        };
+        multiplexed::prepare(&mut head, &body, settings.limits.headers, schemes)
     });
+    if matches!(&shape, Some(Ok(shape)) if shape.secure) {
+        forwarding::says_https(&mut head.headers);
+    }
     let survey = Survey::of(&head.headers);
     if survey.upgrade {
         ask::detach(&mut head);
     }
     let (token, fresh_id) = worker.next_exchange();
-    let trusted = peer.trusted(&settings.trusted_addresses);
     let known_id = if forwarding::is_trusted(peer.peer.ip(), trusted) {
         forwarding::known_request_id(&head.headers)
     } else {

@@ -51,6 +51,11 @@ impl Peer {
         }
     }
 
+    /// Whether a balancer passes somebody else's connection on, as a PROXY header says.
+    pub(super) fn is_passed_on(&self) -> bool {
+        self.connection.proxied.is_some() || self.connection.nameless
+    }
+
     /// Of those addresses whose forwarding headers are believed the ones that count on this connection: none, where the
     /// peer is a balancer that does not say whose words it passes on.
     pub(super) fn trusted<'a>(&self, addresses: &'a [IpNet]) -> &'a [IpNet] {

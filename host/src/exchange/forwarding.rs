@@ -87,6 +87,14 @@ pub struct Told<'a> {
     pub host: Option<HeaderValue>,
 }
 
+/// Notes what a client of HTTP/2 says with `:scheme`. As with every forwarding header it stays only where the peer is
+/// trusted, and where that did not say otherwise.
+pub fn says_https(headers: &mut HeaderMap) {
+    headers
+        .entry(X_FORWARDED_PROTO)
+        .or_insert(HeaderValue::from_static("https"));
+}
+
 /// Replaces or continues the forwarding headers; gives back the client's address.
 pub fn apply(headers: &mut HeaderMap, survey: Survey, told: Told<'_>) -> IpAddr {
     if survey.forwarding {

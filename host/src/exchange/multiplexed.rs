@@ -22,11 +22,23 @@ pub(super) struct Shape {
     /// The trailers it announces.
     pub(super) trailer: Option<HeaderValue>,
     pub(super) takes_trailers: bool,
+    /// Whether a plain connection's client says that it speaks TLS, and may: something before the gateway then does.
+    pub(super) secure: bool,
     /// The protocol that an extended CONNECT (RFC 8441, 4) wants its stream to change over to.
     pub(super) connect: Option<HeaderValue>,
 }
 
-/// Brings the head into the form of HTTP/1.1. `headers` is how many fields are admitted, `scheme` the connection's own.
+/// What `:scheme` may say.
+#[derive(Clone, Copy)]
+pub(super) struct Schemes {
+    /// The connection's own.
+    pub(super) own: &'static str,
+    /// Whether it may be `https` without TLS: behind what ends TLS and passes the bytes of HTTP/2 on, clients write what
+    /// they see.
+    pub(super) https: bool,
+}
+
+/// Brings the head into the form of HTTP/1.1. `headers` is how many fields are admitted.
 ///
 /// # Errors
 /// What is malformed, or could be read in two ways once it is forwarded.
@@ -34,7 +46,7 @@ pub(super) fn prepare(
     head: &mut Parts,
     body: &Incoming,
     headers: usize,
-    scheme: &str,
+    schemes: Schemes,
 ) -> Result<Shape, RequestFault> {
     if head.headers.len() > headers {
         return Err(RequestFault::TooManyFields { limit: headers });
@@ -50,9 +62,7 @@ pub(super) fn prepare(
         // What HTTP/1.1 says with a GET, and plugins know as one.
         head.method = Method::GET;
     }
-    if head.method != Method::CONNECT {
-        target(head, scheme)?;
-    }
+    let secure = head.method != Method::CONNECT && target(head, schemes)?;
     let has_length = head.headers.contains_key(CONTENT_LENGTH);
     let empty = body.is_end_stream();
     if empty && !has_length && expects_a_body(&head.method) {
@@ -73,6 +83,7 @@ pub(super) fn prepare(
             .flatten(),
         // h2 admits no other value than "trailers" (RFC 9113, 8.2.2).
         takes_trailers: head.headers.contains_key(TE),
+        secure,
         connect,
     })
 }
@@ -134,18 +145,22 @@ fn crumbs(headers: &mut HeaderMap) {
     }
 }
 
-/// `:scheme`, `:authority` and `:path` become a target in origin form and `Host` (RFC 9113, 8.3.1).
-fn target(head: &mut Parts, scheme: &str) -> Result<(), RequestFault> {
+/// `:scheme`, `:authority` and `:path` become a target in origin form and `Host` (RFC 9113, 8.3.1). Gives back whether
+/// the client says that it speaks TLS where the connection has none.
+fn target(head: &mut Parts, schemes: Schemes) -> Result<bool, RequestFault> {
     let target = std::mem::take(&mut head.uri).into_parts();
     // h2 gives no scheme where there is no authority.
-    if target.scheme.is_some_and(|said| said.as_str() != scheme) {
-        return Err(RequestFault::Scheme);
-    }
+    let other = target.scheme.filter(|said| said.as_str() != schemes.own);
+    let secure = match other {
+        None => false,
+        Some(other) if schemes.https && other == uri::Scheme::HTTPS => true,
+        Some(_) => return Err(RequestFault::Scheme),
+    };
     let mut origin = uri::Parts::default();
     origin.path_and_query = target.path_and_query;
     head.uri = Uri::from_parts(origin).map_err(|_| RequestFault::Target)?;
     let Some(authority) = target.authority else {
-        return Ok(());
+        return Ok(secure);
     };
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -153,9 +168,9 @@ fn target(head: &mut Parts, scheme: &str) -> Result<(), RequestFault> {
             let host =
                 HeaderValue::from_str(authority.as_str()).map_err(|_| RequestFault::HostSyntax)?;
             head.headers.insert(HOST, host);
-            Ok(())
+            Ok(secure)
         }
-        (Some(host), None) if same(host, &authority) => Ok(()),
+        (Some(host), None) if same(host, &authority) => Ok(secure),
         (Some(_), None) => Err(RequestFault::HostDiffers),
         (Some(_), Some(_)) => Err(RequestFault::HostCount),
     }
@@ -188,7 +203,11 @@ mod tests {
     #[track_caller]
     fn check(uri: &str, fields: &[(&str, &str)], expected: Option<(&str, &str)>) {
         let mut head = head(uri, fields);
-        let read = target(&mut head, "http").is_ok();
+        let schemes = Schemes {
+            own: "http",
+            https: false,
+        };
+        let read = target(&mut head, schemes).is_ok();
         let host = head.headers.get(HOST).map(|host| host.to_str().unwrap());
         let became = (head.uri.to_string(), host.unwrap_or_default().to_owned());
         let expected = expected.map(|(uri, host)| (uri.to_owned(), host.to_owned()));
@@ -213,6 +232,21 @@ mod tests {
         );
         check("https://a.test/", &[], None);
         check("ftp://a.test/", &[], None);
+    }
+
+    #[test]
+    fn who_stands_behind_the_end_of_tls_may_say_so() {
+        for (own, uri, expected) in [
+            ("http", "https://a.test/", Some(true)),
+            ("http", "http://a.test/", Some(false)),
+            ("http", "ftp://a.test/", None),
+            ("https", "https://a.test/", Some(false)),
+            ("https", "http://a.test/", None),
+        ] {
+            let schemes = Schemes { own, https: true };
+            let said = target(&mut head(uri, &[]), schemes);
+            assert_eq!(said.ok(), expected, "{own} {uri}");
+        }
     }
 
     #[test]

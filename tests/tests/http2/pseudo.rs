@@ -124,6 +124,26 @@ fn methods_and_schemes() {
     ]);
 }
 
+/// Behind what ends TLS and passes HTTP/2 on, clients write the scheme that they see.
+#[test]
+fn https_without_tls_is_for_those_who_are_trusted() {
+    let says = |scheme: &'static [u8]| whole(1, &[METHOD, (":scheme", scheme), AUTHORITY, PATH]);
+    let stage = Stage::with("trusted_addresses: [127.0.0.1]");
+    for scheme in ["https", "http"] {
+        let mut connection = stage.open();
+        connection.send(says(scheme.as_bytes()).encode());
+        assert_eq!(connection.answer(1).unwrap().status, 200);
+        let told = stage.upstream.take_requests();
+        let told = told
+            .iter()
+            .find_map(|one| one.headers.get("x-forwarded-proto"));
+        assert_eq!(told.as_deref(), Some(scheme));
+    }
+    Stage::new().play(&[row("8.3", "https from anybody else", says(b"https"))
+        .answer(1, 400)
+        .unforwarded()]);
+}
+
 #[test]
 fn paths() {
     let path = |name: &str, value: &[u8], make: fn(&str, &[Field<'_>]) -> Row| {
