@@ -27,6 +27,8 @@ pub(super) struct ClientIo {
     lingering: Option<usize>,
     /// Of HTTP/2.
     guarded: Option<Box<Guarded>>,
+    /// Whether what was written waits to be flushed, as it does in TLS: what is written is taken there before it leaves.
+    unflushed: bool,
 }
 
 impl Side for ClientIo {
@@ -47,6 +49,7 @@ impl ClientIo {
             activity,
             lingering: None,
             guarded: None,
+            unflushed: false,
         }
     }
 
@@ -179,7 +182,13 @@ impl Write for ClientIo {
             let gone = "the client left while a plugin was waiting";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, gone)));
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        // Only after a flush that had to wait: without TLS one succeeds at once, whatever the client takes.
+        if flushed.is_pending() || self.unflushed {
+            self.unflushed = flushed.is_pending();
+            self.activity.wrote(self.unflushed);
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
