@@ -97,6 +97,11 @@ pub(super) async fn run(
         return;
     }
     match ended {
+        // hyper ends a connection so, and all of its streams, where one of them is a CONNECT with a length.
+        Ended::By(Ok(())) if activity.streams() > 0 && !activity.is_draining() => {
+            let streams = activity.streams();
+            tracing::debug!(target: "connection", %peer, streams, "connection ended while streams were open");
+        }
         Ended::By(Ok(())) => {}
         Ended::By(Err(error)) => {
             tracing::debug!(target: "connection", %peer, "{}", said(&error));
