@@ -83,6 +83,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a closing connection may still send. As nginx's `lingering_timeout`, but short: it is a courtesy.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a client of HTTP/2 may go on to ask after it was told to end: hyper names the last stream only once the client
+/// answered a PING, and one that does not could go on for ever.
+const LISTENS: Duration = Duration::from_secs(3);
+
 impl Activity {
     /// A connection that was just accepted: its first head counts as begun.
     #[must_use]
@@ -242,6 +246,13 @@ impl Activity {
         self.draining.get().is_some()
     }
 
+    /// Whether it was told to end so long ago that no request is on its way any more from a client that listens.
+    #[must_use]
+    pub fn is_deaf(&self, now: Instant) -> bool {
+        let told = self.draining.get();
+        told.is_some_and(|told| now.saturating_duration_since(told) >= LISTENS)
+    }
+
     fn wake(&self) {
         if let Some(waker) = self.waker.borrow_mut().take() {
             waker.wake();
@@ -351,6 +362,15 @@ mod tests {
             first,
             "more bytes of a head give it no more time"
         );
+    }
+
+    #[test]
+    fn who_was_told_to_end_is_heard_for_a_while() {
+        let activity = Activity::new(Instant::now());
+        assert!(!activity.is_deaf(Instant::now() + LISTENS), "it goes on");
+        activity.drain();
+        assert!(!activity.is_deaf(Instant::now()));
+        assert!(activity.is_deaf(Instant::now() + LISTENS));
     }
 
     #[test]

@@ -53,6 +53,9 @@ const RESET_UNSEEN: usize = 20;
 /// before many clients passes on those of them. h2's own figure.
 const RESET_FOR_ERRORS: usize = 1024;
 
+/// Why a stream is reset.
+type Fails = Box<dyn std::error::Error + Send + Sync>;
+
 /// Serves one connection until it ends. `open` is held as long as anything of it runs.
 pub(super) async fn run(
     worker: Rc<Local>,
@@ -76,20 +79,25 @@ pub(super) async fn run(
     let service = service_fn(move |mut request: Request<Incoming>| {
         held.counts_stream();
         let bodiless = request.method() == Method::HEAD;
-        let stream = Activity::stream(&own);
-        born.set(Some(Rc::clone(&stream)));
         let connect = request.method() == Method::CONNECT;
         let changes_over = connect.then(|| hyper::upgrade::on(&mut request));
-        let serving = serve(
-            Rc::clone(&worker),
-            Rc::clone(&peer),
-            Rc::clone(&stream),
-            request,
-        );
+        // Time is looked at only while it drains.
+        let deaf = own.is_draining() && own.is_deaf(Instant::now());
+        let begun = (!deaf).then(|| {
+            let stream = Activity::stream(&own);
+            born.set(Some(Rc::clone(&stream)));
+            let (worker, peer) = (Rc::clone(&worker), Rc::clone(&peer));
+            let serving = serve(worker, peer, Rc::clone(&stream), request);
+            (stream, serving)
+        });
         let over = changes_over.map(|over| (over, Rc::clone(&changing), Rc::clone(&held)));
         let own = over.is_some().then(|| Rc::clone(&own));
         // On the heap at once: on its way into a task it would be moved five times, and it is three kilobytes.
         Box::pin(async move {
+            let Some((stream, serving)) = begun else {
+                // It was not processed, and may be sent again elsewhere (RFC 9113, 8.7).
+                return Err(Fails::from(h2::Error::from(h2::Reason::REFUSED_STREAM)));
+            };
             let mut answer = serving.await?;
             if let Some((changes_over, changing, held)) = over
                 && let Some(tunnel) = answer.body_mut().take_tunnel()
@@ -107,9 +115,7 @@ pub(super) async fn run(
                     }
                 });
             }
-            Ok::<_, crate::exchange::Aborted>(
-                answer.map(|body| Pieces::new(body, stream, patience, bodiless)),
-            )
+            Ok::<_, Fails>(answer.map(|body| Pieces::new(body, stream, patience, bodiless)))
         })
     });
     let connection = builder(limits, tasks).serve_connection(io, service);
