@@ -4,13 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::uri::{Authority, Scheme};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::http1::Sender;
 use super::http2::line::Line;
+use super::http2::lines::{Dial, Lines};
 use super::http2::ticket::Ticket;
 use super::manner::{Destination, authority};
 use super::wire::{Agreed, Failed, Wire, dial};
@@ -22,8 +25,6 @@ use crate::metrics::traffic::{Connections, Hold};
 const SWEEPS: u32 = 11;
 /// How many unused connections are kept for one target.
 const KEPT: usize = 512;
-/// How many connections with streams are opened to one target; more requests than they carry wait on them.
-const LINES: usize = 16;
 
 /// What carries one request.
 #[derive(Debug)]
@@ -32,6 +33,15 @@ pub enum Carrier {
     Http1(Sender),
     /// A stream of a connection.
     Http2(Ticket),
+}
+
+/// How long a request waits for something to carry it.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For a connection.
+    pub connect: Duration,
+    /// For room on the connections that are there.
+    pub room: Duration,
 }
 
 /// Connections to one target in one manner.
@@ -48,11 +58,9 @@ pub struct Pool {
     /// Each with the sweep before which it was used last; counting sweeps needs no clock.
     idle: RefCell<Vec<(Sender, u32)>>,
     /// Those that carry many requests, in use or not.
-    lines: RefCell<Vec<Rc<Line>>>,
+    lines: Rc<Lines>,
     /// What the target agreed to last, where it may choose.
     agreed: Cell<Option<Agreed>>,
-    /// One connection with streams is opened at a time: whoever waits may find room on it.
-    opening: Semaphore,
     sweeps: Cell<u32>,
     /// Counts its connections.
     account: Rc<Hold>,
@@ -69,9 +77,8 @@ impl Pool {
             host,
             to,
             idle: RefCell::default(),
-            lines: RefCell::default(),
+            lines: Rc::default(),
             agreed: Cell::new(None),
-            opening: Semaphore::new(1),
             sweeps: Cell::new(0),
             account: Hold::new(Arc::clone(account)),
         })
@@ -81,7 +88,8 @@ impl Pool {
     #[must_use]
     pub fn take(&self) -> Option<Carrier> {
         if self.to.manner.protocol != UpstreamProtocol::Http1
-            && let Some(ticket) = self.stream()
+            && self.lines.is_calm()
+            && let Some(ticket) = self.lines.stream(self.sweeps.get())
         {
             return Some(Carrier::Http2(ticket));
         }
@@ -103,36 +111,26 @@ impl Pool {
         idle.push((sender, self.sweeps.get()));
     }
 
-    /// Opens a connection to the target and starts its task on this worker. Where it carries many requests and somebody
-    /// else is opening one, that one is waited for; then it may have been used before, which is said.
+    /// Opens a connection to the target and starts its task on this worker. Where it carries many requests, one is opened
+    /// for all that wait, and a stream that ends meanwhile does as well; then the connection may have been used before,
+    /// which is said.
     ///
     /// # Errors
-    /// What the system said, or what is wrong with the target's TLS.
-    pub async fn open(&self) -> Result<(Carrier, bool), Failed> {
-        let _turn = match self.turn().await {
-            Turn::Found(ticket) => return Ok((Carrier::Http2(ticket), true)),
-            Turn::Mine(permit) => permit,
-        };
-        let (wire, agreed) = dial(&self.to).await?;
-        self.agreed.set(Some(agreed));
-        match agreed {
-            Agreed::Http1 => {
-                let sender = Sender::open(wire, self.to.target.clone(), &self.account)
-                    .await
-                    .map_err(io::Error::other)?;
-                Ok((Carrier::Http1(sender), false))
-            }
-            Agreed::Http2 => {
-                let ticket = self.line(wire).await.map_err(io::Error::other)?;
-                Ok((Carrier::Http2(ticket), false))
-            }
+    /// What the system said, or what is wrong with the target's TLS, or that it took too long.
+    pub async fn open(self: &Rc<Self>, limits: Limits) -> Result<(Carrier, bool), Failed> {
+        if !self.is_one_by_one()
+            && let Some(carrier) = self.shared(limits).await?
+        {
+            return Ok((carrier, true));
         }
+        let connected = timeout(limits.connect, self.connect()).await;
+        Ok((connected.map_err(|_| Failed::Late(limits.connect))??, false))
     }
 
     /// Whether no connection is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.idle.borrow().is_empty() && self.lines.borrow().is_empty()
+        self.idle.borrow().is_empty() && self.lines.is_empty()
     }
 
     /// Lets go of connections that are closed or grew old; called every five seconds.
@@ -142,43 +140,91 @@ impl Pool {
         self.idle
             .borrow_mut()
             .retain(|(sender, since)| !sender.is_closed() && now.wrapping_sub(*since) < SWEEPS);
-        self.lines.borrow_mut().retain(|line| {
-            if line.active() > 0 {
-                line.used.set(now);
+        self.lines.sweep(now, SWEEPS);
+    }
+
+    /// Waits for a stream, and sees to it that a connection is opened; none if the target shares none.
+    async fn shared(self: &Rc<Self>, limits: Limits) -> Result<Option<Carrier>, Failed> {
+        let begun = Instant::now();
+        let mut overtakes = !self.lines.is_calm();
+        let Some(waiting) = self.lines.wait() else {
+            let text = "too many requests wait for a stream of it already";
+            return Err(Failed::Connect(io::Error::other(text)));
+        };
+        let mut joined = None;
+        loop {
+            if !std::mem::take(&mut overtakes)
+                && let Some(ticket) = self.lines.stream(self.sweeps.get())
+            {
+                drop(waiting);
+                if self.lines.pass_on() {
+                    self.dialled(limits.connect);
+                }
+                return Ok(Some(Carrier::Http2(ticket)));
             }
-            line.is_usable() && now.wrapping_sub(line.used.get()) < SWEEPS
-        });
-    }
-
-    /// A stream of the oldest connection that has room, so that those which are not needed grow old.
-    fn stream(&self) -> Option<Ticket> {
-        let mut lines = self.lines.borrow_mut();
-        lines.retain(|line| line.is_usable());
-        let line = lines.iter().find(|line| line.has_room())?;
-        line.used.set(self.sweeps.get());
-        Some(Ticket::new(line))
-    }
-
-    /// A stream although there is no room: it waits on the connection with the fewest.
-    fn crowded(&self) -> Option<Ticket> {
-        let lines = self.lines.borrow();
-        if lines.len() < LINES {
-            return None;
+            if self.is_one_by_one() {
+                return Ok(self.take());
+            }
+            match joined.and_then(|number| self.lines.failure(number)) {
+                // What is there may get room; nobody connects twice in vain.
+                Some(_) if self.lines.is_served() => {}
+                Some(failed) => return Err(failed),
+                // It is for those who waited before.
+                None if self.lines.has_room() => {}
+                None => joined = self.dialled(limits.connect).or(joined),
+            }
+            self.changed(begun, limits).await?;
         }
-        let line = lines.iter().min_by_key(|line| line.active())?;
-        Some(Ticket::new(line))
     }
 
-    async fn turn(&self) -> Turn<'_> {
-        if self.is_one_by_one() {
-            return Turn::Mine(None);
+    /// Waits until something changes, but not too long.
+    async fn changed(&self, begun: Instant, limits: Limits) -> Result<(), Failed> {
+        let (limit, late) = if self.lines.is_served() {
+            (limits.room, Failed::Full(limits.room))
+        } else {
+            (limits.connect, Failed::Late(limits.connect))
+        };
+        // Whoever wants to wait for ever is given a day.
+        let due = begun + limit.min(Duration::from_secs(86_400));
+        let changed = timeout_at(due, self.lines.room.changed()).await;
+        changed.map_err(|_| late)
+    }
+
+    /// The connect that all wait for, which runs now. It outlives whoever asked first, and has a limit of its own: a target
+    /// that takes its time would otherwise be left again and again just before it answers.
+    fn dialled(self: &Rc<Self>, limit: Duration) -> Option<u64> {
+        let (number, dial) = self.lines.dial()?;
+        if let Some(dial) = dial {
+            spawn_local(Rc::clone(self).dial(dial, limit));
         }
-        // It is never closed; without a permit two may open one each, which is no harm.
-        let permit = self.opening.acquire().await.ok();
-        match self.stream().or_else(|| self.crowded()) {
-            Some(ticket) => Turn::Found(ticket),
-            // Whoever was first may have learned that nothing is shared here.
-            None => Turn::Mine(permit.filter(|_| !self.is_one_by_one())),
+        Some(number)
+    }
+
+    async fn dial(self: Rc<Self>, dial: Dial, limit: Duration) {
+        match timeout(limit, self.connect()).await {
+            Ok(Ok(Carrier::Http1(sender))) => {
+                self.put(sender);
+                dial.is_for_one();
+            }
+            // The stream goes to whoever waits longest.
+            Ok(Ok(Carrier::Http2(ticket))) => drop(ticket),
+            Ok(Err(failed)) => dial.failed(failed),
+            Err(_) => dial.failed(Failed::Late(limit)),
+        }
+    }
+
+    /// Opens a connection.
+    async fn connect(&self) -> Result<Carrier, Failed> {
+        let (wire, agreed) = dial(&self.to).await?;
+        self.agreed.set(Some(agreed));
+        match agreed {
+            Agreed::Http1 => {
+                let sender = Sender::open(wire, self.to.target.clone(), &self.account)
+                    .await
+                    .map_err(io::Error::other)?;
+                Ok(Carrier::Http1(sender))
+            }
+            Agreed::Http2 => Ok(Carrier::Http2(self.line(wire).await?)),
         }
     }
 
@@ -191,17 +237,13 @@ impl Pool {
         }
     }
 
-    async fn line(&self, wire: Wire) -> hyper::Result<Ticket> {
-        let line = Line::open(wire, self.to.target.clone(), &self.account).await?;
+    async fn line(&self, wire: Wire) -> io::Result<Ticket> {
+        let (target, room) = (self.to.target.clone(), Rc::clone(&self.lines.room));
+        let line = Line::open(wire, target, &self.account, room)
+            .await
+            .map_err(io::Error::other)?;
         line.used.set(self.sweeps.get());
-        let ticket = Ticket::new(&line);
-        self.lines.borrow_mut().push(line);
-        Ok(ticket)
+        self.lines.push(&line);
+        Ok(Ticket::new(&line))
     }
-}
-
-/// Whether somebody else has opened a connection meanwhile.
-enum Turn<'a> {
-    Found(Ticket),
-    Mine(Option<SemaphorePermit<'a>>),
 }

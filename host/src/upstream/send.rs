@@ -13,12 +13,11 @@ use std::time::Instant;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use tokio::time::timeout;
 
 use super::balance::RoundRobin;
 use super::body::{BodyWatch, RequestBody};
 use super::http2::ticket::{Ticket, is_malformed};
-use super::pool::{Carrier, Pool};
+use super::pool::{Carrier, Limits, Pool};
 use super::wire;
 use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
@@ -377,13 +376,19 @@ impl Turn<'_> {
     /// A fresh connection; none if the target takes none and there are others.
     async fn fresh(&self, pool: Rc<Pool>, at: usize) -> Result<Option<Checkout>, UpstreamFault> {
         let attempt = Attempting::new(self.order.group.attempts(at));
-        let connected = fresh(&pool, self.order.timeouts).await;
+        let timeouts = self.order.timeouts;
+        let limits = Limits {
+            connect: timeouts.connect,
+            room: timeouts.response,
+        };
+        let connected = pool.open(limits).await;
         match &connected {
             // The attempt goes on, and is counted when it comes to something.
             Ok(_) => attempt.goes_on(),
-            Err(ConnectFailed::Io(_)) => attempt.came_to(Attempt::ConnectError),
-            Err(ConnectFailed::Tls(_)) => attempt.came_to(Attempt::TlsError),
-            Err(ConnectFailed::Late(_)) => attempt.came_to(Attempt::ConnectTimeout),
+            Err(wire::Failed::Connect(_)) => attempt.came_to(Attempt::ConnectError),
+            Err(wire::Failed::Tls(_)) => attempt.came_to(Attempt::TlsError),
+            Err(wire::Failed::Late(_)) => attempt.came_to(Attempt::ConnectTimeout),
+            Err(wire::Failed::Full(_)) => attempt.came_to(Attempt::Timeout),
         }
         match connected {
             Ok((carrier, reused)) => Ok(Some(Checkout {
@@ -393,10 +398,10 @@ impl Turn<'_> {
                 at,
             })),
             Err(failed) if self.has_more() => {
-                tracing::warn!(target: "upstream", "{}", failed.into_fault(&pool, self.tried));
+                tracing::warn!(target: "upstream", "{}", into_fault(failed, &pool, self.tried));
                 Ok(None)
             }
-            Err(failed) => Err(failed.into_fault(&pool, self.tried)),
+            Err(failed) => Err(into_fault(failed, &pool, self.tried)),
         }
     }
 }
@@ -438,36 +443,22 @@ fn died(
     }
 }
 
-enum ConnectFailed {
-    Io(std::io::Error),
-    Tls(std::io::Error),
-    Late(std::time::Duration),
-}
-
-impl ConnectFailed {
-    fn into_fault(self, pool: &Pool, tried: usize) -> UpstreamFault {
-        let target = pool.to.target.clone();
-        match self {
-            Self::Io(source) | Self::Tls(source) => UpstreamFault::Connect {
-                target,
-                tried,
-                source,
-            },
-            Self::Late(limit) => UpstreamFault::TimedOut {
-                target,
-                what: "connect",
-                limit,
-            },
-        }
-    }
-}
-
-async fn fresh(pool: &Pool, timeouts: ServiceTimeouts) -> Result<(Carrier, bool), ConnectFailed> {
-    match timeout(timeouts.connect, pool.open()).await {
-        Ok(Ok(opened)) => Ok(opened),
-        Ok(Err(wire::Failed::Connect(error))) => Err(ConnectFailed::Io(error)),
-        Ok(Err(wire::Failed::Tls(error))) => Err(ConnectFailed::Tls(error)),
-        Err(_) => Err(ConnectFailed::Late(timeouts.connect)),
+/// What it means that a connection, or a stream of one, was not to be had.
+fn into_fault(failed: wire::Failed, pool: &Pool, tried: usize) -> UpstreamFault {
+    let target = pool.to.target.clone();
+    let late = |what, limit| UpstreamFault::TimedOut {
+        target: pool.to.target.clone(),
+        what,
+        limit,
+    };
+    match failed {
+        wire::Failed::Connect(source) | wire::Failed::Tls(source) => UpstreamFault::Connect {
+            target,
+            tried,
+            source,
+        },
+        wire::Failed::Late(limit) => late("connect", limit),
+        wire::Failed::Full(limit) => late("have room for the request", limit),
     }
 }
 

@@ -4,9 +4,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -18,6 +20,9 @@ use crate::gather::Gather;
 use crate::socket::Socket;
 use crate::tls::client::ClientTls;
 use crate::tls::reason;
+
+/// How long nothing that was sent may be confirmed on a connection that carries many requests.
+const DEAD: Duration = Duration::from_secs(30);
 
 /// A socket, with or without TLS.
 pub enum Wire {
@@ -43,6 +48,10 @@ pub enum Failed {
     Connect(io::Error),
     /// It is there, and TLS with it came to nothing.
     Tls(io::Error),
+    /// It took longer than this.
+    Late(Duration),
+    /// Those that are there had no room for so long.
+    Full(Duration),
 }
 
 impl From<io::Error> for Failed {
@@ -57,6 +66,19 @@ impl Failed {
     pub fn into_error(self) -> io::Error {
         match self {
             Self::Connect(error) | Self::Tls(error) => error,
+            Self::Late(_) | Self::Full(_) => io::ErrorKind::TimedOut.into(),
+        }
+    }
+
+    /// The same, for somebody else who waited for it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let again = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        match self {
+            Self::Connect(error) => Self::Connect(again(error)),
+            Self::Tls(error) => Self::Tls(again(error)),
+            Self::Late(limit) => Self::Late(*limit),
+            Self::Full(limit) => Self::Full(*limit),
         }
     }
 }
@@ -72,6 +94,9 @@ pub async fn dial(to: &Destination) -> Result<(Wire, Agreed), Failed> {
     };
     if let Socket::Tcp(stream) = &socket {
         stream.set_nodelay(true)?;
+        if to.manner.protocol != UpstreamProtocol::Http1 {
+            notice_death(stream);
+        }
     }
     match &to.manner.tls {
         None => {
@@ -84,6 +109,18 @@ pub async fn dial(to: &Destination) -> Result<(Wire, Agreed), Failed> {
         // Much larger than the rest, and only here.
         Some(tls) => Box::pin(encrypt(socket, to, tls)).await,
     }
+}
+
+/// Has the system find out whether the other end is still there: many requests meet on a connection, and would all be
+/// lost on one that is dead. Without it, the time-outs of requests are left to find it.
+fn notice_death(stream: &TcpStream) {
+    let probes = TcpKeepalive::new()
+        .with_time(DEAD / 2)
+        .with_interval(DEAD / 6)
+        .with_retries(3);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_keepalive(&probes);
+    let _ = socket.set_tcp_user_timeout(Some(DEAD));
 }
 
 async fn encrypt(

@@ -8,6 +8,7 @@ mod connection;
 mod order;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use swapgate_abi as abi;
-use tokio::time::timeout;
 
 pub use order::{Ask, Order, Refused, order};
 
@@ -30,8 +30,9 @@ use crate::exchange::ingress::strip_hop_by_hop;
 use crate::tls::client::ClientTls;
 use crate::upstream::body::RequestBody;
 use crate::upstream::manner::{Destination as Place, Manner};
-use crate::upstream::pool::{Carrier, Pool};
+use crate::upstream::pool::{Carrier, Limits, Pool};
 use crate::upstream::send::{self, Lease, REPEATS, framing_flaw};
+use crate::upstream::wire;
 
 /// How long a connect to an address may take that is no target of a service.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -214,12 +215,17 @@ async fn send(
     Err(last)
 }
 
-async fn open(pool: &Pool, limit: Duration) -> Result<(Carrier, bool), Failed> {
-    let target = || pool.to.target.clone();
-    timeout(limit, pool.open())
-        .await
-        .map_err(|_| Failed::ConnectLate(target()))?
-        .map_err(|failed| Failed::Connect(target(), failed.into_error()))
+async fn open(pool: &Rc<Pool>, connect: Duration) -> Result<(Carrier, bool), Failed> {
+    // All of the callout has one limit, which ends the wait for room as well.
+    let room = Duration::MAX;
+    let opened = pool.open(Limits { connect, room }).await;
+    opened.map_err(|failed| {
+        let target = pool.to.target.clone();
+        match failed {
+            wire::Failed::Late(_) => Failed::ConnectLate(target),
+            other => Failed::Connect(target, other.into_error()),
+        }
+    })
 }
 
 async fn attempt(

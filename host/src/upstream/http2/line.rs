@@ -15,8 +15,9 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
 use super::held::Held;
+use super::lines::Room;
 use crate::endpoint::Endpoint;
-use crate::metrics::traffic::{Hold, Open};
+use crate::metrics::traffic::Hold;
 use crate::upstream::wire::Wire;
 
 /// How many streams a connection carries at most, if the target admits as many; then another one is opened.
@@ -45,6 +46,8 @@ pub struct Line {
     admitted: Cell<usize>,
     /// How many there were when it refused another one.
     refused: Cell<usize>,
+    /// Who waits for a stream to end.
+    room: Rc<Room>,
     /// How often something was read.
     reads: Rc<Cell<u64>>,
     /// Whether it is left to those that use it.
@@ -68,11 +71,13 @@ pub(super) struct Streaming {
 #[derive(Debug)]
 struct One {
     active: Rc<Cell<usize>>,
+    room: Rc<Room>,
 }
 
 impl Drop for One {
     fn drop(&mut self) {
         self.active.set(self.active.get().saturating_sub(1));
+        self.room.changes();
     }
 }
 
@@ -81,7 +86,12 @@ impl Line {
     ///
     /// # Errors
     /// What hyper said.
-    pub async fn open(wire: Wire, target: Endpoint, account: &Rc<Hold>) -> hyper::Result<Rc<Self>> {
+    pub async fn open(
+        wire: Wire,
+        target: Endpoint,
+        account: &Rc<Hold>,
+        room: Rc<Room>,
+    ) -> hyper::Result<Rc<Self>> {
         let reads = Rc::new(Cell::new(0));
         let tasks = Tasks::default();
         let watched = Watched {
@@ -103,13 +113,21 @@ impl Line {
             active: Rc::default(),
             admitted: Cell::new(STREAMS),
             refused: Cell::new(STREAMS),
+            room: Rc::clone(&room),
             reads,
             retired: Cell::new(false),
             used: Cell::new(0),
         });
         let open = account.begin();
         let first = tasks.first.take();
-        spawn_local(drive(driven, first, Rc::clone(&line.active), target, open));
+        let active = Rc::clone(&line.active);
+        spawn_local(async move {
+            drive(driven, &target).await;
+            // Whoever waits for room on it waits in vain.
+            room.changes();
+            linger(first, &active).await;
+            drop(open);
+        });
         Ok(line)
     }
 
@@ -136,6 +154,7 @@ impl Line {
     /// No more requests; those that run go on.
     pub(super) fn retire(&self) {
         self.retired.set(true);
+        self.room.changes();
     }
 
     /// The target took no more streams than there are.
@@ -146,9 +165,9 @@ impl Line {
 
     pub(super) fn begin(&self) -> Streaming {
         self.active.set(self.active.get().saturating_add(1));
-        let active = Rc::clone(&self.active);
+        let (active, room) = (Rc::clone(&self.active), Rc::clone(&self.room));
         Streaming {
-            _one: Rc::new(One { active }),
+            _one: Rc::new(One { active, room }),
         }
     }
 
@@ -169,14 +188,8 @@ impl Line {
     }
 }
 
-/// Runs a connection to its end.
-async fn drive(
-    driven: Driven,
-    first: Option<JoinHandle<()>>,
-    active: Rc<Cell<usize>>,
-    target: Endpoint,
-    open: Open,
-) {
+/// Runs a connection until it takes no more requests.
+async fn drive(driven: Driven, target: &Endpoint) {
     let ended = poll_fn(|cx| match &mut *driven.borrow_mut() {
         Some(connection) => Pin::new(connection).poll(cx),
         None => Poll::Ready(Ok(())),
@@ -188,16 +201,17 @@ async fn drive(
     if let Err(error) = ended {
         tracing::debug!(target: "upstream", %target, %error, "connection takes no more requests");
     }
-    // Streams that run go on; without any, a target that takes nothing must not keep the connection for ever.
-    if let Some(mut socket) = first {
-        while timeout(LINGER, &mut socket).await.is_err() {
-            if active.get() == 0 {
-                socket.abort();
-                break;
-            }
+}
+
+/// Streams that run go on; without any, a target that takes nothing must not keep the connection for ever.
+async fn linger(first: Option<JoinHandle<()>>, active: &Cell<usize>) {
+    let Some(mut socket) = first else { return };
+    while timeout(LINGER, &mut socket).await.is_err() {
+        if active.get() == 0 {
+            socket.abort();
+            return;
         }
     }
-    drop(open);
 }
 
 /// Runs what belongs to a connection on this worker, and remembers the first of it: what reads and writes the socket.
