@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use swapgate_tests::{Client, Response, eventually};
+use swapgate_tests::{Client, Gateway, Response, eventually};
 
 use super::before;
 
@@ -49,6 +49,12 @@ struct Seen {
     resets: Vec<u32>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    acts: &'static [Act],
+    early: Option<u8>,
+}
+
 struct Target {
     address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
@@ -57,6 +63,18 @@ struct Target {
 impl Target {
     /// Does these in turn, one for each request, and then answers.
     fn start(acts: &'static [Act]) -> Self {
+        Self::with(Manner { acts, early: None })
+    }
+
+    /// Takes no byte of any body, and answers at once with a head that has these flags.
+    fn shut(early: u8) -> Self {
+        Self::with(Manner {
+            acts: &[],
+            early: Some(early),
+        })
+    }
+
+    fn with(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a bound socket has one");
         let seen = Arc::<Mutex<Seen>>::default();
@@ -67,7 +85,7 @@ impl Target {
                 let all = Arc::clone(&all);
                 thread::spawn(move || {
                     // It ends with an error when the gateway leaves.
-                    let _ = serve(stream, acts, &all);
+                    let _ = serve(stream, manner, &all);
                 });
             }
         });
@@ -79,10 +97,13 @@ impl Target {
     }
 }
 
-fn serve(mut stream: TcpStream, acts: &[Act], seen: &Mutex<Seen>) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, manner: Manner, seen: &Mutex<Seen>) -> std::io::Result<()> {
+    let Manner { acts, early } = manner;
     let mut preface = [0; 24];
     stream.read_exact(&mut preface)?;
-    stream.write_all(&frame(SETTINGS, 0, 0, &[]))?;
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0 where nothing is taken.
+    let settings: &[u8] = early.map_or(&[], |_| &[0, 4, 0, 0, 0, 0]);
+    stream.write_all(&frame(SETTINGS, 0, 0, settings))?;
     let mut bodies: Vec<(u32, Vec<u8>)> = Vec::new();
     loop {
         let mut head = [0; 9];
@@ -102,6 +123,9 @@ fn serve(mut stream: TcpStream, acts: &[Act], seen: &Mutex<Seen>) -> std::io::Re
             HEADERS => {
                 seen.lock().expect("nobody panics").heads += 1;
                 bodies.push((id, Vec::new()));
+                if let (Some(early), 0) = (early, flags & END_STREAM) {
+                    stream.write_all(&frame(HEADERS, END_HEADERS | early, id, &[0x88]))?;
+                }
             }
             DATA => {
                 let open = bodies.iter_mut().find(|(open, _)| *open == id);
@@ -233,6 +257,27 @@ fn nobody_waits_any_more_so_the_stream_is_cancelled() {
     eventually!(target.see(|seen| seen.heads) == 3);
     client.reset();
     eventually!(target.see(|seen| seen.resets.clone()) == [CANCEL, CANCEL]);
+    assert_eq!(gateway.get("/").status, 200);
+    assert_eq!(target.see(|seen| seen.connections), 1);
+}
+
+/// A target that opens no window, and a client that has an answer, or the head of one, to a body nobody takes.
+fn stuck(target: &Target) -> (Gateway, Client) {
+    let gateway = before(&target.address.to_string(), "protocol: h2").start();
+    // It has said by now that it takes nothing.
+    assert_eq!(gateway.get("/").status, 200);
+    let mut client = gateway.client();
+    client.send("POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 9000000\r\n\r\n");
+    client.send(vec![b'x'; 100_000]);
+    client.read_head().expect("the head of the answer");
+    (gateway, client)
+}
+
+#[test]
+fn a_body_that_nobody_takes_does_not_outlive_its_answer_for_long() {
+    let target = Target::shut(END_STREAM);
+    let (gateway, _client) = stuck(&target);
+    eventually!(target.see(|seen| seen.resets.clone()) == [CANCEL]);
     assert_eq!(gateway.get("/").status, 200);
     assert_eq!(target.see(|seen| seen.connections), 1);
 }

@@ -9,21 +9,34 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::sleep;
 
-use super::line::Streaming;
+use super::line::{Streaming, Tasks};
 use crate::upstream::body::{RequestBody, RequestBodyError};
 
 /// How much of a body is kept so that it can be told again. The smallest window a target may begin with and that most do
 /// (RFC 9113, 6.9.2): more than that is sent only after it answered something.
 const KEPT: usize = 64 * 1024;
 
+/// How long a target may take nothing of a body whose answer is over.
+const REST: Duration = Duration::from_secs(5);
+
 /// The connection's end of a request body.
-pub struct Held(Option<Rc<Hand>>);
+pub struct Held(Option<Telling>);
+
+struct Telling {
+    hand: Rc<Hand>,
+    /// Learn which of them sends it.
+    tasks: Tasks,
+    asked: bool,
+}
 
 /// The exchange's hand on a request body that is being sent.
 pub struct Hand(RefCell<Kept>);
@@ -34,8 +47,13 @@ struct Kept {
     /// What was told so far; none if that is more than is kept.
     told: Option<Vec<Piece>>,
     bytes: usize,
+    /// How many pieces were told.
+    pieces: u64,
     ended: bool,
+    /// Of whoever waits for the next piece; none while it waits for the target to take the last one.
     waker: Option<Waker>,
+    /// Sends it, where that takes its time.
+    task: Option<AbortHandle>,
     /// The stream is in use until its body is over.
     streaming: Option<Streaming>,
 }
@@ -62,7 +80,11 @@ impl Piece {
 
 impl Held {
     /// A body, and the hand on it; none where there is no body.
-    pub(super) fn new(body: RequestBody, streaming: &Streaming) -> (Self, Option<Rc<Hand>>) {
+    pub(super) fn new(
+        body: RequestBody,
+        streaming: &Streaming,
+        tasks: &Tasks,
+    ) -> (Self, Option<Rc<Hand>>) {
         if matches!(body, RequestBody::Empty) {
             return (Self(None), None);
         }
@@ -70,11 +92,18 @@ impl Held {
             body: Some(body),
             told: Some(Vec::new()),
             bytes: 0,
+            pieces: 0,
             ended: false,
             waker: None,
+            task: None,
             streaming: Some(streaming.clone()),
         })));
-        (Self(Some(Rc::clone(&hand))), Some(hand))
+        let telling = Telling {
+            hand: Rc::clone(&hand),
+            tasks: tasks.clone(),
+            asked: false,
+        };
+        (Self(Some(telling)), Some(hand))
     }
 }
 
@@ -84,12 +113,45 @@ impl Hand {
         let mut kept = self.0.borrow_mut();
         kept.ended = true;
         let gone = (kept.body.take(), kept.streaming.take(), kept.told.take());
-        let waker = kept.waker.take();
+        let (waker, task) = (kept.waker.take(), kept.task.take());
         drop(kept);
         drop(gone);
-        if let Some(waker) = waker {
-            waker.wake();
+        match (waker, task) {
+            // It asks for the next piece and is told that there is none.
+            (Some(waker), _) => waker.wake(),
+            // It waits for the target to take what it has, and asks for nothing; the stream is reset once nobody has it.
+            (None, Some(task)) => task.abort(),
+            (None, None) => {}
         }
+    }
+
+    /// The answer is over, but the body may not be: it goes on for as long as the target takes pieces of it. How long the
+    /// client may take to send one has a limit elsewhere.
+    pub(super) fn outlives(self: Rc<Self>) {
+        if self.0.borrow().streaming.is_none() {
+            return;
+        }
+        spawn_local(async move {
+            let mut before = None;
+            loop {
+                let kept = self.0.borrow();
+                if kept.streaming.is_none() {
+                    return;
+                }
+                let now = kept.waker.is_none().then_some(kept.pieces);
+                drop(kept);
+                if now.is_some() && now == before {
+                    return self.end();
+                }
+                before = now;
+                sleep(REST).await;
+            }
+        });
+    }
+
+    /// This is the task that sends it.
+    pub(super) fn is_sent_by(&self, task: AbortHandle) {
+        self.0.borrow_mut().task = Some(task);
     }
 
     /// It will not be told again.
@@ -115,8 +177,12 @@ impl Hand {
     }
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let mut kept = self.0.borrow_mut();
+        kept.waker = None;
         // Whoever is asked may end the body meanwhile.
-        let Some(mut body) = self.0.borrow_mut().body.take() else {
+        let body = kept.body.take();
+        drop(kept);
+        let Some(mut body) = body else {
             return Poll::Ready(Some(Err(Reason::CANCEL.into())));
         };
         let polled = Pin::new(&mut body).poll_frame(cx);
@@ -144,6 +210,7 @@ impl Hand {
 
 impl Kept {
     fn tell(&mut self, frame: &Frame<Bytes>) {
+        self.pieces = self.pieces.wrapping_add(1);
         self.bytes = self
             .bytes
             .saturating_add(frame.data_ref().map_or(0, Bytes::len));
@@ -163,15 +230,18 @@ impl Body for Held {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        match &self.0 {
-            None => Poll::Ready(None),
-            Some(hand) => hand.poll_next(cx),
+        let Some(telling) = &mut self.get_mut().0 else {
+            return Poll::Ready(None);
+        };
+        if !std::mem::replace(&mut telling.asked, true) {
+            telling.tasks.expect(&telling.hand);
         }
+        telling.hand.poll_next(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|hand| {
-            let kept = hand.0.borrow();
+        self.0.as_ref().is_none_or(|telling| {
+            let kept = telling.hand.0.borrow();
             kept.body.as_ref().is_some_and(Body::is_end_stream)
         })
     }
@@ -179,8 +249,8 @@ impl Body for Held {
     fn size_hint(&self) -> SizeHint {
         self.0.as_ref().map_or_else(
             || SizeHint::with_exact(0),
-            |hand| {
-                let kept = hand.0.borrow();
+            |telling| {
+                let kept = telling.hand.0.borrow();
                 kept.body
                     .as_ref()
                     .map_or_else(SizeHint::new, Body::size_hint)
@@ -192,8 +262,11 @@ impl Body for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // The stream takes no more of it. The rest stays with the exchange, which may want it back.
-        if let Some(hand) = &self.0 {
-            let over = hand.0.borrow_mut().streaming.take();
+        if let Some(telling) = &self.0 {
+            telling.tasks.expect_no_more(&telling.hand);
+            let mut kept = telling.hand.0.borrow_mut();
+            let over = (kept.streaming.take(), kept.task.take());
+            drop(kept);
             drop(over);
         }
     }

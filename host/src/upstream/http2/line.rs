@@ -7,14 +7,14 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
-use super::held::Held;
+use super::held::{Hand, Held};
 use super::lines::Room;
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::Hold;
@@ -34,11 +34,18 @@ const HEAD: u32 = 64 * 1024;
 /// How long a connection without streams may take to say that it ends.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How long a connection may bring nothing at all after a request, if somebody gives up waiting then.
+const UNANSWERED: Duration = Duration::from_secs(3);
+/// The same while answers run, which may have nothing to say for a while.
+const SILENT: Duration = Duration::from_secs(30);
+
 type Driven = Rc<RefCell<Option<Connection<Watched, Held, Tasks>>>>;
 
 /// A connection that may carry many requests at once.
 pub struct Line {
     requests: RefCell<SendRequest<Held>>,
+    /// Those of the connection.
+    pub(super) tasks: Tasks,
     driven: Driven,
     /// Streams in use.
     active: Rc<Cell<usize>>,
@@ -48,8 +55,12 @@ pub struct Line {
     refused: Cell<usize>,
     /// Who waits for a stream to end.
     room: Rc<Room>,
-    /// How often something was read.
-    reads: Rc<Cell<u64>>,
+    /// How many ended well since that changed.
+    completed: Cell<usize>,
+    /// What was read.
+    reads: Rc<Reads>,
+    /// Since when nothing was read although something was asked, and how often something had been read by then.
+    asked: Cell<(u64, Instant)>,
     /// Whether it is left to those that use it.
     retired: Cell<bool>,
     /// The sweep before which it was used last.
@@ -92,7 +103,11 @@ impl Line {
         account: &Rc<Hold>,
         room: Rc<Room>,
     ) -> hyper::Result<Rc<Self>> {
-        let reads = Rc::new(Cell::new(0));
+        let now = Instant::now();
+        let reads = Rc::new(Reads {
+            count: Cell::new(0),
+            last: Cell::new(now),
+        });
         let tasks = Tasks::default();
         let watched = Watched {
             wire,
@@ -109,17 +124,20 @@ impl Line {
         let driven = Rc::new(RefCell::new(Some(connection)));
         let line = Rc::new(Self {
             requests: RefCell::new(requests),
+            tasks: tasks.clone(),
             driven: Rc::clone(&driven),
             active: Rc::default(),
             admitted: Cell::new(STREAMS),
             refused: Cell::new(STREAMS),
             room: Rc::clone(&room),
+            completed: Cell::new(0),
             reads,
+            asked: Cell::new((0, now)),
             retired: Cell::new(false),
             used: Cell::new(0),
         });
         let open = account.begin();
-        let first = tasks.first.take();
+        let first = tasks.0.first.take();
         let active = Rc::clone(&line.active);
         spawn_local(async move {
             drive(driven, &target).await;
@@ -148,7 +166,24 @@ impl Line {
 
     /// How often something was read so far.
     pub(super) fn reads(&self) -> u64 {
-        self.reads.get()
+        self.reads.count.get()
+    }
+
+    /// Something is asked of the target.
+    pub(super) fn asks(&self) {
+        let reads = self.reads();
+        if self.asked.get().0 != reads {
+            self.asked.set((reads, Instant::now()));
+        }
+    }
+
+    /// Somebody gave up who had asked then: whoever is silent for so long is probably dead, and takes no more requests.
+    pub(super) fn is_given_up(&self, asked: Instant) {
+        let (reads, since) = self.asked.get();
+        let unanswered = reads == self.reads() && since.elapsed() >= UNANSWERED;
+        if unanswered || self.reads.last.get().max(asked).elapsed() >= SILENT {
+            self.retire();
+        }
     }
 
     /// No more requests; those that run go on.
@@ -161,6 +196,18 @@ impl Line {
     pub(super) fn is_full(&self) {
         let others = self.active.get().saturating_sub(1);
         self.refused.set(self.refused.get().min(others.max(1)));
+        self.completed.set(0);
+    }
+
+    /// A stream ended well. Once as many did as there may be, the target may take one more than it took.
+    pub(super) fn completes(&self) {
+        let (refused, completed) = (self.refused.get(), self.completed.get() + 1);
+        if refused < STREAMS && completed >= refused {
+            self.refused.set(refused + 1);
+            self.completed.set(0);
+        } else {
+            self.completed.set(completed.min(STREAMS));
+        }
     }
 
     pub(super) fn begin(&self) -> Streaming {
@@ -215,10 +262,32 @@ async fn linger(first: Option<JoinHandle<()>>, active: &Cell<usize>) {
 }
 
 /// Runs what belongs to a connection on this worker, and remembers the first of it: what reads and writes the socket.
+///
+/// hyper asks a body for its first piece itself, and at once makes a task of sending it if that takes its time. So the
+/// next task after a body was asked first, while it is there, is the one that sends it.
 #[derive(Clone, Default)]
-pub(super) struct Tasks {
-    first: Rc<Cell<Option<JoinHandle<()>>>>,
-    begun: Rc<Cell<bool>>,
+pub(super) struct Tasks(Rc<Begun>);
+
+#[derive(Default)]
+struct Begun {
+    first: Cell<Option<JoinHandle<()>>>,
+    begun: Cell<bool>,
+    asked: RefCell<Option<Rc<Hand>>>,
+}
+
+impl Tasks {
+    /// A body was asked for its first piece.
+    pub(super) fn expect(&self, hand: &Rc<Hand>) {
+        let before = self.0.asked.replace(Some(Rc::clone(hand)));
+        drop(before);
+    }
+
+    /// A body is gone, so no task will send it.
+    pub(super) fn expect_no_more(&self, hand: &Rc<Hand>) {
+        let asked = &self.0.asked;
+        let gone = asked.borrow_mut().take_if(|asked| Rc::ptr_eq(asked, hand));
+        drop(gone);
+    }
 }
 
 impl<F: Future + 'static> Executor<F> for Tasks {
@@ -226,8 +295,11 @@ impl<F: Future + 'static> Executor<F> for Tasks {
         let task = spawn_local(async move {
             future.await;
         });
-        if !self.begun.replace(true) {
-            self.first.set(Some(task));
+        if let Some(hand) = self.0.asked.take() {
+            hand.is_sent_by(task.abort_handle());
+        }
+        if !self.0.begun.replace(true) {
+            self.0.first.set(Some(task));
         }
     }
 }
@@ -235,7 +307,15 @@ impl<F: Future + 'static> Executor<F> for Tasks {
 /// A socket that says how often something was read.
 pub(super) struct Watched {
     wire: Wire,
-    reads: Rc<Cell<u64>>,
+    reads: Rc<Reads>,
+}
+
+/// What was read from a socket.
+struct Reads {
+    /// How often something was.
+    count: Cell<u64>,
+    /// When last.
+    last: Cell<Instant>,
 }
 
 impl Read for Watched {
@@ -246,7 +326,9 @@ impl Read for Watched {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.wire).poll_read(cx, buf);
         if read.is_ready() {
-            self.reads.set(self.reads.get().wrapping_add(1));
+            let reads = &self.reads;
+            reads.count.set(reads.count.get().wrapping_add(1));
+            reads.last.set(Instant::now());
         }
         read
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
+use std::time::Instant;
 
 use h2::Reason;
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -24,6 +25,8 @@ pub struct Ticket {
     hand: Option<Rc<Hand>>,
     /// How often the connection had read something when the request was sent.
     reads: u64,
+    /// When that was.
+    sent: Option<Instant>,
     over: bool,
 }
 
@@ -48,6 +51,7 @@ impl Ticket {
             streaming: line.begin(),
             hand: None,
             reads: 0,
+            sent: None,
             over: false,
         }
     }
@@ -80,7 +84,7 @@ impl Ticket {
         for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE] {
             parts.headers.remove(name);
         }
-        let (held, hand) = Held::new(body, &self.streaming);
+        let (held, hand) = Held::new(body, &self.streaming, &self.line.tasks);
         self.hand = hand;
         Ok(Written {
             request: Request::from_parts(parts, held),
@@ -94,6 +98,8 @@ impl Ticket {
     /// What hyper said.
     pub async fn send(&mut self, written: Written) -> Result<Response<Incoming>, Failed> {
         self.reads = self.line.reads();
+        self.line.asks();
+        self.sent = Some(Instant::now());
         let sending = self
             .line
             .requests()
@@ -108,8 +114,10 @@ impl Ticket {
             }
             Err(failed) => failed,
         };
+        // hyper gives up what waits in it to become a stream without giving it back, but says that it did.
         let unsent = failed.take_message().is_some();
         let error = failed.into_error();
+        let unsent = unsent || error.is_canceled();
         let is_full = is_refused(&error);
         if is_full {
             self.line.is_full();
@@ -119,7 +127,7 @@ impl Ticket {
             // Its own task notices only when it is asked next.
             self.line.retire();
         }
-        let refused = is_full || is_leaving;
+        let refused = is_full || is_leaving || error.is_canceled();
         let mut body = None;
         if unsent || refused {
             body = match &self.hand {
@@ -142,18 +150,26 @@ impl Ticket {
         }
     }
 
-    /// The answer is over. A request body that still runs goes on.
+    /// The answer is over. A request body that still runs goes on for as long as the target takes it.
     pub fn finish(mut self) {
         self.over = true;
+        self.line.completes();
+        if let Some(hand) = self.hand.take() {
+            hand.outlives();
+        }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.over
-            && let Some(hand) = &self.hand
-        {
+        if self.over {
+            return;
+        }
+        if let Some(hand) = &self.hand {
             hand.end();
+        }
+        if let Some(sent) = self.sent {
+            self.line.is_given_up(sent);
         }
     }
 }
