@@ -90,7 +90,7 @@ impl Local {
         reports: UnboundedSender<Report>,
     ) -> Rc<Self> {
         let mut pools = HashMap::new();
-        let generation = generation(worker, &mut pools, snapshot, reports.clone());
+        let (generation, _) = generation(worker, &mut pools, snapshot, reports.clone());
         Rc::new(Self {
             worker,
             generation: RefCell::new(Rc::new(generation)),
@@ -110,10 +110,16 @@ impl Local {
         Rc::clone(&self.generation.borrow())
     }
 
-    /// Changes over to a new snapshot. Connections to targets that stay are kept.
+    /// Changes over to a new snapshot. Connections to targets that stay are kept, unused ones to others end: an exchange
+    /// may hold the generation before for hours, and what it kept must not outlive an authority that was withdrawn.
     pub fn adopt(&self, snapshot: Arc<Snapshot>) {
         let mut pools = self.pools.borrow_mut();
-        let adopted = generation(self.worker, &mut pools, snapshot, self.reports.clone());
+        let (adopted, displaced) =
+            generation(self.worker, &mut pools, snapshot, self.reports.clone());
+        let is_displaced = |pool: &Rc<Pool>| displaced.values().any(|old| Rc::ptr_eq(old, pool));
+        let mut elsewhere = self.elsewhere.borrow_mut();
+        elsewhere.retain(|_, group| !group.pools.iter().any(is_displaced));
+        displaced.values().for_each(|pool| pool.close());
         drop(self.generation.replace(Rc::new(adopted)));
     }
 
@@ -127,7 +133,12 @@ impl Local {
         }
         if known.len() >= ELSEWHERE {
             // Running exchanges keep what they use; the rest is connected to again.
-            known.clear();
+            let targets = self.pools.borrow();
+            let is_own = |pool: &&Rc<Pool>| !targets.values().any(|own| Rc::ptr_eq(own, pool));
+            for (_, group) in known.drain() {
+                let pools = group.pools.iter();
+                pools.filter(is_own).for_each(|pool| pool.close());
+            }
         }
         let to = Destination::plain(address.into());
         let pool = self.pools.borrow().get(&to.identity()).cloned();
@@ -198,12 +209,13 @@ impl Local {
     }
 }
 
+/// What a worker serves of a snapshot, and the pools of before that none of its targets has.
 fn generation(
     worker: usize,
     pools: &mut HashMap<Identity, Rc<Pool>>,
     snapshot: Arc<Snapshot>,
     reports: UnboundedSender<Report>,
-) -> Generation {
+) -> (Generation, HashMap<Identity, Rc<Pool>>) {
     let mut kept = HashMap::new();
     let groups = snapshot
         .upstreams
@@ -232,19 +244,20 @@ fn generation(
             })
         })
         .collect();
-    *pools = kept;
+    let displaced = std::mem::replace(pools, kept);
     let via = snapshot
         .settings
         .via
         .as_ref()
         .and_then(|via| HeaderValue::from_bytes(via.as_bytes()).ok());
-    Generation {
+    let generation = Generation {
         via,
         snapshot: Some(snapshot),
         groups,
         worker,
         reports,
-    }
+    };
+    (generation, displaced)
 }
 
 /// 32 hexadecimal digits: the token under two seeds, each mixed by a bijection, so that ids are unique and do not tell

@@ -62,6 +62,8 @@ pub struct Pool {
     /// What the target agreed to last, where it may choose.
     agreed: Cell<Option<Agreed>>,
     sweeps: Cell<u32>,
+    /// Whether no exchange will come that did not begin with it.
+    closed: Cell<bool>,
     /// Counts its connections.
     account: Rc<Hold>,
 }
@@ -80,6 +82,7 @@ impl Pool {
             lines: Rc::default(),
             agreed: Cell::new(None),
             sweeps: Cell::new(0),
+            closed: Cell::new(false),
             account: Hold::new(Arc::clone(account)),
         })
     }
@@ -101,7 +104,7 @@ impl Pool {
 
     /// Keeps a connection whose exchange is over.
     pub fn put(&self, sender: Sender) {
-        if sender.is_closed() {
+        if self.closed.get() || sender.is_closed() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -125,6 +128,14 @@ impl Pool {
         }
         let connected = timeout(limits.connect, self.connect()).await;
         Ok((connected.map_err(|_| Failed::Late(limits.connect))??, false))
+    }
+
+    /// Keeps nothing any more: what is unused ends now, and the rest with the exchanges that use it. Those may hold the
+    /// pool for hours, and nobody sweeps it.
+    pub fn close(&self) {
+        self.closed.set(true);
+        drop(self.idle.take());
+        self.lines.let_go();
     }
 
     /// Whether no connection is kept.

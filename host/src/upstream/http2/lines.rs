@@ -84,6 +84,12 @@ impl Lines {
         self.lines.borrow().is_empty()
     }
 
+    /// Lets go of all of them: each ends with the last exchange that uses it. One that is opened later for an exchange
+    /// that began before is kept as ever.
+    pub fn let_go(&self) {
+        drop(self.lines.take());
+    }
+
     /// Lets go of those that end or were not used for so many sweeps.
     pub fn sweep(&self, now: u32, sweeps: u32) {
         self.lines.borrow_mut().retain(|line| {
