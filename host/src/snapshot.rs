@@ -5,8 +5,8 @@
 
 pub mod leads;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub service_names: HashMap<Arc<str>, usize>,
     /// Counts what plugins send to other addresses than targets.
     pub elsewhere: TargetAccount,
+    /// Addresses that get nothing in clear, whatever plugins choose; see [`secured`].
+    pub secured: HashSet<(IpAddr, u16)>,
     /// Groups of targets.
     pub upstreams: Vec<Upstream>,
     /// What runs before routing and where no route matched.
@@ -55,16 +57,32 @@ impl context::Leads for Snapshot {
         self.service_names.get(name).copied()
     }
 
-    fn target(&self, service: usize, address: SocketAddr) -> Option<usize> {
+    fn target(&self, service: usize, address: &Endpoint) -> Option<usize> {
         let upstream = self.upstreams.get(self.services.get(service)?.upstream)?;
         let mut targets = upstream.targets.iter();
-        targets.position(|target| target.address.tcp() == Some(address))
+        targets.position(|target| target.address == *address)
     }
 
     fn admits(&self, address: SocketAddr) -> bool {
         let mut allowed = self.settings.upstream_allow.iter();
-        allowed.any(|allowed| allowed.admits(address))
+        allowed.any(|allowed| allowed.admits(address)) && !self.secured.contains(&plain(address))
     }
+}
+
+/// The same address in the same words: one of IPv4 may be written as one of IPv6.
+fn plain(address: SocketAddr) -> (IpAddr, u16) {
+    (address.ip().to_canonical(), address.port())
+}
+
+/// The addresses of targets that are spoken to in TLS.
+#[must_use]
+pub fn secured(upstreams: &[Upstream]) -> HashSet<(IpAddr, u16)> {
+    let upstreams = upstreams.iter().filter(|one| one.manner.tls.is_some());
+    let targets = upstreams.flat_map(|upstream| &upstream.targets);
+    targets
+        .filter_map(|target| target.address.tcp())
+        .map(plain)
+        .collect()
 }
 
 /// What holds for every exchange.

@@ -213,8 +213,9 @@ typedef uint64_t sg_wake_tok;
 
 /* What upstream_set() chooses by. Since 0.3. */
 #define SG_UPSTREAM_SERVICE 1u /* the name of a configured service */
-#define SG_UPSTREAM_TARGET 2u  /* the address of one target of the service in charge, as `ip:port` */
-#define SG_UPSTREAM_ADDRESS 3u /* any `ip:port` on the allow list of the configuration */
+#define SG_UPSTREAM_TARGET 2u  /* the address of one target of the service in charge, as `ip:port` or `unix:/path`, as SG_ATTR_TARGET says it */
+#define SG_UPSTREAM_ADDRESS 3u /* any `ip:port` on the allow list of the configuration; it is spoken to in HTTP/1.1 without
+                                * TLS, so no target of an upstream with TLS can be chosen this way */
 
 /* Log levels. */
 #define SG_LOG_ERROR 1u
@@ -264,7 +265,7 @@ typedef uint64_t sg_wake_tok;
 #define SG_ATTR_RESPONSE_BYTES 66u  /* number: body bytes sent to the client; log() */
 #define SG_ATTR_DURATION_NS 67u     /* number: from the parsed head to the end of the answer; log() */
 #define SG_ATTR_UPSTREAM_NS 68u     /* number: from the choice of a target to its answer head; SG_E_NOT_FOUND if none */
-#define SG_ATTR_TARGET 69u          /* text: address of the target that answered; SG_E_NOT_FOUND if none */
+#define SG_ATTR_TARGET 69u          /* text: address of the target that answered, `ip:port` or `unix:/path`; SG_E_NOT_FOUND if none */
 
 /* Kinds of metrics. */
 #define SG_METRIC_COUNTER 1u   /* only grows; the gateway adds "_total" to its name */
@@ -466,8 +467,8 @@ struct sg_host {
 
     /* Chooses where the request goes, instead of the service of the route. [hook, access only; also request_body() while
      * the head waits] Timeouts and Host handling stay those of the route. SG_E_NOT_FOUND: no such service or target;
-     * SG_E_FORBIDDEN: an address that is not on the allow list; SG_E_INVALID: not an address, or the route does not
-     * forward; SG_E_WRONG_PHASE. */
+     * SG_E_FORBIDDEN: an address that is not on the allow list, or that of a target which is spoken to in TLS;
+     * SG_E_INVALID: not an address, or the route does not forward; SG_E_WRONG_PHASE. */
     int32_t (*upstream_set)(const sg_host *host, sg_exchange_tok exchange, uint32_t kind, sg_str value);
 
     /* ---- Bodies. Since 0.3. [hook, request_body and body_filter, and on_event() for them] ----

@@ -1,6 +1,7 @@
 //! Reading and changing a context, phase by phase.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -9,6 +10,7 @@ use swapgate_abi as abi;
 use super::connection::Of;
 use super::scope::Place;
 use super::{Answer, Choice, Frame, Lane, Phase, ResponseHead, State, Waits, headers};
+use crate::endpoint::{Endpoint, UNIX};
 use crate::ops::{Begin, next_token, wake};
 use crate::router::path;
 
@@ -472,7 +474,7 @@ impl Frame<'_> {
             return Err(Denied::Invalid);
         };
         let text = std::str::from_utf8(value).map_err(|_| Denied::Invalid)?;
-        let address = || text.parse::<SocketAddr>().map_err(|_| Denied::Invalid);
+        let tcp = || text.parse::<SocketAddr>().map_err(|_| Denied::Invalid);
         let choice = match kind {
             abi::SG_UPSTREAM_SERVICE => {
                 Choice::Service(leads.service(text).ok_or(Denied::NotFound)?)
@@ -482,11 +484,15 @@ impl Frame<'_> {
                     Some(Choice::Service(service) | Choice::Target { service, .. }) => service,
                     _ => leads.service(own).ok_or(Denied::NotFound)?,
                 };
-                let target = leads.target(service, address()?).ok_or(Denied::NotFound)?;
+                let address = match text.strip_prefix(UNIX) {
+                    Some(path) => Endpoint::Unix(Path::new(path).into()),
+                    None => Endpoint::Tcp(tcp()?),
+                };
+                let target = leads.target(service, &address).ok_or(Denied::NotFound)?;
                 Choice::Target { service, target }
             }
             abi::SG_UPSTREAM_ADDRESS => {
-                let address = address()?;
+                let address = tcp()?;
                 if !leads.admits(address) {
                     return Err(Denied::Forbidden);
                 }

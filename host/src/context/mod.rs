@@ -194,8 +194,8 @@ pub trait Leads {
     /// The service of that name.
     fn service(&self, name: &str) -> Option<usize>;
     /// The target with that address, of a service.
-    fn target(&self, service: usize, address: SocketAddr) -> Option<usize>;
-    /// Whether plugins may choose that address.
+    fn target(&self, service: usize, address: &Endpoint) -> Option<usize>;
+    /// Whether plugins may choose that address. It is spoken to without TLS.
     fn admits(&self, address: SocketAddr) -> bool;
 }
 

@@ -14,7 +14,9 @@ use crate::metrics::Metrics;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::{RouteRule, Table};
-use crate::snapshot::{Keep, Plan, Route, Service, Settings, Snapshot, TargetAccount, Upstream};
+use crate::snapshot::{
+    Keep, Plan, Route, Service, Settings, Snapshot, TargetAccount, Upstream, secured,
+};
 use crate::tls::Material;
 use crate::upstream::manner::Manner;
 
@@ -60,6 +62,10 @@ pub fn snapshot(
         }
         route
     });
+    let upstreams = config.upstreams.iter();
+    let upstreams: Vec<_> = upstreams
+        .map(|one| upstream(one, metrics, material))
+        .collect();
     Snapshot {
         generation,
         settings: settings(config),
@@ -68,11 +74,8 @@ pub fn snapshot(
         services: config.services.iter().map(service).collect(),
         service_names: named(&config.services),
         elsewhere: elsewhere(metrics),
-        upstreams: config
-            .upstreams
-            .iter()
-            .map(|one| upstream(one, metrics, material))
-            .collect(),
+        secured: secured(&upstreams),
+        upstreams,
         global: global_plan,
         account: Arc::clone(metrics.routes.unrouted()),
     }

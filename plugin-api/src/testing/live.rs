@@ -292,6 +292,7 @@ impl Live {
         match kind {
             code::SG_UPSTREAM_SERVICE if value == "none" => return Err(HostError::NotFound),
             code::SG_UPSTREAM_SERVICE => {}
+            code::SG_UPSTREAM_TARGET if value.starts_with("unix:/") => {}
             code::SG_UPSTREAM_TARGET | code::SG_UPSTREAM_ADDRESS if is_address => {}
             _ => return Err(HostError::Invalid),
         }

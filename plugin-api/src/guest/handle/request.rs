@@ -160,9 +160,9 @@ after_routing!(TrailersCall);
 pub enum Upstream<'u> {
     /// To a configured service.
     Service(&'u str),
-    /// To one target of the service in charge, as `ip:port`.
+    /// To one target of the service in charge, as `ip:port` or `unix:/path`.
     Target(&'u str),
-    /// To any `ip:port` on the allow list of the configuration.
+    /// To any `ip:port` on the allow list of the configuration, which is spoken to in HTTP/1.1 without TLS.
     Address(&'u str),
 }
 
@@ -171,7 +171,8 @@ impl AccessCall<'_> {
     ///
     /// # Errors
     ///
-    /// [`HostError::NotFound`]: no such service or target. [`HostError::Forbidden`]: not on the allow list.
+    /// [`HostError::NotFound`]: no such service or target. [`HostError::Forbidden`]: not on the allow list, or
+    /// a target that is spoken to in TLS.
     /// [`HostError::Invalid`]: no address, or the route does not forward.
     pub fn set_upstream(&mut self, upstream: Upstream<'_>) -> Result<(), HostError> {
         let (kind, value) = match upstream {
