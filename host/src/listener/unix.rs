@@ -9,7 +9,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::bind::BACKLOG;
@@ -21,15 +24,19 @@ const MODE: u32 = 0o660;
 ///
 /// # Errors
 /// Why not and what to do, for whoever wrote the path.
-pub fn bind(path: &Path, count: usize) -> io::Result<Vec<UnixListener>> {
+pub fn bind(path: &Path, count: usize) -> io::Result<(Vec<UnixListener>, File)> {
+    let _turn = Turn::take(path);
     make_way(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket
         .bind(&SockAddr::unix(path)?)
         .map_err(|error| explained(path, &error))?;
+    let file = File::of(path).ok_or_else(replaced)?;
     let listening = fs::set_permissions(path, Permissions::from_mode(MODE))
         .and_then(|()| socket.listen(BACKLOG))
-        .and_then(|()| socket.set_nonblocking(true));
+        .and_then(|()| socket.set_nonblocking(true))
+        // Until it listened, anybody could take it for dead.
+        .and_then(|()| file.is_there().then_some(()).ok_or_else(replaced));
     let listener = UnixListener::from(socket);
     let copies = listening.and_then(|()| {
         let copies = (1..count).map(|_| listener.try_clone());
@@ -38,10 +45,10 @@ pub fn bind(path: &Path, count: usize) -> io::Result<Vec<UnixListener>> {
     match copies {
         Ok(mut all) => {
             all.push(listener);
-            Ok(all)
+            Ok((all, file))
         }
         Err(error) => {
-            let _ = fs::remove_file(path);
+            file.remove_now();
             Err(error)
         }
     }
@@ -55,18 +62,21 @@ pub fn is_there(path: &Path) -> bool {
 
 /// Removes a socket at which nobody answers.
 pub fn remove_dead(path: &Path) {
+    let _turn = Turn::take(path);
     if is_there(path) && is_dead(path).unwrap_or(false) {
         let _ = fs::remove_file(path);
     }
 }
 
 /// The file of a socket, as it was when it was bound.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct File {
     path: PathBuf,
-    /// Device and inode.
-    identity: (u64, u64),
+    identity: Identity,
 }
+
+/// Device and inode.
+pub type Identity = (u64, u64);
 
 impl File {
     /// The one that lies there now.
@@ -79,14 +89,62 @@ impl File {
         })
     }
 
+    /// What tells it from others that lie under the same name, before and after it.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
     /// Removes it, unless somebody put another one in its place.
     pub fn remove(&self) {
-        let same = Self::of(&self.path).is_some_and(|now| now.identity == self.identity);
-        if same && let Err(error) = fs::remove_file(&self.path) {
+        let _turn = Turn::take(&self.path);
+        self.remove_now();
+    }
+
+    fn is_there(&self) -> bool {
+        Self::of(&self.path).is_some_and(|now| now.identity == self.identity)
+    }
+
+    fn remove_now(&self) {
+        if self.is_there()
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             let path = self.path.display();
             tracing::warn!(target: "listener", %error, "cannot remove the socket {path}");
         }
     }
+}
+
+/// The turn of one gateway with the sockets of a folder. One that is bound and does not listen yet looks as dead as one that
+/// was left, and two that find the same dead one would each remove what the other put in its place.
+struct Turn {
+    _folder: Option<fs::File>,
+}
+
+impl Turn {
+    /// Waits for it, but not for ever: others may hold the lock of a folder for reasons of their own. Where there is none to be
+    /// had, it goes on without.
+    fn take(path: &Path) -> Self {
+        const TRIES: u32 = 100;
+        const PAUSE: Duration = Duration::from_millis(10);
+        let folder = path.parent().and_then(|folder| fs::File::open(folder).ok());
+        if let Some(folder) = &folder {
+            for _ in 0..TRIES {
+                match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+                    Err(Errno::WOULDBLOCK) => std::thread::sleep(PAUSE),
+                    Err(Errno::INTR) => {}
+                    Ok(()) | Err(_) => break,
+                }
+            }
+        }
+        Self { _folder: folder }
+    }
+}
+
+fn replaced() -> io::Error {
+    let text =
+        "somebody else puts another file there at this moment; start again, or choose another path";
+    io::Error::new(ErrorKind::AddrInUse, text)
 }
 
 /// Removes what a dead process left.
@@ -145,6 +203,8 @@ fn explained(path: &Path, error: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
 
     fn folder() -> tempfile::TempDir {
@@ -155,7 +215,7 @@ mod tests {
     fn one_socket_for_all_with_its_mode() {
         let folder = folder();
         let path = folder.path().join("a.sock");
-        let sockets = bind(&path, 3).unwrap();
+        let (sockets, _) = bind(&path, 3).unwrap();
         assert_eq!(sockets.len(), 3);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, MODE);
@@ -177,6 +237,28 @@ mod tests {
         assert!(error.to_string().starts_with("somebody answers there"));
         remove_dead(&path);
         assert!(is_there(&path));
+    }
+
+    #[test]
+    fn of_many_that_bind_at_once_one_gets_it_and_keeps_it() {
+        let folder = folder();
+        let path = folder.path().join("a.sock");
+        for round in 0..20 {
+            let together = Barrier::new(4);
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let try_it = || {
+                    together.wait();
+                    bind(&path, 1).ok()
+                };
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(try_it)).collect();
+                let threads = threads.into_iter();
+                threads.filter_map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(bound.len(), 1, "round {round}");
+            assert!(bound[0].1.is_there());
+            let _client = UnixStream::connect(&path).unwrap();
+            // What is left for the next round is dead.
+        }
     }
 
     #[test]

@@ -25,36 +25,44 @@ pub struct Binder {
     files: Arc<Files>,
 }
 
-/// The files of Unix sockets that this process bound or was handed over. What is left of them goes with the last holder; a
-/// process that crashes has no time for that, and the next one goes on with them.
+/// The files of Unix sockets that this process bound or was handed over. What is left of its own goes with the last holder:
+/// a process that crashes has no time for that, and the next one goes on with them. One that was handed over goes on purpose
+/// only, because a process that cannot start may be followed by one that can.
 #[derive(Debug, Default)]
-struct Files(Mutex<HashMap<Arc<Path>, File>>);
+struct Files(Mutex<HashMap<Arc<Path>, Remembered>>);
+
+#[derive(Debug)]
+struct Remembered {
+    file: File,
+    /// This process bound it.
+    own: bool,
+}
 
 impl Files {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Path>, File>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Path>, Remembered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, path: &Arc<Path>) {
-        if let Some(file) = File::of(path) {
-            self.lock().insert(Arc::clone(path), file);
-        }
+    fn remember(&self, path: &Arc<Path>, file: File, own: bool) {
+        let remembered = Remembered { file, own };
+        self.lock().insert(Arc::clone(path), remembered);
     }
 
     fn remove(&self, path: &Path) {
-        if let Some(file) = self.lock().remove(path) {
-            file.remove();
+        if let Some(one) = self.lock().remove(path) {
+            one.file.remove();
         }
     }
 
     fn remove_all(&self) {
-        self.lock().drain().for_each(|(_, file)| file.remove());
+        self.lock().drain().for_each(|(_, one)| one.file.remove());
     }
 }
 
 impl Drop for Files {
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            self.lock().retain(|_, one| one.own);
             self.remove_all();
         }
     }
@@ -76,28 +84,34 @@ impl Binder {
     /// What the system said; somebody else listens there, for example.
     pub fn bind(&self, address: &Endpoint, count: usize) -> io::Result<(Vec<Listening>, bool)> {
         let inherited = self.inherit(&key(address), count);
-        let bound = match (inherited, address) {
-            (Some(sockets), Endpoint::Tcp(_)) => (handed_over(sockets, address), false),
-            (Some(sockets), Endpoint::Unix(path)) if unix::is_there(path) => {
-                (handed_over(sockets, address), false)
-            }
-            (_, Endpoint::Tcp(tcp)) => {
+        let path = match (&inherited, address) {
+            (Some(_), Endpoint::Tcp(_)) => return Ok(handed_over(inherited, address)),
+            (None, Endpoint::Tcp(tcp)) => {
                 let sockets = bind(*tcp, count)?.into_iter();
-                (sockets.map(Listening::Tcp).collect(), true)
+                return Ok((sockets.map(Listening::Tcp).collect(), true));
             }
-            (inherited, Endpoint::Unix(path)) => {
-                if inherited.is_some() {
-                    // Somebody took the file away, so that nobody finds the sockets.
-                    self.release(address);
-                }
-                let sockets = unix::bind(path, count)?.into_iter();
-                (sockets.map(Listening::Unix).collect(), true)
-            }
+            (_, Endpoint::Unix(path)) => path,
         };
-        if let Endpoint::Unix(path) = address {
-            self.files.remember(path);
+        if inherited.is_some() {
+            if let Some(file) = self.still_there(path) {
+                self.files.remember(path, file, false);
+                return Ok(handed_over(inherited, address));
+            }
+            // Somebody took the file away or put another one there, so that nobody finds the sockets.
+            self.release(address);
         }
-        Ok(bound)
+        let (sockets, file) = unix::bind(path, count)?;
+        self.files.remember(path, file, true);
+        Ok((sockets.into_iter().map(Listening::Unix).collect(), true))
+    }
+
+    /// The file of sockets that were handed over, if it is the one that lies there.
+    fn still_there(&self, path: &Path) -> Option<File> {
+        let bound = self.link.as_ref()?.bound_file(path);
+        let file = File::of(path).filter(|_| unix::is_there(path))?;
+        // Where nobody could say which file it was, any socket has to do.
+        let same = bound.is_none_or(|bound| bound == file.identity());
+        same.then_some(file)
     }
 
     /// The socket of the admin listener.
@@ -128,6 +142,11 @@ impl Binder {
     /// Has the parent keep copies of the sockets of a listener that were bound here.
     pub fn keep<'a>(&self, address: &Endpoint, sockets: impl Iterator<Item = &'a Listening>) {
         self.keep_under(&key(address), sockets);
+        if let (Endpoint::Unix(path), Some(link)) = (address, &self.link)
+            && let Some(one) = self.files.lock().get(path)
+        {
+            link.keep_bound_file(path, one.file.identity());
+        }
     }
 
     /// Says that a listener goes: from here on only this process holds its sockets, and takes what waits in their queues.
@@ -137,6 +156,9 @@ impl Binder {
         }
         if let Some(link) = &self.link {
             link.forget(&key(address));
+            if let Endpoint::Unix(path) = address {
+                link.forget_bound_file(path);
+            }
         }
     }
 
@@ -185,10 +207,10 @@ impl Binder {
     }
 }
 
-fn handed_over(sockets: Vec<OwnedFd>, address: &Endpoint) -> Vec<Listening> {
-    let sockets = sockets.into_iter();
+fn handed_over(sockets: Option<Vec<OwnedFd>>, address: &Endpoint) -> (Vec<Listening>, bool) {
+    let sockets = sockets.into_iter().flatten();
     let sockets = sockets.map(|socket| Listening::handed_over(socket, address));
-    sockets.collect()
+    (sockets.collect(), false)
 }
 
 fn key(address: &Endpoint) -> String {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::report::Report;
 use super::wire::{self, Begin, Said, Told};
 use crate::endpoint::UNIX;
-use crate::listener::unix;
+use crate::listener::unix::{self, Identity};
 
 /// How long an answer of the parent may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -141,23 +141,35 @@ impl Link {
     /// The text of the configuration that a child before this one served.
     #[must_use]
     pub fn served_text(&self) -> Option<String> {
-        let mut file = File::from(self.inherited().remove(CONFIG)?.pop()?);
-        let mut text = String::new();
-        file.rewind().ok()?;
-        file.read_to_string(&mut text).ok()?;
-        Some(text)
+        self.text(CONFIG)
+    }
+
+    /// Which file was that of the sockets that were bound at a path. The sockets do not know it.
+    #[must_use]
+    pub fn bound_file(&self, path: &Path) -> Option<Identity> {
+        serde_json::from_str(&self.text(&file_of(path))?).ok()
+    }
+
+    /// Has the parent keep which file it is, beside copies of the sockets.
+    pub fn keep_bound_file(&self, path: &Path, file: Identity) {
+        let kept = serde_json::to_string(&file)
+            .map_err(io::Error::from)
+            .and_then(|text| self.keep_under(file_of(path), &text));
+        if let Err(error) = kept {
+            let path = path.display();
+            tracing::debug!(target: "control", %error, "after a crash any socket at {path} is taken for the own one");
+        }
+    }
+
+    /// Has the parent forget it.
+    pub fn forget_bound_file(&self, path: &Path) {
+        self.forget(&file_of(path));
     }
 
     /// Has the parent keep the text of the configuration that serves, for the case that the file is wrong when the next
     /// child starts. It lies in memory, as the file says it, without what its references lead to.
     pub fn keep_text(&self, text: &str) {
-        let kept = memory().and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            // In one step: a crash between two would leave nothing.
-            let said = Said::Replace(CONFIG.to_owned());
-            wire::send(&self.socket, &said, &[file.as_fd()])
-        });
-        if let Err(error) = kept {
+        if let Err(error) = self.keep_under(CONFIG.to_owned(), text) {
             tracing::warn!(target: "control", %error, "the supervising process cannot keep the configuration; after a crash the file must be right");
         }
     }
@@ -242,6 +254,21 @@ impl Link {
         self.asked.has_changed().is_err()
     }
 
+    fn keep_under(&self, key: String, text: &str) -> io::Result<()> {
+        let mut file = memory()?;
+        file.write_all(text.as_bytes())?;
+        // In one step: a crash between two would leave nothing.
+        wire::send(&self.socket, &Said::Replace(key), &[file.as_fd()])
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        let mut file = File::from(self.inherited().remove(key)?.pop()?);
+        let mut text = String::new();
+        file.rewind().ok()?;
+        file.read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+
     fn ask(&self, said: impl FnOnce(u64) -> Said) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.asked += 1;
@@ -256,6 +283,11 @@ impl Link {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The key under which is kept which file is that of the sockets bound at a path.
+fn file_of(path: &Path) -> String {
+    format!("file of {UNIX}{}", path.display())
 }
 
 /// A file without a name, in memory.
