@@ -57,6 +57,7 @@ impl Services {
 
     /// A configuration is being tried: what it brings can be called besides.
     pub fn prepare(&self, config: &Config, material: &Material) {
+        read_system(config);
         self.directories().next = Some(Arc::new(Directory::of(config, material)));
     }
 
@@ -67,9 +68,7 @@ impl Services {
 
     /// A configuration serves from now on.
     pub fn adopt(&self, config: &Config, material: &Material) {
-        if !config.callouts.allow.is_empty() {
-            client::read_system();
-        }
+        read_system(config);
         self.kv.set_memory(config.kv.memory);
         self.blocking.set_bounds(Bounds {
             threads: config.blocking.threads,
@@ -107,6 +106,13 @@ impl Services {
         self.directory
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Before anybody can call a host in TLS: no worker is to wait for the disk.
+fn read_system(config: &Config) {
+    if !config.callouts.allow.is_empty() {
+        client::read_system();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an upstream's targets are shown, and whom of them this gateway believes.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -81,13 +81,17 @@ impl ClientTls {
     /// # Errors
     /// The system has no authorities, or the host is none.
     pub fn of_system(host: &str) -> Result<Self, String> {
-        static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+        let system = system()?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned()).map_err(|error| error.to_string())?;
         Ok(Self {
-            config: CONFIG.get_or_init(system_config).clone()?,
             server_name: Some(name),
-            digest: Sha256::digest(format!("of the system, {bare}")).into(),
+            digest: Sha256::new()
+                .chain_update(system.digest)
+                .chain_update(bare)
+                .finalize()
+                .into(),
+            config: Arc::clone(&system.config),
         })
     }
 
@@ -158,7 +162,12 @@ fn verifier(
     }
     let roots = match &tls.ca {
         Some(ca) => authorities(ca, made_of)?,
-        None => system().map_err(|why| ConfigError::new(tls.place.clone(), why))?,
+        None => {
+            read_system();
+            let system = system().map_err(|why| ConfigError::new(tls.place.clone(), why))?;
+            made_of.digest.update(system.digest);
+            Arc::clone(&system.roots)
+        }
     };
     WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
         .build()
@@ -180,14 +189,85 @@ fn authorities(
     Ok(Arc::new(roots))
 }
 
-/// Reads the authorities of the system now, so that no worker has to wait for the disk.
-pub fn read_system() {
-    let _ = system();
+/// Whom the system believes.
+struct System {
+    roots: Arc<RootCertStore>,
+    /// For hosts that no upstream has; keeps their sessions.
+    config: Arc<ClientConfig>,
+    /// Of all certificates.
+    digest: [u8; 32],
 }
 
-fn system_config() -> Result<Arc<ClientConfig>, String> {
+/// As they were read last; none: nobody needed them yet. A failure is not for ever: the list may come while the gateway runs.
+static SYSTEM: RwLock<Option<Result<Arc<System>, String>>> = RwLock::new(None);
+
+/// Reads the authorities of the system now, unless they were read before, so that no worker has to wait for the disk.
+pub fn read_system() {
+    if !matches!(&*known(), Some(Ok(_))) {
+        read_now();
+    }
+}
+
+/// Reads them again, if anybody needed them before. What was read goes on where nothing can be read any more.
+pub fn read_system_again() {
+    if known().is_some() {
+        read_now();
+    }
+}
+
+/// The authorities of the system, as they were read last; reading them takes a while.
+fn system() -> Result<Arc<System>, String> {
+    if known().is_none() {
+        read_now();
+    }
+    let nobody = || Err("the authorities of this system are not read yet".to_owned());
+    known().clone().unwrap_or_else(nobody)
+}
+
+fn known() -> RwLockReadGuard<'static, Option<Result<Arc<System>, String>>> {
+    SYSTEM.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read_now() {
+    let found = load();
+    let mut known = SYSTEM.write().unwrap_or_else(PoisonError::into_inner);
+    match (&*known, found) {
+        (Some(Ok(_)), Err(error)) => {
+            tracing::warn!(target: "control", "{error}; those that were read before are believed on");
+        }
+        // Its sessions can be resumed.
+        (Some(Ok(before)), Ok(now)) if before.digest == now.digest => {}
+        (_, found) => *known = Some(found),
+    }
+}
+
+fn load() -> Result<Arc<System>, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut digest = Sha256::new();
+    for certificate in &found.certs {
+        digest.update(certificate.len().to_be_bytes());
+        digest.update(certificate);
+    }
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        let why = found.errors.first().map(|error| format!(" ({error})"));
+        return Err(format!(
+            "this system has no list of certificate authorities{}: install its package ca-certificates, or name a file with ca",
+            why.unwrap_or_default()
+        ));
+    }
+    let roots = Arc::new(roots);
+    Ok(Arc::new(System {
+        config: system_config(Arc::clone(&roots))?,
+        roots,
+        digest: digest.finalize().into(),
+    }))
+}
+
+fn system_config(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(system()?, Arc::clone(&provider))
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
         .build()
         .map_err(|error| error.to_string())?;
     let builder = ClientConfig::builder_with_provider(provider)
@@ -196,25 +276,6 @@ fn system_config() -> Result<Arc<ClientConfig>, String> {
     let mut config = builder.with_webpki_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = alpn(UpstreamProtocol::Http1);
     Ok(Arc::new(config))
-}
-
-/// The authorities of the system; read once, for reading them takes a while.
-fn system() -> Result<Arc<RootCertStore>, String> {
-    static SYSTEM: OnceLock<Result<Arc<RootCertStore>, String>> = OnceLock::new();
-    let read = || {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        let (added, _) = roots.add_parsable_certificates(found.certs);
-        if added > 0 {
-            return Ok(Arc::new(roots));
-        }
-        let why = found.errors.first().map(|error| format!(" ({error})"));
-        Err(format!(
-            "this system has no list of certificate authorities{}: install its package ca-certificates, or name a file with ca",
-            why.unwrap_or_default()
-        ))
-    };
-    SYSTEM.get_or_init(read).clone()
 }
 
 type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

@@ -8,7 +8,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
@@ -84,6 +84,7 @@ impl Read {
             seen: Seen {
                 state: metadata.as_ref().map(FileId::of),
                 digest: Sha256::digest(bytes).into(),
+                other: None,
             },
             mode: metadata.map_or(0, |metadata| metadata.mode()),
             contents: contents.map(Arc::from),
@@ -100,6 +101,22 @@ struct Seen {
     /// None: it was not there.
     state: Option<FileId>,
     digest: Digest,
+    /// What another look found, and since when: a clock that was set back says of a file that it changes for hours.
+    other: Option<(FileId, Instant)>,
+}
+
+impl Seen {
+    /// How much longer to wait for a file in another state than it had, if it has not come to rest.
+    fn still_moves(&mut self, state: FileId, now: SystemTime) -> Option<Duration> {
+        let at = Instant::now();
+        let since = match self.other {
+            Some((other, since)) if other == state => since,
+            _ => at,
+        };
+        self.other = Some((state, since));
+        let quiet = settle::quiet_for(state, now).max(at.duration_since(since));
+        QUIET.checked_sub(quiet).filter(|left| !left.is_zero())
+    }
 }
 
 /// What a look at files gives.
@@ -116,20 +133,42 @@ pub enum Look {
 impl Files {
     /// Looks at them now. They change together (certificate and key), so all of them have to be at rest.
     #[must_use]
-    pub fn look(&self, now: SystemTime) -> Look {
+    pub fn look(&mut self, now: SystemTime) -> Look {
         let mut look = Look::Same;
-        for (path, seen) in &self.0 {
+        let mut wait: Option<Duration> = None;
+        for (path, seen) in &mut self.0 {
             let state = std::fs::metadata(path).ok().map(|file| FileId::of(&file));
             if state == seen.state {
                 continue;
             }
             look = Look::Changed;
-            let quiet = state.map_or(QUIET, |state| settle::quiet_for(state, now));
-            if quiet < QUIET {
-                return Look::Moving(QUIET - quiet);
+            wait = wait.max(state.and_then(|state| seen.still_moves(state, now)));
+        }
+        wait.map_or(look, Look::Moving)
+    }
+
+    /// Those of them that were read in another state than `before` and had not come to rest, which are looked at as if they
+    /// had not been there: the next look that finds them at rest finds a change. None: all had.
+    #[must_use]
+    pub fn unsettled(&self, before: &Self, now: SystemTime) -> Option<Self> {
+        let mut unsettled = self.clone();
+        let mut any = false;
+        for (path, seen) in &mut unsettled.0 {
+            let Some(state) = seen.state else {
+                continue;
+            };
+            let known = before.0.get(path);
+            if known.is_some_and(|known| known.state == seen.state) {
+                continue;
+            }
+            // Whoever has looked at it before knows for how long it has been so.
+            seen.other = known.and_then(|known| known.other);
+            if seen.still_moves(state, now).is_some() {
+                seen.state = None;
+                any = true;
             }
         }
-        look
+        any.then_some(unsettled)
     }
 
     /// Whether the same stands in the same files.
@@ -199,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.pem");
         std::fs::write(&path, "one").expect("write");
-        let files = read(&path);
+        let mut files = read(&path);
         assert_eq!(files.look(later()), Look::Same);
         std::fs::write(&path, "two!").expect("write");
         assert!(matches!(
@@ -211,11 +250,43 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_set_back_keeps_no_change_away() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.pem");
+        std::fs::write(&path, "one").expect("write");
+        let mut files = read(&path);
+        std::fs::write(&path, "two!").expect("write");
+        let back = SystemTime::UNIX_EPOCH;
+        let begun = Instant::now();
+        while files.look(back) != Look::Changed {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never rests");
+            std::thread::yield_now();
+        }
+        assert!(begun.elapsed() >= QUIET);
+    }
+
+    #[test]
+    fn what_was_read_too_early_is_read_again_once_it_rests() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.pem");
+        std::fs::write(&path, "one").expect("write");
+        let before = read(&path);
+        let none = Files::default();
+        assert!(before.unsettled(&before, SystemTime::UNIX_EPOCH).is_none());
+        assert!(before.unsettled(&none, later()).is_none());
+        std::fs::write(&path, "half").expect("write");
+        let now = read(&path);
+        let early = now.unsettled(&before, SystemTime::UNIX_EPOCH);
+        let mut early = early.expect("it moved a moment ago");
+        assert_eq!(early.look(later()), Look::Changed);
+    }
+
+    #[test]
     fn a_copy_over_itself_says_the_same() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.pem");
         std::fs::write(&path, "one").expect("write");
-        let files = read(&path);
+        let mut files = read(&path);
         std::fs::rename(&path, folder.path().join("old")).expect("rename");
         std::fs::write(&path, "one").expect("write");
         assert_eq!(files.look(later()), Look::Changed);
@@ -236,7 +307,7 @@ mod tests {
                 path.display()
             )
         );
-        let files = reader.files();
+        let mut files = reader.files();
         assert_eq!(files.look(later()), Look::Same);
         std::fs::write(&path, "one").expect("write");
         assert_eq!(files.look(later()), Look::Changed);

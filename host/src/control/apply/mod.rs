@@ -25,7 +25,7 @@ use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
 use crate::supervise::binder::Binder;
-use crate::tls::client::warn_of_unverified;
+use crate::tls::client::{self, warn_of_unverified};
 use crate::tls::files::Files;
 
 use named::Named;
@@ -88,6 +88,15 @@ impl Tried {
         let due = self.again.is_some_and(|at| at <= Instant::now());
         offer == self.offer && !due
     }
+}
+
+/// Who asked for a configuration.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asked {
+    /// Plugin files whose refusal may pass get another chance.
+    fresh: bool,
+    /// An operator says that what lies there is whole.
+    whole: bool,
 }
 
 /// What a look at the folder gave.
@@ -237,7 +246,14 @@ impl Control {
         match config::load(&source, &environment) {
             Ok(config) => {
                 let fresh = asked || config.loader != self.config.loader;
-                self.reconfigure(config, fresh).await;
+                self.reconfigure(
+                    config,
+                    Asked {
+                        fresh,
+                        whole: asked,
+                    },
+                )
+                .await;
             }
             Err(errors) => self.refused(Trigger::Reload, &texts(&errors)),
         }
@@ -357,7 +373,7 @@ impl Control {
         if tried.is_enough(offer) {
             self.pending = Some(pending);
         } else {
-            self.reconfigure(pending.config, false).await;
+            self.reconfigure(pending.config, Asked::default()).await;
         }
     }
 
@@ -409,7 +425,7 @@ impl Control {
         Looked { wait, offer }
     }
 
-    async fn reconfigure(&mut self, config: Config, fresh: bool) {
+    async fn reconfigure(&mut self, config: Config, Asked { fresh, whole }: Asked) {
         let Diff {
             listeners,
             restart,
@@ -418,7 +434,13 @@ impl Control {
         if !restart.is_empty() {
             return self.refused(Trigger::Reload, &texts(&restart));
         }
+        // What was read once may have changed since; workers never wait for it.
+        client::read_system_again();
         let attempt = self.named.try_with(&config);
+        // Half a file may well be a good certificate, with half of its chain.
+        if !whole && let Some(files) = self.named.unsettled(&attempt) {
+            return self.waits_for(config, files);
+        }
         let material = match &attempt.material {
             Ok(material) => material,
             Err(errors) => {
@@ -499,6 +521,18 @@ impl Control {
             resolution.notes,
         )
         .await;
+    }
+
+    /// A configuration names files that are still being written, and is tried again when they have come to rest.
+    fn waits_for(&mut self, config: Config, files: Files) {
+        tracing::debug!(target: "control", "files that the configuration names are still being written");
+        let why = "files that it names are still being written; it is applied once they have come to rest";
+        self.pending = Some(Pending {
+            config,
+            errors: vec![why.to_owned()],
+            tried: None,
+            files: Some(files),
+        });
     }
 
     /// A configuration was refused: what serves goes on with its own settings.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Bound, Control, Trigger, texts};
+use super::{Asked, Bound, Control, Trigger, texts};
 use crate::config::ConfigError;
 use crate::config::ready::Config;
 use crate::tls::Material;
@@ -71,6 +71,11 @@ impl Named {
         }
     }
 
+    /// Those files of an attempt that were read before they had come to rest, with where they lie.
+    pub(super) fn unsettled(&self, attempt: &Attempt) -> Option<Files> {
+        attempt.files.unsettled(&self.looked, SystemTime::now())
+    }
+
     fn adopt(&mut self, material: Material, files: Files, read: Moment) {
         self.sessions.keep_only(&material.policies());
         self.material = material;
@@ -110,16 +115,23 @@ impl Control {
     /// Looks at the files that the configuration names, and applies what they say. Gives back how long to wait before
     /// looking again, if one has not come to rest.
     pub async fn look_at_files(&mut self) -> Option<Duration> {
-        let waiting = self.pending.as_ref().and_then(|one| one.files.as_ref());
-        match waiting.map(|files| files.look(SystemTime::now())) {
-            Some(Look::Moving(left)) => return Some(left),
+        let waiting = self.pending.as_mut().and_then(|one| one.files.as_mut());
+        // What serves must not wait for the files of one that waits.
+        let wait = match waiting.map(|files| files.look(SystemTime::now())) {
+            Some(Look::Moving(left)) => Some(left),
             Some(Look::Changed) => {
                 if let Some(pending) = self.pending.take() {
-                    self.reconfigure(pending.config, false).await;
+                    self.reconfigure(pending.config, Asked::default()).await;
                 }
+                None
             }
-            Some(Look::Same) | None => {}
-        }
+            Some(Look::Same) | None => None,
+        };
+        let own = self.look_at_own().await;
+        wait.into_iter().chain(own).min()
+    }
+
+    async fn look_at_own(&mut self) -> Option<Duration> {
         let due = self.named.material.is_due(self.named.read, Moment::now());
         match self.named.looked.look(SystemTime::now()) {
             Look::Moving(left) => Some(left),
