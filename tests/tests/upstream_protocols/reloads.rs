@@ -153,3 +153,29 @@ fn a_new_client_certificate_is_shown_without_a_reload_of_the_configuration() {
     }
     load.stop_without_failure();
 }
+
+/// An exchange may hold what served before for hours; connections that it does not use must not stay with it.
+#[test]
+fn unused_connections_end_with_what_they_were_opened_for() {
+    let nginx = Nginx::server(&format!(
+        "listen @address@; location /slow/ {{ alias @folder@/; limit_rate_after 2k; limit_rate 100; }} {ECHO}"
+    ));
+    std::fs::write(nginx.folder().join("long"), [b'x'; 65536]).expect("a file");
+    let gateway = before(&nginx.address().to_string(), "algorithm: round-robin").start();
+    let mut slow = gateway.client();
+    slow.send("GET /slow/long HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    let head = slow.read_head().expect("an answer begins");
+    assert!(head.starts_with(b"HTTP/1.1 200"));
+    let open = || {
+        let series = format!(
+            "swapgate_upstream_connections{{target=\"{}\"}}",
+            nginx.address()
+        );
+        gateway.metrics().value(&series).unwrap_or_default()
+    };
+    assert_eq!(gateway.get("/echo").status, 200);
+    assert_eq!(open(), 2.0, "one is used and one is kept");
+    gateway.reload_published(&text("protocol: h2"));
+    swapgate_tests::wait_until("the unused connection to end", || open() == 1.0);
+    slow.read_exact(1).expect("the answer goes on");
+}

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use swapgate_tests::{Gateway, Response, Upstream};
+use swapgate_tests::{Certificates, Gateway, Nginx, Response, Upstream};
 
 use super::{ask, seen, waiter};
 
@@ -65,4 +65,65 @@ routes:
     let answer = gateway.client().send(own).expect_response();
     assert_eq!(answer.status, 204);
     assert_eq!(other.take_requests().len(), 0);
+}
+
+/// What an address that a plugin chose is sent goes in clear, so it is none whose upstream says that TLS is spoken there.
+#[test]
+fn a_target_that_speaks_tls_is_no_address() {
+    let [plain, secured]: [Upstream; 2] = std::array::from_fn(|_| Upstream::echo());
+    let authority = Certificates::new();
+    let gateway = Gateway::with(
+        "\
+workers: 1
+upstream_allow: [\"127.0.0.1:*\"]
+upstreams:
+  - {name: plain, targets: [{address: \"@plain@\"}]}
+  - {name: secured, tls: {ca: @ca@}, targets: [{address: \"@secured@\"}]}
+services: [{name: plain, upstream: plain}, {name: secured, upstream: secured}]
+routes: [{name: all, service: plain, plugins: [{name: waiter}]}]
+",
+    )
+    .set("ca", &*authority.ca().display().to_string())
+    .set("plain", plain.address())
+    .set("secured", secured.address())
+    .plugin_bytes("libwaiter.so", &waiter(&[]))
+    .start();
+    let choose = |address: String| result(&ask(&gateway, &format!("address:{address}")));
+    assert_eq!(choose(plain.address().to_string()), 0);
+    assert_eq!(choose(secured.address().to_string()), -11);
+    let mapped = format!("[::ffff:127.0.0.1]:{}", secured.address().port());
+    assert_eq!(choose(mapped), -11, "the same in other words");
+    assert_eq!(secured.connections(), 0);
+}
+
+#[test]
+fn a_target_in_the_file_system_is_chosen_by_its_path() {
+    let nginx = Nginx::server(
+        "listen unix:@folder@/up.sock; location / { return 200 \"{\\\"seen\\\":\\\"$http_x_result\\\"}\"; }",
+    );
+    let other = Upstream::echo();
+    let path = nginx.folder().join("up.sock");
+    let gateway = Gateway::with(
+        "\
+workers: 1
+upstreams: [{name: up, targets: [{address: \"@other@\"}, {address: \"unix:@path@\"}]}]
+services: [{name: up, upstream: up}]
+routes: [{name: all, service: up, plugins: [{name: waiter}]}]
+",
+    )
+    .set("other", other.address())
+    .set("path", &*path.display().to_string())
+    .plugin_bytes("libwaiter.so", &waiter(&[]))
+    .start();
+    for _ in 0..3 {
+        let answer = ask(&gateway, &format!("target:unix:{}", path.display()));
+        assert_eq!(answer.text(), "{\"seen\":\"0\"}");
+    }
+    assert_eq!(other.connections(), 0);
+    let answer = ask(&gateway, "target:unix:/nowhere.sock");
+    assert!(
+        ["-4", "{\"seen\":\"-4\"}"]
+            .iter()
+            .any(|text| answer.text().contains(text))
+    );
 }
