@@ -134,12 +134,9 @@ impl Hand {
         spawn_local(async move {
             let mut before = None;
             loop {
-                let kept = self.0.borrow();
-                if kept.streaming.is_none() {
+                let Some(now) = self.stands_at() else {
                     return;
-                }
-                let now = kept.waker.is_none().then_some(kept.pieces);
-                drop(kept);
+                };
                 if now.is_some() && now == before {
                     return self.end();
                 }
@@ -147,6 +144,17 @@ impl Hand {
                 sleep(REST).await;
             }
         });
+    }
+
+    /// How many pieces were told, while it waits for the target to take one; none: it is over.
+    #[expect(
+        clippy::option_option,
+        reason = "over, or not waiting, or waiting at a piece"
+    )]
+    fn stands_at(&self) -> Option<Option<u64>> {
+        let kept = self.0.borrow();
+        kept.streaming.as_ref()?;
+        Some(kept.waker.is_none().then_some(kept.pieces))
     }
 
     /// This is the task that sends it.
