@@ -131,6 +131,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     folder.fall_back_to(config.state_dir.join(PREVIOUS));
     // Watching begins before the first look, so that nothing falls between the two.
     let mut watch = Watch::start(&config.plugins_dir, &options.config, &events);
+    let sockets = binder.clone();
     let start = Start {
         file: options.config.clone(),
         text: source.text,
@@ -146,6 +147,8 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         biased;
         signal = end(&mut signals, &events, link.as_deref()) => {
             tracing::info!(target: "control", signal, "ended before it served");
+            // Its end is wanted, so sockets that a process before it left in the file system go as well.
+            sockets.release_all();
             return Ok(());
         }
         control = Control::start(start) => control.map_err(explain)?,
