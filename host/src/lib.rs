@@ -7,7 +7,8 @@
 //!
 //! 1. [`worker`]: one thread, one runtime, its own sockets and upstream connections. [`local`] is what it keeps.
 //! 2. [`listener`]: binding, accepting, one task for each connection; [`activity`] holds a connection to its limits,
-//!    [`gather`] is how sockets write, [`socket`] what they are, [`endpoint`] where.
+//!    [`gather`] is how sockets write, [`socket`] what they are, [`endpoint`] where, and [`wire`] a
+//!    socket with or without TLS.
 //! 3. [`exchange`]: one request and its answer as one straight sequence. It knows no file and no configuration.
 //! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
 //! 5. [`stream`]: bodies on their way through plugins. Pure: no clock, no socket, and it calls no plugin.
@@ -67,4 +68,5 @@ pub mod stream;
 pub mod supervise;
 pub mod tls;
 pub mod upstream;
+pub mod wire;
 pub mod worker;

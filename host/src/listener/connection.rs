@@ -15,13 +15,13 @@ use super::guard::{Ended, Guard, Held};
 use super::handshake::{Version, shake};
 use super::io::ClientIo;
 use super::preface::{self, Told};
-use super::stream::Stream;
 use super::{http1, http2, proxy};
 use crate::activity::Activity;
 use crate::exchange::{Peer, forwarding};
 use crate::local::Local;
 use crate::snapshot::{Settings, Speech};
 use crate::socket::Socket;
+use crate::wire::Wire;
 
 /// What HTTP/1.1 is told where only HTTP/2 is spoken.
 const ONLY_HTTP2: &[u8] =
@@ -126,7 +126,7 @@ fn is_too_much(ended: &Ended) -> bool {
 }
 
 /// Tells a client that it speaks the wrong version. Its request is not read, so it may be told in vain.
-async fn refuse(stream: &mut Stream) {
+async fn refuse(stream: &mut Wire) {
     let mut left = ONLY_HTTP2;
     std::future::poll_fn(|cx| {
         while !left.is_empty() {

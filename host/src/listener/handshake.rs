@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use hyper_util::rt::TokioIo;
-
 use super::secure::secure;
-use super::stream::Stream;
 use crate::context::connection::Connection;
-use crate::gather::Gather;
 use crate::snapshot::Speech;
 use crate::socket::Socket;
+use crate::wire::Wire;
 
 /// A connection that is ready for its first request.
 pub(super) struct Ready {
-    pub(super) stream: Stream,
+    pub(super) stream: Wire,
     pub(super) connection: Connection,
     pub(super) version: Version,
 }
@@ -41,7 +38,7 @@ pub(super) async fn shake(socket: Socket, speech: &Speech) -> Result<Ready, Stri
             Version::Http2
         };
         return Ok(Ready {
-            stream: Stream::Plain(Gather::new(socket)),
+            stream: Wire::plain(socket),
             connection,
             version,
         });
@@ -54,7 +51,7 @@ pub(super) async fn shake(socket: Socket, speech: &Speech) -> Result<Ready, Stri
     };
     connection.tls = Some(Box::new(tls));
     Ok(Ready {
-        stream: Stream::Tls(Box::new(TokioIo::new(stream))),
+        stream: Wire::tls(stream),
         connection,
         version,
     })

@@ -13,13 +13,13 @@ use tokio::io::AsyncRead;
 
 use super::http2::frames::Frames;
 use super::http2::guarded::Guarded;
-use super::stream::Stream;
 use crate::activity::Activity;
 use crate::exchange::Side;
+use crate::wire::Wire;
 
 /// A socket together with the record its connection is held to.
 pub(super) struct ClientIo {
-    stream: Stream,
+    stream: Wire,
     /// What was read already, to tell what is spoken.
     first: Bytes,
     activity: Rc<Activity>,
@@ -42,7 +42,7 @@ const LINGERING_BYTES: usize = 1024 * 1024;
 
 impl ClientIo {
     /// `first` was read from it already.
-    pub(super) fn new(stream: Stream, first: Bytes, activity: Rc<Activity>) -> Self {
+    pub(super) fn new(stream: Wire, first: Bytes, activity: Rc<Activity>) -> Self {
         Self {
             stream,
             first,

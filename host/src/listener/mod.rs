@@ -20,5 +20,4 @@ mod io;
 mod preface;
 mod proxy;
 mod secure;
-mod stream;
 pub mod unix;

@@ -10,7 +10,7 @@ use hyper::rt::{Read, ReadBuf};
 
 use super::guard::Guard;
 use super::handshake::Version;
-use super::stream::Stream;
+use crate::wire::Wire;
 
 /// What a client that speaks HTTP/2 sends first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -24,7 +24,7 @@ pub(super) enum Told {
 }
 
 /// Reads until the version is known, no further than the preface goes.
-pub(super) async fn read(stream: &mut Stream, guard: &mut Guard) -> Told {
+pub(super) async fn read(stream: &mut Wire, guard: &mut Guard) -> Told {
     let mut read = Reading {
         bytes: [0; PREFACE.len()],
         len: 0,
@@ -43,7 +43,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn poll(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<Told>> {
+    fn poll(&mut self, stream: &mut Wire, cx: &mut Context<'_>) -> Poll<io::Result<Told>> {
         loop {
             if let Some(version) = version(self.read()) {
                 let bytes = Bytes::copy_from_slice(self.read());

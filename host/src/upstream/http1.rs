@@ -9,9 +9,9 @@ use hyper::client::conn::http1::{self, SendRequest};
 use tokio::task::AbortHandle;
 
 use super::body::RequestBody;
-use super::wire::Wire;
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::{Hold, Open};
+use crate::wire::Wire;
 
 /// A connection that may carry one request at a time.
 ///

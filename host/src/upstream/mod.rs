@@ -5,17 +5,17 @@
 //! - [`balance`]: which target is next;
 //! - [`body`]: a request body on its way;
 //! - [`manner`]: how targets are spoken to;
-//! - [`wire`]: a connected socket, with or without TLS;
+//! - [`dial`]: connecting, with or without TLS;
 //! - [`http1`], [`http2`]: connections that carry one request at a time, and many;
 //! - [`pool`]: connections to one target, kept for the next exchange;
 //! - [`send`]: one request to one upstream, with what may be repeated safely.
 
 pub mod balance;
 pub mod body;
+pub mod dial;
 pub mod http1;
 pub mod http2;
 pub mod idle;
 pub mod manner;
 pub mod pool;
 pub mod send;
-pub mod wire;

@@ -11,14 +11,15 @@ use http::uri::{Authority, Scheme};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::dial::{Agreed, Failed, dial};
 use super::http1::Sender;
 use super::http2::line::Line;
 use super::http2::lines::{Dial, Lines};
 use super::http2::ticket::Ticket;
 use super::manner::{Destination, authority};
-use super::wire::{Agreed, Failed, Wire, dial};
 use crate::config::ready::UpstreamProtocol;
 use crate::metrics::traffic::{Connections, Hold};
+use crate::wire::Wire;
 
 /// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
 /// they rarely close one that is about to be used.

@@ -16,9 +16,9 @@ use hyper::client::conn::TrySendError;
 
 use super::balance::RoundRobin;
 use super::body::{BodyWatch, RequestBody};
+use super::dial;
 use super::http2::ticket::{Ticket, is_malformed};
 use super::pool::{Carrier, Limits, Pool};
-use super::wire;
 use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
 use crate::context::headers::Survey;
@@ -385,10 +385,10 @@ impl Turn<'_> {
         match &connected {
             // The attempt goes on, and is counted when it comes to something.
             Ok(_) => attempt.goes_on(),
-            Err(wire::Failed::Connect(_)) => attempt.came_to(Attempt::ConnectError),
-            Err(wire::Failed::Tls(_)) => attempt.came_to(Attempt::TlsError),
-            Err(wire::Failed::Late(_)) => attempt.came_to(Attempt::ConnectTimeout),
-            Err(wire::Failed::Full(_)) => attempt.came_to(Attempt::Timeout),
+            Err(dial::Failed::Connect(_)) => attempt.came_to(Attempt::ConnectError),
+            Err(dial::Failed::Tls(_)) => attempt.came_to(Attempt::TlsError),
+            Err(dial::Failed::Late(_)) => attempt.came_to(Attempt::ConnectTimeout),
+            Err(dial::Failed::Full(_)) => attempt.came_to(Attempt::Timeout),
         }
         match connected {
             Ok((carrier, reused)) => Ok(Some(Checkout {
@@ -444,7 +444,7 @@ fn died(
 }
 
 /// What it means that a connection, or a stream of one, was not to be had.
-fn into_fault(failed: wire::Failed, pool: &Pool, tried: usize) -> UpstreamFault {
+fn into_fault(failed: dial::Failed, pool: &Pool, tried: usize) -> UpstreamFault {
     let target = pool.to.target.clone();
     let late = |what, limit| UpstreamFault::TimedOut {
         target: pool.to.target.clone(),
@@ -452,13 +452,13 @@ fn into_fault(failed: wire::Failed, pool: &Pool, tried: usize) -> UpstreamFault 
         limit,
     };
     match failed {
-        wire::Failed::Connect(source) | wire::Failed::Tls(source) => UpstreamFault::Connect {
+        dial::Failed::Connect(source) | dial::Failed::Tls(source) => UpstreamFault::Connect {
             target,
             tried,
             source,
         },
-        wire::Failed::Late(limit) => late("connect", limit),
-        wire::Failed::Full(limit) => late("have room for the request", limit),
+        dial::Failed::Late(limit) => late("connect", limit),
+        dial::Failed::Full(limit) => late("have room for the request", limit),
     }
 }
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, Write};
 
-use crate::upstream::wire::Wire;
+use crate::wire::Wire;
 
 /// A connection on which no HTTP is spoken any more, or a stream of one.
 pub(crate) trait Side: Read + Write + Unpin {
@@ -20,6 +20,6 @@ pub(crate) trait Side: Read + Write + Unpin {
 
 impl Side for Wire {
     fn reset(&mut self) {
-        Self::reset(self);
+        self.socket().reset();
     }
 }

@@ -14,7 +14,7 @@ use crate::metrics::route::OpenTunnel;
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
 use crate::upstream::send::{Kept, Sent};
-use crate::upstream::wire::Wire;
+use crate::wire::Wire;
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::frames::{Frames, Stand};
 use crate::activity::Activity;
-use crate::listener::stream::Stream;
+use crate::wire::Wire;
 
 /// The guard of one connection, and where its end stands.
 pub(in crate::listener) struct Guarded {
@@ -83,7 +83,7 @@ impl Guarded {
     /// Reads, and passes nothing on of what overdoes it.
     pub(in crate::listener) fn poll_read(
         &mut self,
-        stream: &mut Stream,
+        stream: &mut Wire,
         activity: &Activity,
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
@@ -99,7 +99,7 @@ impl Guarded {
     /// Says goodbye, once no frame is in the way.
     pub(in crate::listener) fn poll_goodbye(
         &mut self,
-        stream: &mut Stream,
+        stream: &mut Wire,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let Some(ending) = &mut self.ending else {
@@ -121,7 +121,7 @@ impl Guarded {
 
 /// A read on its way past the guard.
 struct Passing<'a> {
-    stream: TokioIo<&'a mut Stream>,
+    stream: TokioIo<&'a mut Wire>,
     guarded: &'a mut Guarded,
     activity: &'a Activity,
 }

@@ -29,10 +29,10 @@ use crate::endpoint::Endpoint;
 use crate::exchange::ingress::strip_hop_by_hop;
 use crate::tls::client::ClientTls;
 use crate::upstream::body::RequestBody;
+use crate::upstream::dial;
 use crate::upstream::manner::{Destination as Place, Manner};
 use crate::upstream::pool::{Carrier, Limits, Pool};
 use crate::upstream::send::{self, Lease, REPEATS, framing_flaw};
-use crate::upstream::wire;
 
 /// How long a connect to an address may take that is no target of a service.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -222,7 +222,7 @@ async fn open(pool: &Rc<Pool>, connect: Duration) -> Result<(Carrier, bool), Fai
     opened.map_err(|failed| {
         let target = pool.to.target.clone();
         match failed {
-            wire::Failed::Late(_) => Failed::ConnectLate(target),
+            dial::Failed::Late(_) => Failed::ConnectLate(target),
             other => Failed::Connect(target, other.into_error()),
         }
     })

@@ -18,7 +18,7 @@ use super::held::{Hand, Held};
 use super::lines::Room;
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::Hold;
-use crate::upstream::wire::Wire;
+use crate::wire::Wire;
 
 /// How many streams a connection carries at most, if the target admits as many; then another one is opened.
 const STREAMS: usize = 100;

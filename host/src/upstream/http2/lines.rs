@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::line::Line;
 use super::ticket::Ticket;
-use crate::upstream::wire::Failed;
+use crate::upstream::dial::Failed;
 
 /// How many connections with streams are opened to one target; more requests than they carry wait.
 const LINES: usize = 16;

@@ -1,36 +1,23 @@
-//! A connected socket to a target, with or without TLS.
+//! Connecting to a target, with or without TLS.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::manner::Destination;
 use crate::config::ready::UpstreamProtocol;
 use crate::endpoint::Endpoint;
-use crate::gather::Gather;
 use crate::socket::Socket;
 use crate::tls::client::ClientTls;
 use crate::tls::reason;
+use crate::wire::Wire;
 
 /// How long nothing that was sent may be confirmed on a connection that carries many requests.
 const DEAD: Duration = Duration::from_secs(30);
-
-/// A socket, with or without TLS.
-pub enum Wire {
-    /// Without.
-    Plain(Gather),
-    /// With; on the heap, because its buffers are large.
-    Tls(Box<TokioIo<TlsStream<Socket>>>),
-}
 
 /// Which version a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +91,7 @@ pub async fn dial(to: &Destination) -> Result<(Wire, Agreed), Failed> {
                 UpstreamProtocol::Http2 => Agreed::Http2,
                 UpstreamProtocol::Http1 | UpstreamProtocol::Auto => Agreed::Http1,
             };
-            Ok((Wire::Plain(Gather::new(socket)), agreed))
+            Ok((Wire::plain(socket), agreed))
         }
         // Much larger than the rest, and only here.
         Some(tls) => Box::pin(encrypt(socket, to, tls)).await,
@@ -142,73 +129,5 @@ async fn encrypt(
         (_, true) => Agreed::Http2,
         (_, false) => Agreed::Http1,
     };
-    Ok((Wire::Tls(Box::new(TokioIo::new(stream))), agreed))
-}
-
-impl Wire {
-    /// Has it reset when it is dropped.
-    pub fn reset(&mut self) {
-        match self {
-            Self::Plain(stream) => stream.reset(),
-            Self::Tls(stream) => stream.inner_mut().get_mut().0.reset(),
-        }
-    }
-}
-
-impl Read for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl Write for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+    Ok((Wire::tls(stream), agreed))
 }

@@ -1,4 +1,4 @@
-//! What a connection is read from and written to: a socket, with or without TLS.
+//! What a connection is read from and written to, towards clients and towards targets: a socket, with or without TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -6,22 +6,34 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
 use crate::gather::Gather;
 use crate::socket::Socket;
 
 /// A socket, with or without TLS.
-pub(super) enum Stream {
+pub enum Wire {
     /// Without.
     Plain(Gather),
     /// With; on the heap, because its buffers are large and most of a connection's life is spent waiting.
     Tls(Box<TokioIo<TlsStream<Socket>>>),
 }
 
-impl Stream {
+impl Wire {
+    /// Without TLS.
+    #[must_use]
+    pub fn plain(socket: Socket) -> Self {
+        Self::Plain(Gather::new(socket))
+    }
+
+    /// With TLS, of either side.
+    #[must_use]
+    pub fn tls(stream: impl Into<TlsStream<Socket>>) -> Self {
+        Self::Tls(Box::new(TokioIo::new(stream.into())))
+    }
+
     /// The socket below.
-    pub(super) fn socket(&mut self) -> &mut Socket {
+    pub fn socket(&mut self) -> &mut Socket {
         match self {
             Self::Plain(stream) => stream.socket(),
             Self::Tls(stream) => stream.inner_mut().get_mut().0,
@@ -29,7 +41,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl Read for Wire {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -42,7 +54,7 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl Write for Wire {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
