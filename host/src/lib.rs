@@ -7,8 +7,8 @@
 //!
 //! 1. [`worker`]: one thread, one runtime, its own sockets and upstream connections. [`local`] is what it keeps.
 //! 2. [`listener`]: binding, accepting, one task for each connection; [`activity`] holds a connection to its limits,
-//!    [`gather`] is how sockets write, [`socket`] what they are, [`endpoint`] where, and [`wire`] a
-//!    socket with or without TLS.
+//!    [`gather`] is how sockets write, [`socket`] what they are, [`endpoint`] where, and [`wire`] a socket with or without
+//!    TLS.
 //! 3. [`exchange`]: one request and its answer as one straight sequence. It knows no file and no configuration.
 //! 4. [`router`]: host, path, method and further conditions to route, and why. Pure: no clock, no socket.
 //! 5. [`stream`]: bodies on their way through plugins. Pure: no clock, no socket, and it calls no plugin.
@@ -31,8 +31,8 @@
 //!
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
-//! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now) and in [`fault`] (plugins
-//! that go wrong). Besides, `control::explain` asks the pure parts of the exchange
+//! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now), in [`fault`] (plugins
+//! that go wrong) and in [`health`] (targets that do). Besides, `control::explain` asks the pure parts of the exchange
 //! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
 //! mapped}`, `supervise::crash` and `leave`; everywhere else it is denied.
 #![deny(unsafe_code)]
@@ -47,6 +47,7 @@ pub mod endpoint;
 pub mod exchange;
 pub mod fault;
 pub mod gather;
+pub mod health;
 #[allow(
     unsafe_code,
     reason = "ends the process past the destructors of plugins"

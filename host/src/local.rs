@@ -11,11 +11,10 @@ use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::context::RequestId;
-use crate::snapshot::{Report, Snapshot, TargetAccount};
-use crate::upstream::balance::RoundRobin;
+use crate::snapshot::{Report, Snapshot, Target, TargetAccount, Upstream};
+use crate::upstream::group::Group;
 use crate::upstream::manner::{Destination, Identity};
 use crate::upstream::pool::Pool;
-use crate::upstream::send::Group;
 
 /// How many addresses beside the targets a worker keeps connections to.
 const ELSEWHERE: usize = 64;
@@ -90,7 +89,7 @@ impl Local {
         reports: UnboundedSender<Report>,
     ) -> Rc<Self> {
         let mut pools = HashMap::new();
-        let (generation, _) = generation(worker, &mut pools, snapshot, reports.clone());
+        let (generation, _) = generation(worker, &mut pools, &[], snapshot, reports.clone());
         Rc::new(Self {
             worker,
             generation: RefCell::new(Rc::new(generation)),
@@ -114,11 +113,18 @@ impl Local {
     /// may hold the generation before for hours, and what it kept must not outlive an authority that was withdrawn.
     pub fn adopt(&self, snapshot: Arc<Snapshot>) {
         let mut pools = self.pools.borrow_mut();
-        let (adopted, displaced) =
-            generation(self.worker, &mut pools, snapshot, self.reports.clone());
+        let before = self.generation();
+        let (adopted, displaced) = generation(
+            self.worker,
+            &mut pools,
+            &before.groups,
+            snapshot,
+            self.reports.clone(),
+        );
+        drop(before);
         let is_displaced = |pool: &Rc<Pool>| displaced.values().any(|old| Rc::ptr_eq(old, pool));
         let mut elsewhere = self.elsewhere.borrow_mut();
-        elsewhere.retain(|_, group| !group.pools.iter().any(is_displaced));
+        elsewhere.retain(|_, group| !group.pools().iter().any(is_displaced));
         displaced.values().for_each(|pool| pool.close());
         drop(self.generation.replace(Rc::new(adopted)));
     }
@@ -136,18 +142,15 @@ impl Local {
             let targets = self.pools.borrow();
             let is_own = |pool: &&Rc<Pool>| !targets.values().any(|own| Rc::ptr_eq(own, pool));
             for (_, group) in known.drain() {
-                let pools = group.pools.iter();
+                let pools = group.pools().iter();
                 pools.filter(is_own).for_each(|pool| pool.close());
             }
         }
         let to = Destination::plain(address.into());
         let pool = self.pools.borrow().get(&to.identity()).cloned();
         let pool = pool.unwrap_or_else(|| Pool::new(to, &account.connections));
-        let group = Rc::new(Group {
-            accounts: vec![account.clone()],
-            balance: RoundRobin::new(std::iter::once(1)),
-            pools: vec![pool],
-        });
+        let upstream = Upstream::alone(address.into(), account.clone());
+        let group = Rc::new(Group::new(upstream, vec![pool], None));
         known.insert(address, Rc::clone(&group));
         group
     }
@@ -161,7 +164,11 @@ impl Local {
             // A pool may be that of a target as well, which was looked through just now: twice would age it twice.
             let target = known.get(&Destination::plain((*address).into()).identity());
             let own = |pool: &&Rc<Pool>| target.is_none_or(|known| !Rc::ptr_eq(known, pool));
-            group.pools.iter().filter(own).for_each(|pool| pool.sweep());
+            group
+                .pools()
+                .iter()
+                .filter(own)
+                .for_each(|pool| pool.sweep());
         }
     }
 
@@ -209,41 +216,38 @@ impl Local {
     }
 }
 
-/// What a worker serves of a snapshot, and the pools of before that none of its targets has.
+/// What a worker serves of a snapshot, and the pools of before that none of its targets has. What is known of the targets of
+/// `before` stays known.
 fn generation(
     worker: usize,
     pools: &mut HashMap<Identity, Rc<Pool>>,
+    before: &[Rc<Group>],
     snapshot: Arc<Snapshot>,
     reports: UnboundedSender<Report>,
 ) -> (Generation, HashMap<Identity, Rc<Pool>>) {
     let mut kept = HashMap::new();
-    let groups = snapshot
-        .upstreams
+    let known: HashMap<&str, &Group> = before
         .iter()
-        .map(|upstream| {
-            Rc::new(Group {
-                accounts: upstream.accounts.clone(),
-                balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
-                pools: upstream
-                    .targets
-                    .iter()
-                    .zip(&upstream.accounts)
-                    .map(|(target, account)| {
-                        let to = Destination {
-                            target: target.address.clone(),
-                            manner: upstream.manner.clone(),
-                        };
-                        let known = kept.entry(to.identity());
-                        let pool = known.or_insert_with_key(|identity| {
-                            let before = pools.remove(identity);
-                            before.unwrap_or_else(|| Pool::new(to, &account.connections))
-                        });
-                        Rc::clone(pool)
-                    })
-                    .collect(),
-            })
-        })
+        .map(|group| (&*group.upstream.name, &**group))
         .collect();
+    let mut pool = |upstream: &Upstream, target: &Target| {
+        let to = Destination {
+            target: target.address.clone(),
+            manner: upstream.manner.clone(),
+        };
+        let pool = kept.entry(to.identity()).or_insert_with_key(|identity| {
+            let before = pools.remove(identity);
+            before.unwrap_or_else(|| Pool::new(to, &target.account.connections))
+        });
+        Rc::clone(pool)
+    };
+    let group = |upstream: &Arc<Upstream>| {
+        let targets = upstream.targets.iter();
+        let pools = targets.map(|target| pool(upstream, target)).collect();
+        let before = known.get(&*upstream.name).copied();
+        Rc::new(Group::new(Arc::clone(upstream), pools, before))
+    };
+    let groups = snapshot.upstreams.iter().map(group).collect();
     let displaced = std::mem::replace(pools, kept);
     let via = snapshot
         .settings

@@ -14,9 +14,10 @@ use ipnet::IpNet;
 
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
-use crate::config::ready::{Algorithm, AllowedAddress, ClientTimeouts, Limits, Protocols, Target};
+use crate::config::ready::{AllowedAddress, Balance, ClientTimeouts, Health, Limits, Protocols};
 use crate::context;
 use crate::endpoint::Endpoint;
+use crate::health::TargetHealth;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
 use crate::metrics::route::Account;
@@ -45,7 +46,7 @@ pub struct Snapshot {
     /// Addresses that get nothing in clear, whatever plugins choose; see [`secured`].
     pub secured: HashSet<(IpAddr, u16)>,
     /// Groups of targets.
-    pub upstreams: Vec<Upstream>,
+    pub upstreams: Vec<Arc<Upstream>>,
     /// What runs before routing and where no route matched.
     pub global: Plan,
     /// Counts exchanges that no route matched.
@@ -76,7 +77,7 @@ fn plain(address: SocketAddr) -> (IpAddr, u16) {
 
 /// The addresses of targets that are spoken to in TLS.
 #[must_use]
-pub fn secured(upstreams: &[Upstream]) -> HashSet<(IpAddr, u16)> {
+pub fn secured(upstreams: &[Arc<Upstream>]) -> HashSet<(IpAddr, u16)> {
     let upstreams = upstreams.iter().filter(|one| one.manner.tls.is_some());
     let targets = upstreams.flat_map(|upstream| &upstream.targets);
     targets
@@ -149,22 +150,57 @@ pub struct Service {
 }
 
 /// A group of targets.
+#[derive(Debug)]
 pub struct Upstream {
     /// Its name.
     pub name: Arc<str>,
-    /// How one is chosen.
-    pub algorithm: Algorithm,
+    /// How a target is chosen.
+    pub balance: Balance,
     /// How its targets are spoken to.
     pub manner: Manner,
-    /// Never empty.
+    /// Empty while names lead nowhere.
     pub targets: Vec<Target>,
-    /// Counts what happens at each target.
-    pub accounts: Vec<TargetAccount>,
+    /// How it is known which of them can be used.
+    pub health: Health,
 }
 
-/// What is counted at a target.
+impl Upstream {
+    /// A single address that a plugin chose, in HTTP/1.1 without TLS.
+    #[must_use]
+    pub fn alone(address: Endpoint, account: TargetAccount) -> Arc<Self> {
+        Arc::new(Self {
+            name: Arc::from(""),
+            balance: Balance::default(),
+            manner: Manner::PLAIN,
+            targets: vec![Target {
+                address,
+                weight: 1,
+                priority: 0,
+                account,
+            }],
+            health: Health::default(),
+        })
+    }
+}
+
+/// One server.
+#[derive(Debug)]
+pub struct Target {
+    /// Where it listens.
+    pub address: Endpoint,
+    /// Its share, 1 to 1000.
+    pub weight: u32,
+    /// Its tier; those of 0 are used first.
+    pub priority: u8,
+    /// What is known of it and counted.
+    pub account: TargetAccount,
+}
+
+/// What is known of a target, and counted.
 #[derive(Debug, Clone)]
 pub struct TargetAccount {
+    /// Whether it can be used, for this upstream.
+    pub health: Arc<TargetHealth>,
     /// Attempts to get an answer, for this upstream.
     pub attempts: Arc<Attempts>,
     /// Connections, whatever upstream they are for.

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use super::error::ConfigError;
-use super::ready::{Action, Config, Listener, Place, PluginUse, Route, Service, Upstream};
+use super::ready::{
+    Action, Config, Forward, Listener, Mirror, Place, PluginUse, Route, Service, Upstream,
+};
 
 /// What a reload changes.
 #[derive(Debug, Clone, Default)]
@@ -151,6 +153,7 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
     changed(old.loader != new.loader, "loader");
     changed(old.faults != new.faults, "faults");
     changed(old.limits != new.limits, "limits");
+    changed(old.overload != new.overload, "overload");
     changed(
         old.client_timeouts != new.client_timeouts,
         "client_timeouts",
@@ -168,6 +171,7 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
     changed(old.kv != new.kv, "kv");
     changed(old.callouts != new.callouts, "callouts");
     changed(old.blocking != new.blocking, "blocking");
+    changed(old.dns != new.dns, "dns");
 }
 
 /// Says which entities of one kind were added, removed and changed.
@@ -212,6 +216,7 @@ fn same_service(old: &Config, a: &Service, new: &Config, b: &Service) -> bool {
     };
     upstream(old, a) == upstream(new, b)
         && a.timeouts == b.timeouts
+        && a.retries == b.retries
         && same_uses(&a.plugins, &b.plugins)
 }
 
@@ -221,7 +226,7 @@ fn same_route(old: &Config, a: &Route, new: &Config, b: &Route) -> bool {
         service.map(|s| Arc::clone(&s.name))
     };
     service(old, a) == service(new, b)
-        && same_action(&a.action, &b.action)
+        && same_action((old, &a.action), (new, &b.action))
         && a.hosts == b.hosts
         && a.paths == b.paths
         && a.methods == b.methods
@@ -232,12 +237,37 @@ fn same_route(old: &Config, a: &Route, new: &Config, b: &Route) -> bool {
         && same_uses(&a.plugins, &b.plugins)
 }
 
-/// The index of the service does not matter; its name is compared.
-fn same_action(a: &Action, b: &Action) -> bool {
-    match (a, b) {
-        (Action::Forward(a), Action::Forward(b)) => {
-            a.path == b.path && a.preserve_host == b.preserve_host && a.timeouts == b.timeouts
-        }
-        (a, b) => a == b,
-    }
+/// The indices of services and upstreams do not matter; their names are compared.
+fn same_action((old, a): (&Config, &Action), (new, b): (&Config, &Action)) -> bool {
+    let (a, b) = match (a, b) {
+        (Action::Forward(a), Action::Forward(b)) => (a, b),
+        (a, b) => return a == b,
+    };
+    let named = |config: &Config, at: usize| config.upstreams.get(at).map(|u| Arc::clone(&u.name));
+    let shares = |config: &Config, forward: &Forward| {
+        let split = forward.split.iter();
+        split
+            .map(|part| (named(config, part.upstream), part.weight))
+            .collect::<Vec<_>>()
+    };
+    let mirrored = |config: &Config, forward: &Forward| {
+        forward.mirror.map(|mirror| {
+            let name = named(config, mirror.upstream);
+            (
+                name,
+                Mirror {
+                    upstream: 0,
+                    ..mirror
+                },
+            )
+        })
+    };
+    a.path == b.path
+        && a.preserve_host == b.preserve_host
+        && a.upgrades == b.upgrades
+        && a.timeouts == b.timeouts
+        && a.retries == b.retries
+        && a.concurrency == b.concurrency
+        && shares(old, a) == shares(new, b)
+        && mirrored(old, a) == mirrored(new, b)
 }

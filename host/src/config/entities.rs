@@ -1,66 +1,17 @@
-//! From raw to ready: upstreams, services and plugins, which refer to each other.
+//! From raw to ready: services and plugins, and names that refer to others.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use semver::VersionReq;
 
 use super::node::{Node, child};
 use super::plugin::Origin;
-use super::raw::{
-    RawAlgorithm, RawOnError, RawOnStateRefusal, RawPluginUse, RawService, RawTarget, RawUpstream,
-};
-use super::ready::{
-    Algorithm, OnError, OnStateRefusal, PluginUse, Secret, Service, ServiceTimeouts, Target,
-    Upstream,
-};
-use super::tls;
-use super::validate::{ADDRESS_TAKEN, Checker, OTHER, unknown_reference};
-use super::value::{self, Flaw};
-use crate::endpoint::Endpoint;
-
-pub(super) fn upstreams(
-    check: &mut Checker<'_>,
-    raw: &[RawUpstream],
-    base: &Path,
-) -> Vec<Upstream> {
-    check.names("/upstreams", raw.iter().map(|upstream| &*upstream.name));
-    let mut out = Vec::new();
-    for (i, upstream) in raw.iter().enumerate() {
-        let targets = targets(check, &format!("/upstreams/{i}/targets"), &upstream.targets);
-        out.push(Upstream {
-            name: upstream.name.as_str().into(),
-            algorithm: match upstream.algorithm {
-                RawAlgorithm::RoundRobin => Algorithm::RoundRobin,
-            },
-            protocol: tls::protocol(check, i, upstream),
-            tls: tls::upstream(check, i, upstream, base),
-            targets,
-        });
-    }
-    out
-}
-
-fn targets(check: &mut Checker<'_>, list: &str, raw: &[RawTarget]) -> Vec<Target> {
-    let mut seen: HashMap<Endpoint, String> = HashMap::new();
-    let mut out = Vec::new();
-    for (i, target) in raw.iter().enumerate() {
-        let pointer = format!("{list}/{i}/address");
-        let Some(address) = check.value(&pointer, value::target(&target.address)) else {
-            continue;
-        };
-        if let Some(first) = seen.get(&address) {
-            check.twice(&pointer, ADDRESS_TAKEN, &first.clone(), OTHER);
-        }
-        seen.insert(address.clone(), pointer);
-        out.push(Target {
-            address,
-            weight: u32::try_from(target.weight).unwrap_or(1),
-        });
-    }
-    out
-}
+use super::raw::{RawOnError, RawOnStateRefusal, RawPluginUse, RawService, RawUpstream};
+use super::ready::{OnError, OnStateRefusal, PluginUse, Secret, Service, ServiceTimeouts};
+use super::resilience;
+use super::validate::{Checker, unknown_reference};
+use super::value::Flaw;
 
 pub(super) fn services(
     check: &mut Checker<'_>,
@@ -78,6 +29,8 @@ pub(super) fn services(
     for (i, service) in raw.iter().enumerate() {
         let at = format!("/services/{i}");
         let times = format!("{at}/timeouts");
+        let total = service.timeouts.total.as_ref();
+        let retries = service.retries.as_ref();
         out.push(Service {
             name: service.name.as_str().into(),
             upstream: known.index(check, &child(&at, "upstream"), &service.upstream),
@@ -86,7 +39,10 @@ pub(super) fn services(
                 response: check.duration(&child(&times, "response"), &service.timeouts.response),
                 idle: check.duration(&child(&times, "idle"), &service.timeouts.idle),
                 tunnel: check.duration(&child(&times, "tunnel"), &service.timeouts.tunnel),
+                total: total.map(|total| check.duration(&child(&times, "total"), total)),
             },
+            retries: retries
+                .map(|raw| Arc::new(resilience::retries(check, &child(&at, "retries"), raw))),
             plugins: uses(check, &child(&at, "plugins"), &service.plugins),
         });
     }

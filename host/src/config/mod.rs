@@ -19,6 +19,7 @@ mod node;
 mod plugin;
 mod raw;
 mod references;
+mod resilience;
 mod route;
 mod scalar;
 mod structure;
@@ -26,6 +27,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod upstream;
 mod validate;
 mod value;
 mod yaml;

@@ -10,14 +10,22 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(super) use dns::RawDns;
+pub(super) use health::{RawActiveHealth, RawHealth, RawHealthCheck, RawPassiveHealth};
 pub(super) use listener::{RawListener, RawProtocol, RawProxyProtocol};
-pub(super) use route::{RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawValues};
+pub(super) use resilience::{RawConcurrency, RawOverload, RawRetries, RawUpstreamBreaker};
+pub(super) use route::{
+    RawMirror, RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawSplit, RawValues,
+};
 pub(super) use tls::{
     RawClientCertificates, RawClientMode, RawListenerTls, RawUpstreamTls, RawVersion,
 };
 pub(super) use upstream::{RawAlgorithm, RawService, RawTarget, RawUpstream, RawUpstreamProtocol};
 
+mod dns;
+mod health;
 mod listener;
+mod resilience;
 mod route;
 mod tls;
 mod upstream;
@@ -68,6 +76,9 @@ pub(super) struct RawConfig {
     /// What one client may use.
     #[serde(default)]
     pub(super) limits: RawLimits,
+    /// What the process takes at most; who comes beyond it is told to come again.
+    #[serde(default)]
+    pub(super) overload: RawOverload,
     /// How long a client may take.
     #[serde(default)]
     pub(super) client_timeouts: RawClientTimeouts,
@@ -103,6 +114,9 @@ pub(super) struct RawConfig {
     /// Threads for functions of plugins that take long.
     #[serde(default)]
     pub(super) blocking: RawBlocking,
+    /// How names of targets are looked up.
+    #[serde(default)]
+    pub(super) dns: RawDns,
     /// Groups of targets.
     #[serde(default)]
     pub(super) upstreams: Vec<RawUpstream>,

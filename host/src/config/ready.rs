@@ -11,6 +11,11 @@ use semver::VersionReq;
 
 pub use route::{Action, Forward, ForwardPath, Redirect, Respond, Route};
 pub use tls::{Certificate, ClientCertificates, ListenerTls, NamedFile, UpstreamTls};
+pub use upstream::{
+    ActiveHealth, Algorithm, Balance, Concurrency, Dns, HashBy, Health, HealthCheck, Mirror,
+    Overload, PassiveHealth, Retries, RetryOn, SRV, Split, Statuses, Sticky, Target, TargetAddress,
+    Upstream, UpstreamBreaker, UpstreamProtocol,
+};
 
 use super::plugin::Origin;
 use crate::endpoint::Endpoint;
@@ -18,6 +23,7 @@ use crate::ops::allow::AllowList;
 
 mod route;
 mod tls;
+mod upstream;
 
 /// Everything one configuration file says.
 #[derive(Debug, Clone)]
@@ -38,6 +44,8 @@ pub struct Config {
     pub faults: Faults,
     /// What one client may use.
     pub limits: Limits,
+    /// What the process takes at most.
+    pub overload: Overload,
     /// How long a client may take.
     pub client_timeouts: ClientTimeouts,
     /// Addresses whose forwarding headers are believed.
@@ -60,6 +68,8 @@ pub struct Config {
     pub callouts: Callouts,
     /// Threads for what takes long.
     pub blocking: Blocking,
+    /// How names of targets are looked up.
+    pub dns: Dns,
     /// Groups of targets.
     pub upstreams: Vec<Upstream>,
     /// What routes lead to.
@@ -310,48 +320,6 @@ pub struct Drain {
     pub shutdown: Duration,
 }
 
-/// A group of targets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upstream {
-    /// Its name; services refer to it.
-    pub name: Arc<str>,
-    /// How a target is chosen.
-    pub algorithm: Algorithm,
-    /// What its targets speak.
-    pub protocol: UpstreamProtocol,
-    /// How they are spoken to in TLS, if they are.
-    pub tls: Option<UpstreamTls>,
-    /// At least one, addresses unique.
-    pub targets: Vec<Target>,
-}
-
-/// How a target is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// In turn, by weight.
-    RoundRobin,
-}
-
-/// What targets speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UpstreamProtocol {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2: by ALPN in TLS, by prior knowledge without.
-    Http2,
-    /// What ALPN came to.
-    Auto,
-}
-
-/// One server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Where it listens.
-    pub address: Endpoint,
-    /// Its share, 1 to 1000.
-    pub weight: u32,
-}
-
 /// What routes lead to.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -361,6 +329,8 @@ pub struct Service {
     pub upstream: usize,
     /// How long an upstream may take.
     pub timeouts: ServiceTimeouts,
+    /// When a request is sent again; none: only where nothing was sent.
+    pub retries: Option<Arc<Retries>>,
     /// Plugins attached to the service.
     pub plugins: Vec<PluginUse>,
 }
@@ -376,6 +346,8 @@ pub struct ServiceTimeouts {
     pub idle: Duration,
     /// Silence of both sides of an upgraded connection.
     pub tunnel: Duration,
+    /// From the request that is forwarded to the last byte of its answer.
+    pub total: Option<Duration>,
 }
 
 /// One attachment of a plugin.

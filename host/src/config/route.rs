@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -10,25 +11,41 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::entities::{Known, uses};
 use super::error::ConfigError;
 use super::node::child;
-use super::raw::{RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawValues};
-use super::ready::{
-    Action, Forward, ForwardPath, Redirect, Respond, Route, Service, ServiceTimeouts,
+use super::raw::{
+    RawMirror, RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawSplit, RawUpstream,
+    RawValues,
 };
-use super::validate::Checker;
+use super::ready::{
+    Action, Forward, ForwardPath, Mirror, Redirect, Respond, Route, Service, ServiceTimeouts, Split,
+};
+use super::resilience;
+use super::validate::{Checker, within_schema};
 use super::value::{self, Flaw};
-use crate::context::headers;
+use crate::context::headers as fields_of;
 use crate::router::condition::{Conditions, FieldCondition, ValuePattern};
 use crate::router::pattern::{HostPattern, PathPattern, PatternError};
 use crate::router::template::Template;
 
+/// What routes refer to.
+struct Targets<'a> {
+    services: (&'a Known<'a>, &'a [Service]),
+    upstreams: &'a Known<'a>,
+}
+
 pub(super) fn routes(
     check: &mut Checker<'_>,
     raw: &[RawRoute],
-    services: &[Service],
+    (services, upstreams): (&[Service], &[RawUpstream]),
 ) -> Vec<Route> {
     check.names("/routes", raw.iter().map(|route| &*route.name));
     let names = services.iter().map(|service| &*service.name);
     let known = Known::new(check, "service", "/services", names);
+    let names = upstreams.iter().map(|upstream| &*upstream.name);
+    let upstreams = Known::new(check, "upstream", "/upstreams", names);
+    let known = Targets {
+        services: (&known, services),
+        upstreams: &upstreams,
+    };
     let mut out = Vec::new();
     for (i, route) in raw.iter().enumerate() {
         let at = format!("/routes/{i}");
@@ -37,7 +54,7 @@ pub(super) fn routes(
         });
         out.push(Route {
             name: route.name.as_str().into(),
-            action: action(check, &at, route, (&known, services), &paths),
+            action: action(check, &at, route, &known, &paths),
             hosts: parsed(check, &child(&at, "hosts"), &route.hosts, |text| {
                 HostPattern::parse(text).map_err(|e| chain(&e))
             }),
@@ -61,7 +78,7 @@ fn action(
     check: &mut Checker<'_>,
     at: &str,
     raw: &RawRoute,
-    (known, services): (&Known<'_>, &[Service]),
+    known: &Targets<'_>,
     paths: &[PathPattern],
 ) -> Action {
     let named = [
@@ -91,11 +108,27 @@ fn action(
         forwards_nothing(check, at, raw, "respond");
         return responded(check, &child(at, "respond"), respond);
     }
+    Action::Forward(forward(check, at, raw, known, paths))
+}
+
+fn forward(
+    check: &mut Checker<'_>,
+    at: &str,
+    raw: &RawRoute,
+    known: &Targets<'_>,
+    paths: &[PathPattern],
+) -> Forward {
+    let (names, services) = known.services;
     let service = raw
         .service
         .as_deref()
-        .map_or(0, |name| known.index(check, &child(at, "service"), name));
-    Action::Forward(Forward {
+        .map_or(0, |name| names.index(check, &child(at, "service"), name));
+    let entry = services.get(service);
+    let retries = raw.retries.as_ref().map(|raw| {
+        let retries = resilience::retries(check, &child(at, "retries"), raw);
+        Arc::new(retries)
+    });
+    Forward {
         service,
         path: forward_path(check, at, raw, paths),
         preserve_host: raw.preserve_host,
@@ -104,9 +137,56 @@ fn action(
             check,
             &child(at, "timeouts"),
             raw.timeouts.as_ref(),
-            services.get(service).map(|service| service.timeouts),
+            entry.map(|service| service.timeouts),
         ),
-    })
+        retries: retries.or_else(|| entry.and_then(|service| service.retries.clone())),
+        concurrency: resilience::concurrency(
+            check,
+            &child(at, "concurrency"),
+            raw.concurrency.as_ref(),
+        ),
+        split: split(check, &child(at, "split"), &raw.split, known.upstreams),
+        mirror: raw
+            .mirror
+            .as_ref()
+            .map(|raw| mirror(check, &child(at, "mirror"), raw, known.upstreams)),
+    }
+}
+
+/// Upstreams that share the requests of a route.
+fn split(check: &mut Checker<'_>, list: &str, raw: &[RawSplit], known: &Known<'_>) -> Vec<Split> {
+    let mut seen: HashMap<&str, String> = HashMap::new();
+    let mut out = Vec::new();
+    for (i, part) in raw.iter().enumerate() {
+        let pointer = child(&child(list, &i.to_string()), "upstream");
+        if let Some(first) = seen.get(&*part.upstream) {
+            let what = "this upstream has a share already in";
+            check.twice(&pointer, what, &first.clone(), "make one share of the two");
+        }
+        out.push(Split {
+            upstream: known.index(check, &pointer, &part.upstream),
+            weight: u32::try_from(part.weight).unwrap_or(0),
+        });
+        seen.insert(&part.upstream, pointer);
+    }
+    if !raw.is_empty() && raw.iter().all(|part| part.weight == 0) {
+        check.error(list, |place| {
+            ConfigError::new(place, "no upstream has a share of the requests")
+                .advice("give one of them a weight above 0")
+        });
+    }
+    out
+}
+
+fn mirror(check: &mut Checker<'_>, at: &str, raw: &RawMirror, known: &Known<'_>) -> Mirror {
+    Mirror {
+        upstream: known.index(check, &child(at, "upstream"), &raw.upstream),
+        percent: resilience::percent(raw.percent),
+        requests: within_schema(raw.requests),
+        body_bytes: check
+            .size(&child(at, "body_bytes"), &raw.body_bytes)
+            .unwrap_or_default(),
+    }
 }
 
 /// Refuses what only means something where a request is forwarded.
@@ -116,6 +196,10 @@ fn forwards_nothing(check: &mut Checker<'_>, at: &str, raw: &RawRoute, action: &
         ("rewrite_path", raw.rewrite_path.is_some()),
         ("preserve_host", raw.preserve_host),
         ("timeouts", raw.timeouts.is_some()),
+        ("retries", raw.retries.is_some()),
+        ("concurrency", raw.concurrency.is_some()),
+        ("split", !raw.split.is_empty()),
+        ("mirror", raw.mirror.is_some()),
     ];
     for (key, _) in keys.iter().filter(|(_, is)| *is) {
         check.error(&child(at, key), |place| {
@@ -197,6 +281,7 @@ fn timeouts(
         response: second,
         idle: second,
         tunnel: second,
+        total: None,
     });
     let Some(raw) = raw else {
         return service;
@@ -208,6 +293,10 @@ fn timeouts(
         response: own("response", raw.response.as_ref(), service.response),
         idle: own("idle", raw.idle.as_ref(), service.idle),
         tunnel: own("tunnel", raw.tunnel.as_ref(), service.tunnel),
+        total: match &raw.total {
+            Some(total) => Some(check.duration(&child(at, "total"), total)),
+            None => service.total,
+        },
     }
 }
 
@@ -260,13 +349,22 @@ fn redirected(
 }
 
 fn responded(check: &mut Checker<'_>, at: &str, raw: &RawRespond) -> Action {
-    let status = StatusCode::from_u16(raw.status).unwrap_or_default();
+    Action::Respond(answer(check, at, (raw.status, &raw.headers, &raw.body)))
+}
+
+/// An answer that is always the same.
+pub(super) fn answer(
+    check: &mut Checker<'_>,
+    at: &str,
+    (status, headers, body): (u16, &BTreeMap<String, String>, &str),
+) -> Respond {
+    let status = StatusCode::from_u16(status).unwrap_or_default();
     let bodyless = [
         StatusCode::NO_CONTENT,
         StatusCode::RESET_CONTENT,
         StatusCode::NOT_MODIFIED,
     ];
-    if bodyless.contains(&status) && !raw.body.is_empty() {
+    if bodyless.contains(&status) && !body.is_empty() {
         check.error(&child(at, "body"), |place| {
             ConfigError::new(
                 place,
@@ -276,10 +374,10 @@ fn responded(check: &mut Checker<'_>, at: &str, raw: &RawRespond) -> Action {
         });
     }
     let mut map = HeaderMap::new();
-    for (name, value) in &raw.headers {
+    for (name, value) in headers {
         let pointer = child(&child(at, "headers"), name);
-        let read = headers::changeable(name.as_bytes(), false)
-            .and_then(|name| Ok((name, headers::value(value.as_bytes())?)));
+        let read = fields_of::changeable(name.as_bytes(), false)
+            .and_then(|name| Ok((name, fields_of::value(value.as_bytes())?)));
         match read {
             Ok((name, value)) => {
                 map.append(name, value);
@@ -287,17 +385,17 @@ fn responded(check: &mut Checker<'_>, at: &str, raw: &RawRespond) -> Action {
             Err(denied) => unfit(check, &pointer, denied_words(denied)),
         }
     }
-    if !raw.body.is_empty() && !map.contains_key(CONTENT_TYPE) {
+    if !body.is_empty() && !map.contains_key(CONTENT_TYPE) {
         map.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("text/plain; charset=utf-8"),
         );
     }
-    Action::Respond(Respond {
+    Respond {
         status,
         headers: map,
-        body: Bytes::from(raw.body.clone()),
-    })
+        body: Bytes::from(body.to_owned()),
+    }
 }
 
 fn denied_words(denied: crate::context::Denied) -> &'static str {

@@ -19,9 +19,11 @@ use super::ready::{
     Listener, Loader, Metrics, Permissions, Place, Places, Protocols, ProxyProtocol, Readiness,
     Secret, UnloadPolicy,
 };
+use super::resilience;
 use super::route;
 use super::structure::Broken;
 use super::tls;
+use super::upstream;
 use super::value::{self, Flaw};
 use crate::endpoint::Endpoint;
 use crate::ops::allow::AllowList;
@@ -50,9 +52,9 @@ pub(super) fn config(
         (base, !raw.trusted_addresses.is_empty()),
     );
     let workers = raw.workers.and_then(|n| usize::try_from(n).ok());
-    let upstreams = entities::upstreams(check, &raw.upstreams, base);
+    let upstreams = upstream::upstreams(check, &raw.upstreams, base);
     let services = entities::services(check, &raw.services, &raw.upstreams);
-    let routes = route::routes(check, &raw.routes, &services);
+    let routes = route::routes(check, &raw.routes, (&services, &raw.upstreams));
     let plugins = entities::uses(check, "/plugins", &raw.plugins);
     if let Some(via) = &raw.via {
         check.value("/via", value::token(via));
@@ -66,6 +68,7 @@ pub(super) fn config(
         loader: loader(check, &raw.loader),
         faults: faults(check, &raw.faults),
         limits: limits(check, &raw.limits),
+        overload: resilience::overload(check, &raw.overload),
         client_timeouts: client_timeouts(check, &raw.client_timeouts),
         trusted_addresses: check.each("/trusted_addresses", &raw.trusted_addresses, |text| {
             value::network(text)
@@ -95,6 +98,7 @@ pub(super) fn config(
             threads: within_schema(raw.blocking.threads),
             queue: within_schema(raw.blocking.queue),
         },
+        dns: resilience::dns(check, &raw.dns),
         upstreams,
         services,
         routes,
@@ -381,7 +385,7 @@ fn drain(check: &mut Checker<'_>, raw: &RawDrain) -> Drain {
 }
 
 /// A number whose range the schema has checked.
-fn within_schema(number: u64) -> usize {
+pub(super) fn within_schema(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

@@ -4,13 +4,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use ipnet::IpNet;
 
 use super::error::nearest;
-use super::ready::AllowedAddress;
+use super::ready::{AllowedAddress, SRV, TargetAddress};
 use crate::endpoint::{Endpoint, UNIX};
 use crate::ops::allow::Allowed;
 
@@ -103,8 +104,7 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Flaw> {
     let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
     let name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
     if host.chars().any(char::is_alphabetic) && host.chars().all(name) {
-        return Err(flaw
-            .advice("names as targets or listeners are not supported yet, write the IP address"));
+        return Err(flaw.advice("a name is not enough here, write the IP address"));
     }
     Err(flaw)
 }
@@ -135,9 +135,17 @@ fn unix(path: &str) -> Result<Endpoint, Flaw> {
 }
 
 /// Where one can connect to.
-pub(super) fn target(text: &str) -> Result<Endpoint, Flaw> {
-    let Endpoint::Tcp(address) = endpoint(text)? else {
-        return endpoint(text);
+pub(super) fn target(text: &str) -> Result<TargetAddress, Flaw> {
+    if let Some(name) = text.strip_prefix(SRV) {
+        let flaw =
+            || Flaw::new("srv: and the name of a service such as srv:_http._tcp.users.internal");
+        return Ok(TargetAddress::Service(dns_name(name).ok_or_else(flaw)?));
+    }
+    if text.starts_with(UNIX) {
+        return endpoint(text).map(TargetAddress::Fixed);
+    }
+    let Ok(address) = text.parse::<SocketAddr>() else {
+        return named(text);
     };
     if address.port() == 0 {
         return Err(Flaw::new("a port from 1 to 65535"));
@@ -146,7 +154,46 @@ pub(super) fn target(text: &str) -> Result<Endpoint, Flaw> {
         return Err(Flaw::new("an address that can be connected to")
             .advice("for this machine write 127.0.0.1 or [::1]"));
     }
-    Ok(address.into())
+    Ok(TargetAddress::Fixed(address.into()))
+}
+
+/// A name with a port.
+fn named(text: &str) -> Result<TargetAddress, Flaw> {
+    let flaw = || {
+        Flaw::new("an address or a name, and a port, such as 10.0.0.1:8080 or users.internal:8080")
+    };
+    if text.parse::<IpAddr>().is_ok() || dns_name(text).is_some() {
+        return Err(flaw().advice("add the port"));
+    }
+    if text.contains("://") {
+        return Err(flaw().advice("leave the scheme out"));
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(flaw)?;
+    let host = dns_name(host).ok_or_else(flaw)?;
+    let port = port.parse().map_err(|_| flaw())?;
+    if port == 0 {
+        return Err(Flaw::new("a port from 1 to 65535"));
+    }
+    Ok(TargetAddress::Name { host, port })
+}
+
+/// A name of the DNS, in lower case (RFC 1035, 2.3.1; underscores as RFC 2782 has them). What looks like an IPv4 address is
+/// none: the last label is not a number (RFC 3696, 2).
+fn dns_name(text: &str) -> Option<Arc<str>> {
+    let whole = text.strip_suffix('.').unwrap_or(text);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let last = whole.rsplit('.').next().unwrap_or(whole);
+    let good = whole.len() <= 253
+        && whole.split('.').all(label)
+        && !last.bytes().all(|byte| byte.is_ascii_digit());
+    good.then(|| text.to_ascii_lowercase().into())
 }
 
 /// An address or a network.

@@ -7,15 +7,17 @@ use http::HeaderValue;
 
 use super::resolve::{Resolved, uses};
 use crate::chain::{Chain, Link};
-use crate::config::ready::{Config, PluginUse, Target};
+use crate::config::ready::{Config, PluginUse};
 use crate::context::Phase;
+use crate::endpoint::Endpoint;
+use crate::health::TargetHealth;
 use crate::mark;
 use crate::metrics::Metrics;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::{RouteRule, Table};
 use crate::snapshot::{
-    Keep, Plan, Route, Service, Settings, Snapshot, TargetAccount, Upstream, secured,
+    Keep, Plan, Route, Service, Settings, Snapshot, Target, TargetAccount, Upstream, secured,
 };
 use crate::tls::Material;
 use crate::upstream::manner::Manner;
@@ -192,6 +194,7 @@ fn named(services: &[crate::config::ready::Service]) -> HashMap<Arc<str>, usize>
 /// The account of the addresses that plugins choose: one for all, because there may be many.
 fn elsewhere(metrics: &Metrics) -> TargetAccount {
     TargetAccount {
+        health: Arc::default(),
         attempts: Arc::new(Attempts::new(metrics.workers)),
         connections: Arc::new(Connections::new(metrics.workers)),
     }
@@ -211,26 +214,40 @@ fn upstream(
     upstream: &crate::config::ready::Upstream,
     metrics: &Metrics,
     material: &Material,
-) -> Upstream {
-    let traffic = &metrics.traffic;
-    let account = |target: &Target| TargetAccount {
-        attempts: traffic.attempts.get(
-            &(Arc::clone(&upstream.name), target.address.clone()),
-            || Attempts::new(metrics.workers),
-        ),
-        connections: traffic
-            .targets
-            .get(&target.address, || Connections::new(metrics.workers)),
+) -> Arc<Upstream> {
+    let target = |target: &crate::config::ready::Target| {
+        let address = target.address.fixed()?.clone();
+        Some(Target {
+            account: account(&upstream.name, &address, metrics),
+            address,
+            weight: target.weight,
+            priority: target.priority,
+        })
     };
-    Upstream {
+    Arc::new(Upstream {
         name: Arc::clone(&upstream.name),
-        algorithm: upstream.algorithm,
+        balance: upstream.balance.clone(),
         manner: Manner {
             protocol: upstream.protocol,
             tls: material.upstream(&upstream.name).cloned(),
         },
-        targets: upstream.targets.clone(),
-        accounts: upstream.targets.iter().map(account).collect(),
+        targets: upstream.targets.iter().filter_map(target).collect(),
+        health: upstream.health.clone(),
+    })
+}
+
+/// What is known of a target of an upstream, and counted.
+fn account(upstream: &Arc<str>, target: &Endpoint, metrics: &Metrics) -> TargetAccount {
+    let traffic = &metrics.traffic;
+    let key = (Arc::clone(upstream), target.clone());
+    TargetAccount {
+        health: traffic.health.get(&key, TargetHealth::default),
+        attempts: traffic
+            .attempts
+            .get(&key, || Attempts::new(metrics.workers)),
+        connections: traffic
+            .targets
+            .get(target, || Connections::new(metrics.workers)),
     }
 }
 

@@ -14,7 +14,7 @@ use super::tunnel::Tunnel;
 use crate::context::trailers;
 use crate::respond::failure::Failure;
 use crate::upstream::idle::Idle;
-use crate::upstream::send::Lease;
+use crate::upstream::lease::Lease;
 
 /// Why an answer broke off after its head was sent; the client's connection is reset, so that it cannot take the part
 /// for the whole.

@@ -6,15 +6,16 @@ use super::Exchange;
 use crate::context::Choice;
 use crate::local::Generation;
 use crate::snapshot::{Forward, Snapshot};
-use crate::upstream::send::Group;
+use crate::upstream::balance::Wish;
+use crate::upstream::group::Group;
 
-/// The targets a request may go to, and the one of them that it must go to if a plugin said so.
+/// The targets a request may go to, and what it asks of the choice among them.
 pub(super) fn leads(
     exchange: &Exchange,
     generation: &Generation,
     snapshot: &Snapshot,
     forward: &Forward,
-) -> Option<(Rc<Group>, Option<usize>)> {
+) -> Option<(Rc<Group>, Wish)> {
     let choice = exchange.context.borrow().choice;
     let (service, only) = match choice {
         None => (forward.service, None),
@@ -22,11 +23,15 @@ pub(super) fn leads(
         Some(Choice::Target { service, target }) => (service, Some(target)),
         Some(Choice::Address(address)) => {
             let group = exchange.worker.elsewhere(address, &snapshot.elsewhere);
-            return Some((group, None));
+            return Some((group, Wish::default()));
         }
     };
     let group = generation
         .groups
         .get(snapshot.services.get(service)?.upstream)?;
-    Some((Rc::clone(group), only))
+    let wish = Wish {
+        only,
+        ..Wish::default()
+    };
+    Some((Rc::clone(group), wish))
 }

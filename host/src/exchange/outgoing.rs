@@ -19,7 +19,7 @@ use crate::respond::failure::{Failure, RequestFault};
 use crate::respond::{grpc, problem, rescue};
 use crate::snapshot::Snapshot;
 use crate::stream::{Need, reframe};
-use crate::upstream::send::Sent;
+use crate::upstream::lease::Sent;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 

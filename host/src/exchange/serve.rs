@@ -26,7 +26,8 @@ use crate::snapshot::leads::{self, ForwardedPath};
 use crate::snapshot::{Action, Forward, Snapshot};
 use crate::stream::{Need, reframe};
 use crate::upstream::body::{BodyFault, RequestBody, Stream};
-use crate::upstream::send::{Order, Sent, send};
+use crate::upstream::lease::Sent;
+use crate::upstream::send::{Order, send};
 
 /// Nothing can be answered: the connection is reset.
 #[derive(Debug, Error)]
@@ -245,13 +246,13 @@ async fn forward(
         ),
     };
     // Not before the body: a plugin that has seen it may still choose.
-    let Some((group, only)) = choice::leads(exchange, &generation, snapshot, forward) else {
+    let Some((group, wish)) = choice::leads(exchange, &generation, snapshot, forward) else {
         return Err(Failure::NoRoute.into());
     };
     let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)
         .map_err(|error| {
             let target = group
-                .pools
+                .pools()
                 .first()
                 .map_or(NOWHERE, |pool| pool.to.target.clone());
             Failure::Upstream(UpstreamFault::Unwritable {
@@ -274,7 +275,7 @@ async fn forward(
     let watch = exchange.body.get().cloned();
     let order = Order {
         group: &group,
-        only,
+        wish,
         timeouts: forward.timeouts,
         preserve_host: forward.preserve_host,
         activity: &activity,

@@ -11,6 +11,7 @@ use super::names;
 use super::page::{Family, Page};
 use super::proxy;
 use crate::endpoint::Endpoint;
+use crate::health::TargetHealth;
 
 /// Up to how many accounts a shelf keeps without looking whether somebody holds them.
 const UNLOOKED: usize = 64;
@@ -271,6 +272,8 @@ pub struct Traffic {
     pub targets: Shelf<Endpoint, Connections>,
     /// By the name of the upstream and the address of the target.
     pub attempts: Shelf<(Arc<str>, Endpoint), Attempts>,
+    /// Likewise.
+    pub health: Shelf<(Arc<str>, Endpoint), TargetHealth>,
 }
 
 impl Traffic {

@@ -43,7 +43,7 @@ impl Directory {
             }
             let targets = upstream.targets.iter();
             let weights: Vec<_> = targets
-                .map(|target| (target.address.clone(), target.weight))
+                .filter_map(|target| Some((target.address.fixed()?.clone(), target.weight)))
                 .collect();
             let manner = Manner {
                 protocol: upstream.protocol,

@@ -8,14 +8,21 @@
 //! - [`dial`]: connecting, with or without TLS;
 //! - [`http1`], [`http2`]: connections that carry one request at a time, and many;
 //! - [`pool`]: connections to one target, kept for the next exchange;
-//! - [`send`]: one request to one upstream, with what may be repeated safely.
+//! - [`group`]: the targets of an upstream;
+//! - [`lease`]: a connection in use;
+//! - [`send`]: one request to one upstream, with what may be repeated safely; [`turn`] is its way through the targets,
+//!   [`flaw`] what is wrong with an answer.
 
 pub mod balance;
 pub mod body;
 pub mod dial;
+pub mod flaw;
+pub mod group;
 pub mod http1;
 pub mod http2;
 pub mod idle;
+pub mod lease;
 pub mod manner;
 pub mod pool;
 pub mod send;
+pub mod turn;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{EXPECTS, RawDuration, RawPluginUse, RawSize};
+use super::{EXPECTS, RawConcurrency, RawDuration, RawPluginUse, RawRetries, RawSize};
 
 /// Which request goes where: to a `service`, or answered here with `redirect` or `respond`.
 #[derive(Deserialize, JsonSchema)]
@@ -86,9 +86,57 @@ pub(in crate::config) struct RawRoute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawRouteTimeouts")]
     pub(in crate::config) timeouts: Option<RawRouteTimeouts>,
+    /// When a request is sent again, in place of what the service says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawRetries")]
+    pub(in crate::config) retries: Option<RawRetries>,
+    /// How many requests the route forwards at once; no limit unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawConcurrency")]
+    pub(in crate::config) concurrency: Option<RawConcurrency>,
+    /// Upstreams that share the requests by weight, in place of the service's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub(in crate::config) split: Vec<RawSplit>,
+    /// An upstream that gets copies of requests, and whose answers nobody sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawMirror")]
+    pub(in crate::config) mirror: Option<RawMirror>,
     /// Plugins attached to the route.
     #[serde(default)]
     pub(in crate::config) plugins: Vec<RawPluginUse>,
+}
+
+/// An upstream's share of a route's requests.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Split")]
+pub(in crate::config) struct RawSplit {
+    /// Name of the upstream.
+    pub(in crate::config) upstream: String,
+    /// Its share.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub(in crate::config) weight: u64,
+}
+
+/// An upstream that gets copies of requests.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Mirror")]
+pub(in crate::config) struct RawMirror {
+    /// Name of the upstream.
+    pub(in crate::config) upstream: String,
+    /// Of how many percent of the requests.
+    #[serde(default = "all")]
+    #[schemars(range(min = 0, max = 100))]
+    pub(in crate::config) percent: u64,
+    /// How many copies run at once on each worker; what comes beyond is not copied.
+    #[serde(default = "some")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(in crate::config) requests: u64,
+    /// Bytes of a request body that are copied; requests with longer ones are not.
+    #[serde(default = "small")]
+    pub(in crate::config) body_bytes: RawSize,
 }
 
 /// Sends clients elsewhere.
@@ -142,6 +190,10 @@ pub(in crate::config) struct RawRouteTimeouts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RawDuration")]
     pub(in crate::config) tunnel: Option<RawDuration>,
+    /// From the request that is forwarded to the last byte of its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawDuration")]
+    pub(in crate::config) total: Option<RawDuration>,
 }
 
 /// One value or several, any of which will do; none: any value will do.
@@ -191,4 +243,16 @@ fn permanent() -> u16 {
 
 fn ok() -> u16 {
     200
+}
+
+fn all() -> u64 {
+    100
+}
+
+fn some() -> u64 {
+    64
+}
+
+fn small() -> RawSize {
+    RawSize::Text("64KiB".to_owned())
 }

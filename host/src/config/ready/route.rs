@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{PluginUse, ServiceTimeouts};
+use super::{Concurrency, Mirror, PluginUse, Retries, ServiceTimeouts, Split};
 use crate::router::condition::Conditions;
 use crate::router::pattern::{HostPattern, PathPattern};
 use crate::router::template::Template;
@@ -70,6 +70,14 @@ pub struct Forward {
     pub upgrades: Vec<Box<str>>,
     /// How long the upstream may take: the service's limits, where the route has none of its own.
     pub timeouts: ServiceTimeouts,
+    /// When a request is sent again: as the service says, where the route says nothing.
+    pub retries: Option<Arc<Retries>>,
+    /// How many requests the route forwards at once.
+    pub concurrency: Option<Concurrency>,
+    /// Upstreams that share its requests by weight, in place of the service's; empty: the service's.
+    pub split: Vec<Split>,
+    /// An upstream that gets copies of requests.
+    pub mirror: Option<Mirror>,
 }
 
 /// Which path the upstream sees.

@@ -111,7 +111,12 @@ fn the_reference_shows_the_defaults() {
     assert_eq!(reference.drain, defaults.drain);
     assert_eq!(reference.plugins_dir, defaults.plugins_dir);
     assert_eq!(reference.state_dir, defaults.state_dir);
-    assert_eq!(reference.upstreams[0].algorithm, Algorithm::RoundRobin);
+    assert_eq!(reference.overload, defaults.overload);
+    assert_eq!(reference.dns, defaults.dns);
+    assert_eq!(
+        reference.upstreams[0].balance.algorithm,
+        Algorithm::RoundRobin
+    );
     assert_eq!(reference.upstreams[0].targets[0].weight, 2);
     let service = "services: [{name: s, upstream: u}]";
     let upstream = "upstreams: [{name: u, targets: [{address: '127.0.0.1:1'}]}]";
@@ -229,7 +234,7 @@ fn aliases_are_copied_within_bounds() {
 #[test]
 fn unknown_and_repeated_keys_are_told_where_they_stand() {
     check_more("routs: []\nvia: x\nvia: y\n", "
-        3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, faults, limits, client_timeouts, trusted_addresses, upstream_allow, via, merge_slashes, readiness, drain, metrics, kv, callouts, blocking, upstreams, services, routes, plugins; did you mean \"routes\"?
+        3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, faults, limits, overload, client_timeouts, trusted_addresses, upstream_allow, via, merge_slashes, readiness, drain, metrics, kv, callouts, blocking, dns, upstreams, services, routes, plugins; did you mean \"routes\"?
         5:1: via: the key stands here twice; remove one of the two");
     check_more("drain: {shutdwn: 5s, \"a b\": 1}", "
         3:9: drain.shutdwn: this key is not known: found \"shutdwn\", expected one of shutdown; did you mean \"shutdown\"?
@@ -241,10 +246,38 @@ fn unknown_and_repeated_keys_are_told_where_they_stand() {
 }
 
 #[test]
-fn what_comes_later_is_refused_with_what_is_known() {
-    check_more("upstreams:\n- name: u\n  algorithm: random\n  health: {}\n  targets: [{address: '1.2.3.4:5'}]", "
-        5:14: upstreams[0].algorithm: this value does not fit: found \"random\", expected \"round-robin\"
-        6:3: upstreams[0].health: this key is not known: found \"health\", expected one of name, algorithm, protocol, tls, targets; remove it");
+fn upstreams_say_what_their_parts_expect() {
+    check_more("upstreams:\n- name: u\n  algorithm: fastest\n  helth: {}\n  targets: [{address: '1.2.3.4:5'}]", "
+        5:14: upstreams[0].algorithm: this value does not fit: found \"fastest\", expected one of \"round-robin\", \"least-requests\", \"p2c-ewma\", \"consistent-hash\", \"random\"
+        6:3: upstreams[0].helth: this key is not known: found \"helth\", expected one of name, algorithm, hash, sticky, slow_start, panic, protocol, tls, targets, health, concurrency, breaker; did you mean \"health\"?");
+    check_more("upstreams:\n- name: u\n  algorithm: consistent-hash\n  targets: [{address: 'a.example'}, {address: 'srv:-'}, {address: '[::1]:0'}]\n- name: v\n  hash: [consumer, 'header:a b', 'who']\n  targets: [{address: 'a.example:80'}, {address: 'A.example:80'}]", "
+        4:3: upstreams[0].hash: consistent-hash needs to know what it goes by; write for example hash: [consumer, address]
+        6:23: upstreams[0].targets[0].address: this value does not fit: found \"a.example\", expected an address or a name, and a port, such as 10.0.0.1:8080 or users.internal:8080; add the port
+        6:47: upstreams[0].targets[1].address: this value does not fit: found \"srv:-\", expected srv: and the name of a service such as srv:_http._tcp.users.internal
+        6:67: upstreams[0].targets[2].address: this value does not fit: found \"[::1]:0\", expected a port from 1 to 65535
+        8:9: upstreams[1].hash: only consistent-hash goes by this; write algorithm: consistent-hash, or leave this key out
+        8:20: upstreams[1].hash[1]: this value does not fit: found \"header:a b\", expected consumer, address, header:NAME, cookie:NAME or param:NAME
+        8:34: upstreams[1].hash[2]: this value does not fit: found \"who\", expected consumer, address, header:NAME, cookie:NAME or param:NAME
+        9:50: upstreams[1].targets[1].address: this address is taken by upstreams[1].targets[0].address in line 9: found \"A.example:80\"; choose another one");
+}
+
+#[test]
+fn failing_upstreams_are_described_whole() {
+    let upstream = "upstreams:\n- name: u\n  targets: [{address: '1.2.3.4:5'}]\n  health:\n    active: {type: http, path: healthz, statuses: ['20x']}\n    passive: {eject: 10s, max_eject: 5s}\n  breaker: {fallback: {status: 204, body: x}}\n";
+    let service = "services:\n- {name: s, upstream: u, retries: {on: [connect, refused, '599-500'], backoff: 1s}}\n";
+    let route = "routes:\n- {name: r, service: s, split: [{upstream: u, weight: 0}], mirror: {upstream: v}}\n- {name: q, respond: {}, split: [{upstream: u, weight: 1}]}\n";
+    check_more(&format!("{upstream}{service}{route}dns: {{min_ttl: 10m}}\n"), "
+        7:32: upstreams[0].health.active.path: this value does not fit: found \"healthz\", expected a path such as /healthz, with a query if it has one
+        7:52: upstreams[0].health.active.statuses[0]: this value does not fit: found \"20x\", expected a status or a range of them such as \"503\" or \"502-504\"
+        8:38: upstreams[0].health.passive.max_eject: this is shorter than eject: found \"5s\"; make it 10s or longer
+        9:43: upstreams[0].breaker.fallback.body: an answer with status 204 has no body; leave the body out, or choose another status
+        11:35: services[0].retries.max_backoff: this is shorter than backoff; make it 1s or longer
+        11:50: services[0].retries.on[1]: this value does not fit: found \"refused\", expected connect, reset, timeout, or statuses such as \"503\" or \"502-504\"
+        11:59: services[0].retries.on[2]: this value does not fit: found \"599-500\", expected connect, reset, timeout, or statuses such as \"503\" or \"502-504\"
+        13:32: routes[0].split: no upstream has a share of the requests; give one of them a weight above 0
+        13:79: routes[0].mirror.upstream: there is no upstream of this name: found \"v\", expected one of u; did you mean \"u\"?
+        14:33: routes[1].split: a route with respond forwards nothing; leave this key out
+        15:6: dns.max_ttl: this is shorter than min_ttl; make it 600s or longer");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::exchange::{Running, forwarding, ingress, outgoing};
 use crate::metrics::route::OpenTunnel;
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
-use crate::upstream::send::{Kept, Sent};
+use crate::upstream::lease::{Kept, Sent};
 use crate::wire::Wire;
 use bytes::Bytes;
 use http::Response;

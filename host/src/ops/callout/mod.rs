@@ -30,9 +30,11 @@ use crate::exchange::ingress::strip_hop_by_hop;
 use crate::tls::client::ClientTls;
 use crate::upstream::body::RequestBody;
 use crate::upstream::dial;
+use crate::upstream::flaw::framing_flaw;
+use crate::upstream::lease::Lease;
 use crate::upstream::manner::{Destination as Place, Manner};
 use crate::upstream::pool::{Carrier, Limits, Pool};
-use crate::upstream::send::{self, Lease, REPEATS, framing_flaw};
+use crate::upstream::send::{self, REPEATS};
 
 /// How long a connect to an address may take that is no target of a service.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -196,7 +198,7 @@ async fn send(
             };
             let failed = match attempt(&mut carrier, &pool, request).await? {
                 Ok(response) => {
-                    let lease = Lease::new(pool, carrier, &response);
+                    let lease = Lease::new(pool, (carrier, None), &response);
                     return Ok((response, lease));
                 }
                 Err(failed) => failed,

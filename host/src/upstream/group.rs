@@ -1,0 +1,98 @@
+//! A group of targets, on one worker.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::balance::{RoundRobin, Seat, Seated, Tried, Wish};
+use super::pool::Pool;
+use crate::metrics::traffic::{Attempt, Attempting};
+use crate::snapshot::{Target, Upstream};
+
+/// A group of targets, on one worker.
+#[derive(Debug)]
+pub struct Group {
+    /// What all workers know of it. Its targets are those of `pools`, in the same order.
+    pub upstream: Arc<Upstream>,
+    /// The connections to each target; never empty.
+    pools: Vec<Rc<Pool>>,
+    /// What this worker knows of each target.
+    seats: Vec<Rc<Seat>>,
+    balance: RoundRobin,
+}
+
+impl Group {
+    /// A group with a pool for each target of the upstream. What the worker knew of a target of `before`, the same upstream
+    /// until now, it still knows.
+    #[must_use]
+    pub fn new(upstream: Arc<Upstream>, pools: Vec<Rc<Pool>>, before: Option<&Self>) -> Self {
+        let seats = upstream.targets.iter().map(|target| {
+            let known = before.and_then(|before| before.seat_of(target));
+            known.unwrap_or_default()
+        });
+        Self {
+            seats: seats.collect(),
+            balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
+            upstream,
+            pools,
+        }
+    }
+
+    /// The connections to each target.
+    #[must_use]
+    pub fn pools(&self) -> &[Rc<Pool>] {
+        &self.pools
+    }
+
+    /// Chooses a target that was not tried: one in rotation, as long as there is one.
+    #[must_use]
+    pub fn pick(&self, wish: Wish, tried: &Tried) -> Option<usize> {
+        if let Some(only) = wish.only {
+            return (!tried.has(only)).then_some(only);
+        }
+        let count = self.pools.len();
+        let first = self.balance.next();
+        (first..first + count)
+            .map(|at| at % count)
+            .find(|at| !tried.has(*at))
+    }
+
+    /// How many targets a request may be sent to.
+    #[must_use]
+    pub fn choices(&self, wish: Wish) -> usize {
+        match wish.only {
+            Some(_) => 1,
+            None => self.pools.len(),
+        }
+    }
+
+    /// A request is on its way to a target.
+    #[must_use]
+    pub fn seat(&self, at: usize) -> Option<Seated> {
+        self.seats.get(at).map(Seat::take)
+    }
+
+    /// An attempt at a target begins; [`Self::came_to`] or [`Self::answered`] says what it came to.
+    #[must_use]
+    pub fn attempt(&self, at: usize) -> Attempting<'_> {
+        let target = self.upstream.targets.get(at);
+        Attempting::new(target.map(|target| &*target.account.attempts))
+    }
+
+    /// An attempt at a target failed.
+    pub fn came_to(&self, _at: usize, attempt: Attempting<'_>, outcome: Attempt) {
+        attempt.came_to(outcome);
+    }
+
+    /// A target answered, whatever it says.
+    pub fn answered(&self, _at: usize, attempt: Attempting<'_>, _status: StatusCode) {
+        attempt.came_to(Attempt::Ok);
+    }
+
+    fn seat_of(&self, target: &Target) -> Option<Rc<Seat>> {
+        let mut targets = self.upstream.targets.iter();
+        let at = targets.position(|one| one.address == target.address)?;
+        self.seats.get(at).map(Rc::clone)
+    }
+}
