@@ -1,6 +1,7 @@
 //! The client: sends exactly the bytes a test gives, and reads answers as strictly as they can be read.
 
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -51,6 +52,14 @@ impl Client {
     pub fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
         let wire = TcpStream::connect(address).and_then(Wire::new)?;
         Ok(Self { wire })
+    }
+
+    /// Waits so long for each piece of an answer, and no longer.
+    ///
+    /// # Errors
+    /// When the socket options cannot be set.
+    pub fn set_limit(&self, limit: Duration) -> std::io::Result<()> {
+        self.wire.set_limit(limit)
     }
 
     /// The address the server sees.

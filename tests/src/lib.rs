@@ -9,7 +9,9 @@
 //! - [`plugin_dir`]: a plugins folder, and every way in which people put files into one; [`patched`]: what they put there
 //! - [`gateway`]: the gateway itself, as a child process with a folder of its own; [`builder`]: how it is started;
 //!   [`mod@launch`]: before it serves; [`edits`]: its configuration, while it serves
-//! - [`load`]: clients that never pause, each answer checked
+//! - [`mod@port`]: a port that stays the test's own; [`proxy`]: stands before a target and goes wrong on command
+//! - [`load`]: clients that never pause, each answer checked; [`traffic`]: the same where failures are expected and every request
+//!   can be told from every other, and [`recorder`]: the target that counts them
 //! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`],
 //!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
 //! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
@@ -38,9 +40,13 @@ pub mod nginx;
 pub mod openssl;
 pub mod patched;
 pub mod plugin_dir;
+pub mod port;
 pub mod process;
+pub mod proxy;
 pub mod python;
+pub mod recorder;
 pub mod secure;
+pub mod traffic;
 pub mod unreachable;
 pub mod upstream;
 pub mod wire;
@@ -56,6 +62,9 @@ pub use metrics::Scrape;
 pub use nginx::Nginx;
 pub use patched::Patched;
 pub use plugin_dir::PluginDir;
+pub use proxy::{Fault, Proxy};
 pub use python::Python;
+pub use recorder::{Arrivals, Recorder};
 pub use secure::{Secure, SecureConfig};
+pub use traffic::Traffic;
 pub use upstream::{Received, Upstream};

@@ -75,6 +75,20 @@ pub fn is_alive(pid: u32) -> bool {
     state.is_some_and(|state| state != "Z")
 }
 
+/// How many descriptors a process has open: sockets, files, everything.
+///
+/// # Panics
+/// When the process is gone.
+#[must_use]
+#[track_caller]
+pub fn descriptors(pid: Pid) -> usize {
+    let path = format!("/proc/{}/fd", pid.as_raw_nonzero());
+    match fs::read_dir(&path) {
+        Ok(entries) => entries.count(),
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
 /// CPU time used so far, in clock ticks (user and system together).
 ///
 /// # Panics
@@ -113,5 +127,6 @@ mod tests {
         let program = program.to_str().unwrap();
         assert!(mapped_files(own, program).contains(program));
         assert!(cpu_ticks(own) < 1_000_000);
+        assert!(descriptors(own) >= 3);
     }
 }

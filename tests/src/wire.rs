@@ -70,6 +70,40 @@ impl Wire {
         Ok(Self { stream, buffer })
     }
 
+    /// Waits as long as it takes; somebody else ends it, by [`Wire::handle`].
+    ///
+    /// # Errors
+    /// When the socket options cannot be set.
+    pub fn without_limit(self) -> io::Result<Self> {
+        self.stream.set_read_timeout(None)?;
+        self.stream.set_write_timeout(None)?;
+        Ok(self)
+    }
+
+    /// Waits so long for each piece, and no longer.
+    ///
+    /// # Errors
+    /// When the socket options cannot be set.
+    pub fn set_limit(&self, limit: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(limit))?;
+        self.stream.set_write_timeout(Some(limit))
+    }
+
+    /// A second handle of the socket.
+    ///
+    /// # Errors
+    /// When the system has none left.
+    pub fn handle(&self) -> io::Result<TcpStream> {
+        self.stream.try_clone()
+    }
+
+    /// Reads and drops what comes, until nothing comes any more.
+    pub fn wait_for_end(&mut self) {
+        while self.fill().is_ok() {
+            self.buffer.clear();
+        }
+    }
+
     /// Our own address.
     ///
     /// # Errors
