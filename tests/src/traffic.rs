@@ -130,7 +130,8 @@ impl Drop for Traffic {
     }
 }
 
-/// Sends one request with this nonce on a connection; the connection, if it may be used again.
+/// Sends one request with this nonce on a connection, with a body so long where the method has one; the connection, if it
+/// may be used again.
 #[must_use]
 pub fn exchange(
     mut client: Client,
@@ -138,6 +139,11 @@ pub fn exchange(
     nonce: &str,
     length: usize,
 ) -> (Entry, Option<Client>) {
+    let length = if matches!(method, "GET" | "HEAD") {
+        0
+    } else {
+        length
+    };
     let began = Instant::now();
     let sent = client.try_send(request(method, nonce, length));
     // A server that has answered may have closed already: its answer counts.
@@ -169,11 +175,7 @@ impl Shared {
             }
             let method = METHODS[(client + number) % METHODS.len()];
             let nonce = format!("{}-{client}-{number}", std::process::id());
-            let length = match (method, number % 16) {
-                ("GET", _) => 0,
-                (_, 0 | 1) => 20_000,
-                _ => 100,
-            };
+            let length = if number % 16 < 2 { 20_000 } else { 100 };
             let entry = match connection.take().map_or_else(|| self.connect(), Ok) {
                 Ok(open) => {
                     let (entry, kept) = exchange(open, method, &nonce, length);

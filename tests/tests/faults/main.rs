@@ -1,0 +1,5 @@
+//! Targets that fail, in every way in which targets do: what the client sees of it, what arrives at the targets, and what
+//! stays behind.
+
+mod single;
+mod world;

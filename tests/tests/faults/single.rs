@@ -1,0 +1,134 @@
+//! One fault at a time: what it comes to for each method, without retries.
+
+use swapgate_tests::proxy::{Pace, Part, Place};
+use swapgate_tests::{Fault, Gateway, Proxy, Recorder, eventually};
+
+use super::world::Seen::{Answer, Status, Torn};
+use super::world::{Seen, TIMEOUTS, ask};
+
+/// What a fault comes to, by the fault, at a target without another one beside it.
+const ALONE: [(Fault, Seen); 21] = [
+    (Fault::Refuse, Status(502)),
+    (Fault::Hang(Place::Connect), Status(504)),
+    (Fault::Hang(Place::Request), Status(504)),
+    (Fault::Hang(Place::Answer), Status(504)),
+    (Fault::Hang(Place::Head), Status(504)),
+    (Fault::Hang(Place::Body), Torn),
+    (Fault::Reset(Place::Connect), Status(502)),
+    (Fault::Reset(Place::Request), Status(502)),
+    (Fault::Reset(Place::Answer), Status(502)),
+    (Fault::Reset(Place::Head), Status(502)),
+    (Fault::Reset(Place::Body), Torn),
+    (Fault::Cut(Place::Connect), Status(502)),
+    (Fault::Cut(Place::Request), Status(502)),
+    (Fault::Cut(Place::Answer), Status(502)),
+    (Fault::Cut(Place::Head), Status(502)),
+    (Fault::Cut(Place::Body), Torn),
+    (Fault::Slow(Pace::TRICKLE), Answer),
+    (Fault::Garble(Part::Status), Status(502)),
+    (Fault::Garble(Part::Field), Status(502)),
+    (Fault::Garble(Part::Length), Status(502)),
+    (Fault::Garble(Part::ChunkSize), Torn),
+];
+
+/// Whether the gateway has a connection to the target already when the fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    Fresh,
+    Kept,
+}
+
+#[test]
+fn what_a_fault_comes_to_on_a_fresh_connection() {
+    each_alone(Connection::Fresh);
+}
+
+#[test]
+fn what_a_fault_comes_to_on_a_kept_connection() {
+    each_alone(Connection::Kept);
+}
+
+fn each_alone(connection: Connection) {
+    let target = Recorder::start();
+    let proxy = Proxy::before(target.address());
+    let gateway = before(&[&proxy]);
+    for (row, (fault, expected)) in ALONE.into_iter().enumerate() {
+        for method in ["GET", "PUT", "POST"] {
+            let name = format!("{fault}, {method} on a {connection:?} connection");
+            proxy.set(Fault::Refuse);
+            eventually!(proxy.open_connections() == 0);
+            proxy.set(Fault::Pass);
+            let nonce = format!("{row}-{method}-{connection:?}");
+            if connection == Connection::Kept {
+                let before = ask(&gateway, "GET", &format!("before-{nonce}"));
+                assert_eq!(Seen::from(&before), Answer, "{name}: {before}");
+            }
+            proxy.set(fault);
+            let entry = ask(&gateway, method, &nonce);
+            assert_eq!(Seen::from(&entry), expected, "{name}: {entry}");
+            let arrived = target.arrivals().of(method, &nonce);
+            assert_eq!(arrived, usize::from(fault.reaches_the_target()), "{name}");
+            // The next one is as if nothing had been.
+            proxy.set(Fault::Pass);
+            let after = ask(&gateway, method, &format!("after-{nonce}"));
+            assert_eq!(Seen::from(&after), Answer, "{name}, afterwards: {after}");
+        }
+    }
+    drop(proxy);
+    eventually!(target.open_connections() == 0);
+}
+
+/// Where nothing was sent, another target does as well; where something was, the client is told.
+#[test]
+fn a_second_target_helps_whoever_was_not_sent() {
+    let target = Recorder::start();
+    let (bad, good) = (
+        Proxy::before(target.address()),
+        Proxy::before(target.address()),
+    );
+    let gateway = before(&[&bad, &good]);
+    for fault in Fault::ALL {
+        bad.set(fault);
+        for round in 0..2 {
+            for method in ["GET", "PUT", "POST"] {
+                let nonce = format!("{fault}-{round}-{method}").replace(' ', "-");
+                let entry = ask(&gateway, method, &nonce);
+                let arrived = target.arrivals().of(method, &nonce);
+                assert!(arrived <= 1, "{fault}: {entry} arrived {arrived} times");
+                let (_, alone) = ALONE
+                    .into_iter()
+                    .find(|(known, _)| *known == fault)
+                    .expect("the table is whole");
+                // Whether a connection ended before something was written to it is a race, and either is right.
+                let races = matches!(
+                    fault,
+                    Fault::Reset(Place::Connect) | Fault::Cut(Place::Connect)
+                );
+                let is_struck = bad.struck().contains(&nonce);
+                let seen = Seen::from(&entry);
+                let fits = match (races, is_struck) {
+                    (true, _) => seen == Answer || seen == alone,
+                    (false, true) => seen == alone,
+                    (false, false) => seen == Answer,
+                };
+                assert!(fits, "{fault}, struck: {is_struck}: {entry}");
+            }
+        }
+    }
+}
+
+/// A gateway with one worker before these, in turn.
+fn before(proxies: &[&Proxy]) -> Gateway {
+    let target = |proxy: &&Proxy| format!("{{address: \"{}\"}}", proxy.address());
+    let targets: Vec<String> = proxies.iter().map(target).collect();
+    Gateway::with(&format!(
+        "\
+workers: 1
+upstreams: [{{name: up, targets: [{}]}}]
+services: [{{name: up, upstream: up, timeouts: {{{TIMEOUTS}}}}}]
+routes: [{{name: all, service: up}}]
+",
+        targets.join(", ")
+    ))
+    .start()
+}
