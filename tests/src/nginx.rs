@@ -1,23 +1,23 @@
 //! A real nginx as an upstream, with a configuration of the test's own.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::child::Running;
 use crate::eventually::wait_for;
-
-/// How often another program may take a port between the moment it was found free and the one nginx binds it.
-const ATTEMPTS: usize = 10;
+use crate::port::Port;
 
 /// An nginx with a folder of its own; dropping it ends it.
 pub struct Nginx {
-    _process: Running,
+    process: Running,
     folder: TempDir,
-    address: SocketAddr,
+    /// Stays the test's own while nginx is dead.
+    port: Port,
 }
 
 impl Nginx {
@@ -31,23 +31,14 @@ impl Nginx {
     pub fn server(block: &str) -> Self {
         let folder = tempfile::tempdir().expect("the system has a temporary folder");
         fs::create_dir(folder.path().join("files")).expect("the folder is ours");
-        let mut said = String::new();
-        for _ in 0..ATTEMPTS {
-            let address = free_address();
-            write_configuration(folder.path(), block, address);
-            match start(folder.path()) {
-                Ok(process) => {
-                    return Self {
-                        _process: process,
-                        folder,
-                        address,
-                    };
-                }
-                Err(complaint) if complaint.contains("Address already in use") => said = complaint,
-                Err(complaint) => panic!("nginx does not start: {complaint}"),
-            }
+        let port = Port::take();
+        write_configuration(folder.path(), block, port.address());
+        let process = start(folder.path());
+        Self {
+            process,
+            folder,
+            port,
         }
-        panic!("nginx found no free port in {ATTEMPTS} attempts: {said}");
     }
 
     /// Starts one that serves the files put into [`Nginx::files`], and takes uploads by PUT.
@@ -60,7 +51,26 @@ impl Nginx {
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
+    }
+
+    /// Kills it, as the system does with a process that takes too much memory: its connections end, whatever they were at.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        wait_for("nginx to be dead", || self.process.ended());
+    }
+
+    /// Starts it again, on the same port and with everything that lies in its folder, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        self.process = start(self.folder.path());
     }
 
     /// Its folder.
@@ -76,9 +86,9 @@ impl Nginx {
     }
 }
 
-/// Starts it and waits until it listens, or gives back what it said at its end.
+/// Starts it and waits until it listens.
 #[track_caller]
-fn start(folder: &Path) -> Result<Running, String> {
+fn start(folder: &Path) -> Running {
     // Written once all sockets listen; it may be one of an attempt before.
     let pid = folder.join("nginx.pid");
     let _ = fs::remove_file(&pid);
@@ -98,9 +108,9 @@ fn start(folder: &Path) -> Result<Running, String> {
             .or_else(|| pid.exists().then_some(false))
     });
     if ended {
-        return Err(process.finish().complaints());
+        panic!("nginx does not start: {}", process.finish().complaints());
     }
-    Ok(process)
+    process
 }
 
 fn write_configuration(folder: &Path, block: &str, address: SocketAddr) {
@@ -140,11 +150,6 @@ http {{
     fs::write(folder.join("nginx.conf"), text).expect("the folder is ours");
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has one")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +164,18 @@ mod tests {
         client.send("PUT /b.txt HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nok");
         assert_eq!(client.expect_response().status, 201);
         assert_eq!(fs::read(nginx.files().join("b.txt")).unwrap(), b"ok");
+    }
+
+    #[test]
+    fn dies_and_comes_back_on_the_same_port() {
+        let mut nginx = Nginx::server("location / { return 200 hello; }");
+        for _ in 0..3 {
+            let mut client = Client::connect(nginx.address());
+            assert_eq!(client.get("/").text(), "hello");
+            nginx.kill();
+            client.expect_closed();
+            assert!(Client::try_connect(nginx.address()).is_err());
+            nginx.start_again();
+        }
     }
 }

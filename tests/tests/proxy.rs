@@ -232,7 +232,8 @@ fn traffic_tells_every_request_from_every_other() {
         .iter()
         .filter(|entry| entry.outcome != Outcome::Answered);
     let mut failed: Vec<&str> = failed.map(|entry| &*entry.nonce).collect();
-    let mut struck = proxy.struck();
+    let struck = proxy.struck();
+    let mut struck: Vec<&str> = struck.iter().map(|strike| &*strike.nonce).collect();
     assert!(
         failed.len() >= 5 && entries.len() >= 120,
         "{}",

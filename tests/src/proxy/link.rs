@@ -70,7 +70,7 @@ impl Link {
     fn end(self, ending: Ending) {
         let said = self.shared.leave(self.number);
         if said.is_some() && !self.nonce.is_empty() {
-            self.shared.strike(&self.nonce);
+            self.shared.strike(self.nonce, self.shared.fault());
         }
         match said.unwrap_or(ending) {
             Ending::Cut => {}
@@ -145,11 +145,11 @@ impl Link {
         let whole = [&*answer.head, &*answer.body].concat();
         match fault {
             Fault::Slow(pace) => {
-                self.shared.strike(&std::mem::take(&mut self.nonce));
+                self.strike(fault);
                 self.trickle(pace, &whole)?;
             }
             Fault::Garble(part) => {
-                self.shared.strike(&std::mem::take(&mut self.nonce));
+                self.strike(fault);
                 self.front.send(&garbled(part, answer))?;
                 return Ok(Some(Ending::Cut));
             }
@@ -165,6 +165,10 @@ impl Link {
         }
         self.shared.count(|counts| counts.answered += 1);
         Ok(None)
+    }
+
+    fn strike(&mut self, fault: Fault) {
+        self.shared.strike(std::mem::take(&mut self.nonce), fault);
     }
 
     fn trickle(&mut self, pace: Pace, bytes: &[u8]) -> Result<(), WireError> {
@@ -185,7 +189,7 @@ impl Link {
         if place != here {
             return None;
         }
-        self.shared.strike(&std::mem::take(&mut self.nonce));
+        self.strike(fault);
         if matches!(fault, Fault::Hang(_)) {
             // Until the other side gives up, or the fault is over.
             self.front.wait_for_end();

@@ -40,6 +40,15 @@ pub struct Counts {
     pub struck: usize,
 }
 
+/// A request that went wrong on command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strike {
+    /// Its nonce.
+    pub nonce: String,
+    /// In which way.
+    pub fault: Fault,
+}
+
 impl Proxy {
     /// A proxy before this target, which passes.
     #[must_use]
@@ -88,9 +97,9 @@ impl Proxy {
         self.shared.open_links()
     }
 
-    /// The nonces of the requests that went wrong here on command, in order.
+    /// The requests with a nonce that went wrong here on command, in order.
     #[must_use]
-    pub fn struck(&self) -> Vec<String> {
+    pub fn struck(&self) -> Vec<Strike> {
         self.shared.struck()
     }
 

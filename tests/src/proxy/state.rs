@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Mutex;
 
-use super::Counts;
 use super::fault::{Fault, Place};
+use super::{Counts, Strike};
 use crate::eventually::lock;
 
 pub(super) struct Shared {
@@ -19,7 +19,7 @@ struct State {
     /// What strikes the next one instead.
     once: Option<Fault>,
     counts: Counts,
-    struck: Vec<String>,
+    struck: Vec<Strike>,
     /// A second handle of the sockets of each connection, by its number.
     links: HashMap<usize, Handle>,
 }
@@ -152,12 +152,17 @@ impl Shared {
     }
 
     /// Notes that a request went wrong on command.
-    pub(super) fn strike(&self, nonce: &str) {
+    pub(super) fn strike(&self, nonce: String, fault: Fault) {
         let mut state = lock(&self.state);
         state.counts.struck += 1;
         if !nonce.is_empty() {
-            state.struck.push(nonce.to_owned());
+            state.struck.push(Strike { nonce, fault });
         }
+    }
+
+    /// What strikes everybody.
+    pub(super) fn fault(&self) -> Fault {
+        lock(&self.state).fault
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -168,7 +173,7 @@ impl Shared {
         lock(&self.state).links.len()
     }
 
-    pub(super) fn struck(&self) -> Vec<String> {
+    pub(super) fn struck(&self) -> Vec<Strike> {
         lock(&self.state).struck.clone()
     }
 }

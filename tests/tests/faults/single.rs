@@ -104,7 +104,7 @@ fn a_second_target_helps_whoever_was_not_sent() {
                     fault,
                     Fault::Reset(Place::Connect) | Fault::Cut(Place::Connect)
                 );
-                let is_struck = bad.struck().contains(&nonce);
+                let is_struck = bad.struck().iter().any(|strike| strike.nonce == nonce);
                 let seen = Seen::from(&entry);
                 let fits = match (races, is_struck) {
                     (true, _) => seen == Answer || seen == alone,
