@@ -36,6 +36,10 @@ pub struct Activity {
     look_at: Cell<Option<Instant>>,
     /// It is time to look.
     look: Cell<bool>,
+    /// Whether the connection rests: it has given back what only exchanges need.
+    resting: Cell<bool>,
+    /// Whether what the client has not taken is to be thrown away.
+    given_up: Cell<bool>,
     /// Since when the connection is to end after the running exchange.
     draining: Cell<Option<Instant>>,
     /// Of a connection its task, of a stream the stream's.
@@ -63,6 +67,8 @@ enum Stage {
 pub enum Overdue {
     /// No request for too long.
     Idle,
+    /// No request for a moment; the connection rests until one comes.
+    Quiet,
     /// A head that does not end.
     Head,
     /// An answer that is not taken.
@@ -76,6 +82,10 @@ pub enum Overdue {
     /// Streams; the connection looks through them, and lives on.
     Streams,
 }
+
+/// How long a connection is idle before it rests. Short, for memory is needed by those that come meanwhile; long enough that
+/// one which is used at all keeps what it has.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// How often a client is looked for while a hook waits.
 const LOOK: Duration = Duration::from_millis(250);
@@ -101,6 +111,8 @@ impl Activity {
             waiting: Cell::new(0),
             look_at: Cell::new(None),
             look: Cell::new(false),
+            resting: Cell::new(false),
+            given_up: Cell::new(false),
             draining: Cell::new(None),
             waker: RefCell::new(None),
             many: Many::default(),
@@ -232,6 +244,22 @@ impl Activity {
         self.stage.set(Stage::Idle(now));
     }
 
+    /// Whether the connection rests from now on, as none does that speaks HTTP/2.
+    pub fn rests(&self, resting: bool) {
+        self.resting.set(resting);
+    }
+
+    /// The client takes nothing of its answer, and will be sent no more of it.
+    pub fn gives_up(&self) {
+        self.given_up.set(true);
+    }
+
+    /// Whether what it did not take is to be thrown away.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        self.given_up.get()
+    }
+
     /// Asks the connection to end after the running exchange.
     pub fn drain(&self) {
         if self.draining.get().is_none() {
@@ -292,6 +320,9 @@ impl Activity {
                 let told = self.draining.get().map_or(since, |told| told.max(since));
                 after(told, LINGER, Overdue::Linger)
             }
+            Stage::Idle(since) if limits.idle > QUIET && self.may_rest() => {
+                after(since, QUIET, Overdue::Quiet)
+            }
             Stage::Idle(since) => after(since, limits.idle, Overdue::Idle),
             Stage::Head(since) => after(since, limits.header, Overdue::Head),
             Stage::Exchange => {
@@ -304,6 +335,15 @@ impl Activity {
             }
             Stage::Lingering(since) => after(since, LINGER, Overdue::Linger),
         }
+    }
+
+    /// Whether there is something to give back: hyper holds nothing of a request that came, or of an answer.
+    fn may_rest(&self) -> bool {
+        !self.resting.get()
+            && !self.unread.get()
+            && !self.is_draining()
+            && !self.is_multiplexed()
+            && !self.is_stream()
     }
 
     /// Time to be idle begins when the last byte has gone either way.
@@ -353,7 +393,10 @@ mod tests {
             "a body that outlives its answer is no head"
         );
         activity.body_ends(true);
+        assert_eq!(due(&activity), Some(Overdue::Quiet));
+        activity.rests(true);
         assert_eq!(due(&activity), Some(Overdue::Idle));
+        activity.rests(false);
         activity.read();
         let first = activity.deadline(&LIMITS);
         activity.read();
@@ -362,6 +405,31 @@ mod tests {
             first,
             "more bytes of a head give it no more time"
         );
+    }
+
+    #[test]
+    fn only_who_holds_nothing_rests() {
+        let idle = || {
+            let activity = Activity::new(Instant::now());
+            activity.exchange_begins();
+            activity.exchange_ends(Instant::now());
+            activity
+        };
+        assert_eq!(due(&idle()), Some(Overdue::Quiet));
+        let activity = idle();
+        activity.wrote(true);
+        assert_eq!(due(&activity), Some(Overdue::Answer));
+        let activity = idle();
+        activity.body_begins();
+        assert_eq!(due(&activity), None);
+        activity.body_ends(false);
+        assert_eq!(due(&activity), Some(Overdue::Idle), "bytes may come");
+        let activity = idle();
+        activity.drain();
+        assert_eq!(due(&activity), Some(Overdue::Idle));
+        let activity = idle();
+        activity.speaks_in_streams();
+        assert_eq!(due(&activity), Some(Overdue::Idle));
     }
 
     #[test]

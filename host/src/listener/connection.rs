@@ -52,7 +52,9 @@ pub(super) async fn run(
         ready.connection.nameless = opened.nameless;
         Ok::<_, String>((ready, opened.peer, opened.local))
     };
-    let (mut ready, peer, local) = match timeout(held.timeouts.handshake, opening).await {
+    // On the heap: what it takes to open a connection is not needed for long.
+    let opening = Box::pin(timeout(held.timeouts.handshake, opening));
+    let (mut ready, peer, local) = match opening.await {
         Ok(Ok(opened)) => opened,
         Ok(Err(why)) => {
             tracing::debug!(target: "connection", %peer, "{why}");

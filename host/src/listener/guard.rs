@@ -76,13 +76,19 @@ impl Guard {
                 }
                 Some((at, Overdue::Streams)) if at <= now => {
                     if self.activity.look_through(now, &self.timeouts) == Through::Stuck {
+                        self.activity.gives_up();
                         return Poll::Ready(Overdue::Answer);
                     }
                     self.activity
                         .deadline(&self.timeouts)
                         .map_or(later, |(at, _)| at)
                 }
-                Some((at, overdue)) if at <= now => return Poll::Ready(overdue),
+                Some((at, overdue)) if at <= now => {
+                    if overdue == Overdue::Answer {
+                        self.activity.gives_up();
+                    }
+                    return Poll::Ready(overdue);
+                }
                 Some((at, _)) => at,
                 None => later,
             };

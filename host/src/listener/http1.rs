@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 
 use super::guard::{Ended, Guard};
 use super::io::ClientIo;
+use crate::activity::Overdue;
 use crate::config::ready::Limits;
 use crate::exchange::{Aborted, Peer, serve};
 use crate::local::Local;
@@ -21,19 +22,48 @@ const LEAST_BUFFER: usize = 8 * 1024;
 /// How many header fields hyper admits unless told otherwise.
 const HYPER_HEADERS: usize = 100;
 
-/// Serves one connection until it ends.
+/// Serves one connection until it ends. Between exchanges, once it is quiet, it rests: it holds no buffers of hyper's then,
+/// and nothing else that only exchanges need, which is most of what a connection costs.
 pub(super) async fn run(
     worker: Rc<Local>,
-    io: ClientIo,
+    mut io: ClientIo,
     peer: Rc<Peer>,
     limits: Limits,
     mut guard: Guard,
 ) -> Ended {
+    loop {
+        // On the heap, so that it goes when the connection rests.
+        let left = Box::pin(converse(&worker, io, &peer, limits, &mut guard)).await;
+        io = match left {
+            Left::Over(ended) => return ended,
+            Left::Quiet(io) => io,
+        };
+        if let Some(overdue) = rest(&mut io, &mut guard).await {
+            return Ended::Overdue(overdue);
+        }
+    }
+}
+
+/// How a stretch of exchanges ends.
+enum Left {
+    Over(Ended),
+    /// The client asks for nothing, and nothing is under way.
+    Quiet(ClientIo),
+}
+
+/// Serves until the connection ends or is quiet.
+async fn converse(
+    worker: &Rc<Local>,
+    io: ClientIo,
+    peer: &Rc<Peer>,
+    limits: Limits,
+    guard: &mut Guard,
+) -> Left {
     let activity = Rc::clone(&guard.activity);
     let opened = Cell::new(None);
     let service = service_fn(|request| {
         let activity = Rc::clone(&activity);
-        let serving = serve(Rc::clone(&worker), Rc::clone(&peer), activity, request);
+        let serving = serve(Rc::clone(worker), Rc::clone(peer), activity, request);
         async {
             let mut response = serving.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -59,14 +89,32 @@ pub(super) async fn run(
     })
     .await;
     match (ended, opened.take()) {
+        (Ended::Overdue(Overdue::Quiet), _) => {
+            let parts = connection.into_parts();
+            Left::Quiet(parts.io.with_first(parts.read_buf))
+        }
         // With its answer still in a buffer of hyper's the client would never learn of the change.
         (Ended::By(Ok(())), Some(tunnel)) if !guard.activity.is_blocked() => {
             let parts = connection.into_parts();
             Box::pin(tunnel.run(parts.io, parts.read_buf)).await;
-            Ended::By(Ok(()))
+            Left::Over(Ended::By(Ok(())))
         }
-        (ended, _) => ended,
+        (ended, _) => Left::Over(ended),
     }
+}
+
+/// Waits for the client, or until the connection is to end, which hyper then does as it does with any other.
+async fn rest(io: &mut ClientIo, guard: &mut Guard) -> Option<Overdue> {
+    guard.activity.rests(true);
+    let overdue = std::future::poll_fn(|cx| {
+        if io.poll_awake(cx).is_ready() || guard.activity.is_draining() {
+            return Poll::Ready(None);
+        }
+        guard.poll(cx).map(Some)
+    })
+    .await;
+    guard.activity.rests(false);
+    overdue
 }
 
 fn builder(limits: Limits) -> http1::Builder {

@@ -37,6 +37,18 @@ impl Side for ClientIo {
     }
 }
 
+/// The system would go on to send what the client does not take, for minutes, and keep all of it.
+impl Drop for ClientIo {
+    fn drop(&mut self) {
+        if self.activity.has_given_up() {
+            self.reset();
+        }
+    }
+}
+
+/// Most heads are shorter.
+const FIRST_BYTES: usize = 1024;
+
 /// How much a closing connection may still send.
 const LINGERING_BYTES: usize = 1024 * 1024;
 
@@ -53,9 +65,29 @@ impl ClientIo {
         }
     }
 
+    /// Puts back what was read of it; nothing else was read before.
+    pub(super) fn with_first(mut self, first: Bytes) -> Self {
+        // Also an empty one would hold the buffer it is part of.
+        if !first.is_empty() {
+            self.first = first;
+        }
+        self
+    }
+
     /// Holds the connection to what it may send in frames of HTTP/2.
     pub(super) fn guard_frames(&mut self, frames: Frames) {
         self.guarded = Some(Box::new(Guarded::new(frames)));
+    }
+
+    /// Waits for the client without room to read into; what it then sends first is kept for whoever reads next. Ready also at
+    /// its end, which whoever reads next finds as well.
+    pub(super) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut room = [MaybeUninit::uninit(); FIRST_BYTES];
+        let mut buffer = hyper::rt::ReadBuf::uninit(&mut room);
+        // An error comes again as well, for a broken connection stays broken.
+        let _ = ready!(Pin::new(&mut *self).poll_read(cx, buffer.unfilled()));
+        self.first = Bytes::copy_from_slice(buffer.filled());
+        Poll::Ready(())
     }
 
     /// Whether the client has closed its side, also behind bytes that nobody has read yet: hyper reads no further than
