@@ -18,11 +18,14 @@
 //! (agreed upon in the handshake, or by prior knowledge without TLS); `--websocket N` opens a WebSocket on every
 //! connection and sends text messages of so many bytes, each when the one before has come back. What was agreed upon in
 //! the first handshake stands in the report as `agreed`.
+//!
+//! With `--crowd` it holds its connections instead of using them; [`crowd`] tells how.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod asker;
 mod chunks;
+mod crowd;
 mod http1;
 mod http2;
 mod ledger;
@@ -39,7 +42,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use swapgate_bench::account::cpu_time;
 use swapgate_bench::{Arguments, Outcome};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -55,7 +58,13 @@ fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = tokio::task::LocalSet::new().block_on(&runtime, run(plan))?;
+    let report = async {
+        match plan.crowd {
+            Some(manner) => crowd::hold(plan, manner).await,
+            None => run(plan).await,
+        }
+    };
+    let report = tokio::task::LocalSet::new().block_on(&runtime, report)?;
     println!("{report}");
     Ok(())
 }
@@ -96,9 +105,18 @@ fn connect(plan: &Rc<Plan>, ledger: &Rc<Ledger>) -> Vec<JoinHandle<()>> {
         .collect()
 }
 
-/// Reads lines until the input ends; an error means the same as the end: nobody holds the other side any more.
 async fn follow_input(ledger: &Ledger, windows: bool) {
-    let (sender, mut lines) = mpsc::unbounded_channel();
+    let mut lines = lines();
+    while let Some(line) = lines.recv().await {
+        if windows {
+            ledger.open_window(line.trim());
+        }
+    }
+}
+
+/// The lines of the input, up to its end; an error means the same: nobody holds the other side any more.
+pub(crate) fn lines() -> UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
@@ -106,11 +124,7 @@ async fn follow_input(ledger: &Ledger, windows: bool) {
             }
         }
     });
-    while let Some(line) = lines.recv().await {
-        if windows {
-            ledger.open_window(line.trim());
-        }
-    }
+    lines
 }
 
 fn report(ledger: &Ledger, elapsed: Duration, cpu: Option<Duration>) -> Value {

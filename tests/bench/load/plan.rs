@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Request};
 use swapgate_bench::{Arguments, Outcome, tls};
 use tokio_rustls::TlsConnector;
 
+use crate::crowd::Manner;
 use crate::websocket::{KEY, Message};
 
 /// Longest body that is sent, and longest message.
@@ -25,6 +26,10 @@ pub(crate) struct Plan {
     pub(crate) rate: Option<f64>,
     pub(crate) warmup: Duration,
     pub(crate) end: End,
+    /// A crowd that is held, in the place of a load.
+    pub(crate) crowd: Option<Manner>,
+    /// How long the slow ones of a crowd wait between two bytes.
+    pub(crate) every: Duration,
     /// Whether lines of the input name windows.
     pub(crate) windows: bool,
     pub(crate) cpu_of: Option<u32>,
@@ -70,6 +75,8 @@ impl Plan {
             rate: rate(arguments)?,
             warmup: Duration::from_secs_f64(arguments.value("--warmup")?.unwrap_or(0.0)),
             end: end(arguments)?,
+            crowd: crowd(arguments)?,
+            every: Duration::from_millis(arguments.value("--every-ms")?.unwrap_or(1000).max(1)),
             windows: arguments.flag("--windows"),
             cpu_of: arguments.value("--cpu-of")?,
             check_stamp: arguments.flag("--check-stamp"),
@@ -169,6 +176,18 @@ fn speech(arguments: &mut Arguments) -> Outcome<Speech> {
         (Some(0), None) => Err("--streams cannot be 0".into()),
         (None, Some(bytes)) => Ok(Speech::WebSocket(Message::of(bytes))),
         (Some(_), Some(_)) => Err("--streams and --websocket exclude each other".into()),
+    }
+}
+
+fn crowd(arguments: &mut Arguments) -> Outcome<Option<Manner>> {
+    let Some(manner) = arguments.value::<String>("--crowd")? else {
+        return Ok(None);
+    };
+    match &*manner {
+        "idle" => Ok(Some(Manner::Idle)),
+        "readers" => Ok(Some(Manner::Reads)),
+        "senders" => Ok(Some(Manner::Sends)),
+        _ => Err(format!("--crowd is idle, readers or senders, and not {manner:?}").into()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connections, with or without TLS.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
@@ -30,6 +31,30 @@ impl Stream {
         let stream = TcpStream::connect(plan.target)
             .await
             .map_err(|error| format!("cannot connect: {error}"))?;
+        Self::over(plan, stream).await
+    }
+
+    /// The same from one address of this machine, with room for so many bytes that nobody has read yet.
+    pub(crate) async fn connect_from(
+        plan: &Plan,
+        from: IpAddr,
+        room: Option<u32>,
+    ) -> Result<Self, String> {
+        let stream = connect_from(plan.target, from, room)
+            .await
+            .map_err(|error| format!("cannot connect from {from}: {error}"))?;
+        Self::over(plan, stream).await
+    }
+
+    /// The socket below.
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    async fn over(plan: &Plan, stream: TcpStream) -> Result<Self, String> {
         stream
             .set_nodelay(true)
             .map_err(|error| error.to_string())?;
@@ -104,6 +129,19 @@ impl Stream {
             ))
         })
     }
+}
+
+async fn connect_from(
+    target: SocketAddr,
+    from: IpAddr,
+    room: Option<u32>,
+) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    if let Some(room) = room {
+        socket.set_recv_buffer_size(room)?;
+    }
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(target).await
 }
 
 impl AsyncRead for Stream {
