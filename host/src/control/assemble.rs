@@ -10,7 +10,7 @@ use crate::chain::{Chain, Link};
 use crate::config::ready::{Config, PluginUse};
 use crate::context::Phase;
 use crate::endpoint::Endpoint;
-use crate::health::TargetHealth;
+use crate::health::clock;
 use crate::mark;
 use crate::metrics::Metrics;
 use crate::metrics::route::Account;
@@ -65,8 +65,10 @@ pub fn snapshot(
         route
     });
     let upstreams = config.upstreams.iter();
+    // Targets that come later than the process have to warm up, where that is wanted.
+    let since_ms = if generation == 1 { 0 } else { clock::now_ms() };
     let upstreams: Vec<_> = upstreams
-        .map(|one| upstream(one, metrics, material))
+        .map(|one| upstream(one, (metrics, since_ms), material))
         .collect();
     Snapshot {
         generation,
@@ -212,13 +214,13 @@ fn accounts(config: &Config, metrics: &Metrics) -> Vec<Arc<Account>> {
 
 fn upstream(
     upstream: &crate::config::ready::Upstream,
-    metrics: &Metrics,
+    known: (&Metrics, u64),
     material: &Material,
 ) -> Arc<Upstream> {
     let target = |target: &crate::config::ready::Target| {
         let address = target.address.fixed()?.clone();
         Some(Target {
-            account: account(&upstream.name, &address, metrics),
+            account: account(&upstream.name, &address, known),
             address,
             weight: target.weight,
             priority: target.priority,
@@ -236,12 +238,16 @@ fn upstream(
     })
 }
 
-/// What is known of a target of an upstream, and counted.
-fn account(upstream: &Arc<str>, target: &Endpoint, metrics: &Metrics) -> TargetAccount {
+/// What is known of a target of an upstream, and counted; a new one comes into rotation then.
+fn account(
+    upstream: &Arc<str>,
+    target: &Endpoint,
+    (metrics, since_ms): (&Metrics, u64),
+) -> TargetAccount {
     let traffic = &metrics.traffic;
     let key = (Arc::clone(upstream), target.clone());
     TargetAccount {
-        health: traffic.health.get(&key, TargetHealth::default),
+        health: traffic.health.target(upstream, target, since_ms),
         attempts: traffic
             .attempts
             .get(&key, || Attempts::new(metrics.workers)),

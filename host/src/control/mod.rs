@@ -15,6 +15,7 @@
 //! - [`select`]: which of them a use admits;
 //! - [`resolve`]: from uses to instances;
 //! - [`assemble`]: from configuration and instances to a snapshot;
+//! - [`checks`]: whether the targets of what serves can be used;
 //! - [`fleet`]: the workers, their sockets, and who still holds which generation;
 //! - [`apply`]: one change from its beginning to its end;
 //! - [`check`](mod@check): the same without serving;
@@ -26,6 +27,7 @@
 pub mod apply;
 pub mod assemble;
 pub mod check;
+pub mod checks;
 pub mod events;
 pub mod explain;
 pub mod file;

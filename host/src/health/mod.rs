@@ -1,35 +1,23 @@
 //! Whether targets can be used. Control finds out by asking them, workers by what becomes of requests; both write here, and
 //! workers read it for each choice.
+//!
+//! - [`target`]: what is known of one target of one upstream, in the whole process;
+//! - `state`: why it is out of rotation and when it comes back, as a pure function of what happened;
+//! - [`upstream`]: what the targets of one upstream have in common;
+//! - [`register`]: all of them, kept over reloads, and how they are shown;
+//! - [`outcome`]: what a check came to, and what of a request is the target's fault;
+//! - [`clock`]: the time all this goes by.
+//!
+//! There is no socket here: whoever asks targets is `control::checks`.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub mod clock;
+pub mod outcome;
+pub mod register;
+mod state;
+pub mod target;
+pub mod upstream;
 
-/// What is known of one target of one upstream, in the whole process. It outlives reloads.
-#[derive(Debug)]
-pub struct TargetHealth {
-    in_rotation: AtomicBool,
-    /// When it came into rotation, in milliseconds since the process began; 0: it was there from the beginning.
-    since_ms: AtomicU64,
-}
-
-impl Default for TargetHealth {
-    fn default() -> Self {
-        Self {
-            in_rotation: AtomicBool::new(true),
-            since_ms: AtomicU64::new(0),
-        }
-    }
-}
-
-impl TargetHealth {
-    /// Whether it gets requests.
-    #[must_use]
-    pub fn is_in_rotation(&self) -> bool {
-        self.in_rotation.load(Ordering::Relaxed)
-    }
-
-    /// When it came into rotation, in milliseconds since the process began; 0: it was there from the beginning.
-    #[must_use]
-    pub fn since_ms(&self) -> u64 {
-        self.since_ms.load(Ordering::Relaxed)
-    }
-}
+pub use register::Register;
+pub use state::{LastCheck, Standing};
+pub use target::TargetHealth;
+pub use upstream::UpstreamHealth;

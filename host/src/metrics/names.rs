@@ -86,6 +86,13 @@ names! {
     UPSTREAM_CONNECTS "swapgate_upstream_connects_total" Counter "connections" ["target"]
         "Connections to a target that were opened."
 
+    TARGET_UP "swapgate_upstream_target_up" Gauge "targets" ["upstream" "target"]
+        "Whether a target is in rotation: 1 it is, 0 it is not; /upstreams says why."
+    EJECTIONS "swapgate_upstream_ejections_total" Counter "times" ["upstream" "target"]
+        "How often a target was ejected because requests failed one after the other."
+    HEALTH_CHECKS "swapgate_health_checks_total" Counter "checks" ["upstream" "target" "result"]
+        "Checks of a target, by what they came to."
+
     PLUGIN_CALLS "swapgate_plugin_calls_total" Counter "calls" ["plugin" "version" "phase"]
         "Calls of a plugin's hook."
     PLUGIN_ERRORS "swapgate_plugin_errors_total" Counter "calls" ["plugin" "version" "phase"]

@@ -11,7 +11,7 @@ use super::names;
 use super::page::{Family, Page};
 use super::proxy;
 use crate::endpoint::Endpoint;
-use crate::health::TargetHealth;
+use crate::health::Register;
 
 /// Up to how many accounts a shelf keeps without looking whether somebody holds them.
 const UNLOOKED: usize = 64;
@@ -62,7 +62,16 @@ impl<K: Ord + Clone, V> Shelf<K, V> {
         account
     }
 
-    fn each(&self, mut show: impl FnMut(&K, &V)) {
+    /// Each account that somebody else holds.
+    pub fn held(&self, mut see: impl FnMut(&K, &Arc<V>)) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = known.accounts.iter();
+        held.filter(|(_, account)| Arc::strong_count(account) > 1)
+            .for_each(|(key, account)| see(key, account));
+    }
+
+    /// Each account, and those that nobody else holds for the last time.
+    pub fn each(&self, mut show: impl FnMut(&K, &V)) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let accounts = known.accounts.iter();
         accounts.for_each(|(key, account)| show(key, account));
@@ -272,8 +281,8 @@ pub struct Traffic {
     pub targets: Shelf<Endpoint, Connections>,
     /// By the name of the upstream and the address of the target.
     pub attempts: Shelf<(Arc<str>, Endpoint), Attempts>,
-    /// Likewise.
-    pub health: Shelf<(Arc<str>, Endpoint), TargetHealth>,
+    /// Which targets can be used.
+    pub health: Register,
 }
 
 impl Traffic {
@@ -324,6 +333,7 @@ impl Traffic {
         for family in families {
             page.add(family);
         }
+        self.health.show(page);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A group of targets, on one worker.
 
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use http::StatusCode;
 
 use super::balance::{RoundRobin, Seat, Seated, Tried, Wish};
 use super::pool::Pool;
+use crate::health::outcome::{fault_of, fault_of_status};
 use crate::metrics::traffic::{Attempt, Attempting};
 use crate::snapshot::{Target, Upstream};
 
@@ -81,13 +83,35 @@ impl Group {
     }
 
     /// An attempt at a target failed.
-    pub fn came_to(&self, _at: usize, attempt: Attempting<'_>, outcome: Attempt) {
+    pub fn came_to(&self, at: usize, attempt: Attempting<'_>, outcome: Attempt) {
         attempt.came_to(outcome);
+        if let Some(why) = fault_of(outcome) {
+            self.failed(at, &why);
+        }
     }
 
     /// A target answered, whatever it says.
-    pub fn answered(&self, _at: usize, attempt: Attempting<'_>, _status: StatusCode) {
+    pub fn answered(&self, at: usize, attempt: Attempting<'_>, status: StatusCode) {
         attempt.came_to(Attempt::Ok);
+        let Some(passive) = &self.upstream.health.passive else {
+            return;
+        };
+        match fault_of_status(passive, status) {
+            Some(why) => self.failed(at, &why),
+            None => {
+                if let Some(target) = self.upstream.targets.get(at) {
+                    target.account.health.succeeded();
+                }
+            }
+        }
+    }
+
+    fn failed(&self, at: usize, why: &dyn Display) {
+        let passive = self.upstream.health.passive.as_ref();
+        if let (Some(passive), Some(target)) = (passive, self.upstream.targets.get(at)) {
+            let health = &target.account.health;
+            health.failed(passive, self.upstream.targets.len(), why);
+        }
     }
 
     fn seat_of(&self, target: &Target) -> Option<Rc<Seat>> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::assemble;
+use super::checks::Checks;
 use super::file::{File, Look};
 use super::fleet::{Bound, Fleet, bind_all};
 use super::folder::{Folder, Offer, PREVIOUS, RETRY};
@@ -42,6 +43,7 @@ pub struct Control {
     /// What the admin listener shows.
     pub board: Board,
     fleet: Fleet,
+    checks: Checks,
     binder: Binder,
     quarantine: Quarantine,
     probations: Vec<Probation>,
@@ -184,6 +186,8 @@ impl Control {
             catalog.metrics(),
             &named.material,
         ));
+        let mut checks = Checks::new(catalog.metrics());
+        checks.follow(&snapshot.upstreams);
         let fleet = Fleet::start(&snapshot, bound).map_err(StartError::System)?;
         fleet.adopted(1).await;
         let mut control = Self {
@@ -193,6 +197,7 @@ impl Control {
             folder,
             board,
             fleet,
+            checks,
             binder,
             quarantine,
             probations: Vec::new(),
@@ -564,6 +569,7 @@ impl Control {
             self.catalog.metrics(),
             &self.named.material,
         ));
+        self.checks.follow(&snapshot.upstreams);
         self.fleet.publish(&snapshot, bound, removed).await;
         self.published(&snapshot, trigger, changes, notes);
     }
