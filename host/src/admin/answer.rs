@@ -102,13 +102,14 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
         "/status" => with(StatusCode::OK, &status(admin)),
         "/plugins" => with(StatusCode::OK, &json!({ "images": admin.images.report() })),
         "/metrics" => metrics(admin),
+        "/upstreams" => with(StatusCode::OK, &super::upstreams::document(admin)),
         "/routes" => {
             let routes = admin.board.read(|status| status.routes.clone());
             with(StatusCode::OK, &json!({ "routes": routes }))
         }
         _ => with(
             StatusCode::NOT_FOUND,
-            &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes, /metrics and, by POST, /explain" }),
+            &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes, /upstreams, /metrics and, by POST, /explain" }),
         ),
     }
 }

@@ -7,11 +7,13 @@
 //! | `/status` | version, generation, last change and its outcome, what is degraded and why |
 //! | `/plugins` | every image: state, reasons, instances, calls and errors per hook |
 //! | `/routes` | every route with its plugins in their order |
+//! | `/upstreams` | every target, whether it is in rotation, and why not; see docs/balancing.md |
 //! | `POST /explain` | what would become of a request, and why; see docs/routing.md |
 //! | `/metrics` | everything that is counted, in the text format of Prometheus; see docs/metrics.md |
 
 mod answer;
 mod metrics;
+mod upstreams;
 
 use std::convert::Infallible;
 use std::rc::Rc;

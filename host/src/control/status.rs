@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::explain::View;
 use super::resolve::Resolved;
 use crate::config::ready::{Action, Config, PluginUse, Readiness};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Upstream};
 use crate::tls::shown::Expiry;
 
 /// A handle that any thread may keep.
@@ -48,6 +48,8 @@ pub struct Status {
     pub listeners: Vec<Value>,
     /// As `/routes` shows them.
     pub routes: Value,
+    /// Those that serve, as `/upstreams` shows them; they keep no plugin from ending.
+    pub upstreams: Vec<Arc<Upstream>>,
     /// What `/explain` is asked about; plain data that keeps no plugin from ending.
     pub view: Option<Arc<View>>,
     /// When `/readyz` says yes.
@@ -121,6 +123,7 @@ impl Board {
             stuck: Vec::new(),
             listeners: Vec::new(),
             routes: Value::Array(Vec::new()),
+            upstreams: Vec::new(),
             view: None,
             readiness: Readiness::Normal,
             once_complete: false,

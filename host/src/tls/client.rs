@@ -95,6 +95,17 @@ impl ClientTls {
         })
     }
 
+    /// The same for a connection that can speak nothing but HTTP/2.
+    #[must_use]
+    pub fn for_http2(&self) -> Self {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = alpn(UpstreamProtocol::Http2);
+        Self {
+            config: Arc::new(config),
+            ..self.clone()
+        }
+    }
+
     /// The name that the certificate of a target has to be for.
     #[must_use]
     pub fn name_of(&self, target: &Endpoint) -> ServerName<'static> {

@@ -103,6 +103,7 @@ impl Control {
             status.notes = notes;
             status.listeners = listeners;
             status.routes = routes;
+            status.upstreams.clone_from(&snapshot.upstreams);
             status.readiness = self.config.readiness;
             status.expiries = self.named.material.expiries();
         });

@@ -1,7 +1,14 @@
-//! Who watches over targets: what is configured, removed, and due to return. It only ever writes to
-//! [`TargetHealth`](crate::health::TargetHealth), which workers read.
+//! Who watches over targets: asks them whether they are well, and brings back those whose time is over. It only ever
+//! writes to [`TargetHealth`], which workers read.
+//!
+//! - `task`: the checks of one target; `probe` is one of them, `ask` a request, `grpc` the messages of gRPC;
+//! - `returns`: when ejected targets come back.
 
+mod ask;
+mod grpc;
+mod probe;
 mod returns;
+mod task;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,15 +18,23 @@ use tokio::task::{JoinHandle, spawn_local};
 use crate::endpoint::Endpoint;
 use crate::health::TargetHealth;
 use crate::metrics::Metrics;
-use crate::snapshot::Upstream;
+use crate::snapshot::{Target, Upstream};
+use crate::upstream::manner::Destination;
+use task::Task;
 
 /// Upstream and target.
 type Key = (Arc<str>, Endpoint);
 
 /// Watches over the targets of what serves, until it is dropped.
 pub struct Checks {
-    known: HashMap<Key, Arc<TargetHealth>>,
+    known: HashMap<Key, Watched>,
     returns: JoinHandle<()>,
+}
+
+struct Watched {
+    health: Arc<TargetHealth>,
+    /// Where it is asked.
+    task: Option<Task>,
 }
 
 impl Checks {
@@ -37,15 +52,32 @@ impl Checks {
         let mut before = std::mem::take(&mut self.known);
         for upstream in upstreams {
             for target in &upstream.targets {
-                let health = &target.account.health;
-                health.configured(&upstream.health);
                 let key = (Arc::clone(&upstream.name), target.address.clone());
-                before.remove(&key);
-                self.known.insert(key, Arc::clone(health));
+                let task = before.remove(&key).and_then(|watched| watched.task);
+                self.known.insert(key, watch(upstream, target, task));
             }
         }
-        before.values().for_each(|health| health.removed());
+        for watched in before.into_values() {
+            // It is not asked any more; then nothing can bring it back.
+            drop(watched.task);
+            watched.health.removed();
+        }
     }
+}
+
+/// Watches over a target as its upstream says; a task of before that does just that goes on.
+fn watch(upstream: &Upstream, target: &Target, task: Option<Task>) -> Watched {
+    let health = Arc::clone(&target.account.health);
+    health.configured(&upstream.health);
+    let task = upstream.health.active.as_ref().map(|settings| {
+        let to = Destination {
+            target: target.address.clone(),
+            manner: upstream.manner.clone(),
+        };
+        task.filter(|task| task.is_as(&to, settings))
+            .unwrap_or_else(|| Task::begin(to, settings.clone(), Arc::clone(&health)))
+    });
+    Watched { health, task }
 }
 
 impl Drop for Checks {
