@@ -32,13 +32,14 @@
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
 //! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now), in [`fault`] (plugins
-//! that go wrong) and in [`health`] (targets that do). Besides, `control::explain` asks the pure parts of the exchange
+//! that go wrong), in [`health`] (targets that do) and in [`admission`] (who is let in). Besides, `control::explain` asks the pure parts of the exchange
 //! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
 //! mapped}`, `supervise::crash` and `leave`; everywhere else it is denied.
 #![deny(unsafe_code)]
 
 pub mod activity;
 pub mod admin;
+pub mod admission;
 pub mod chain;
 pub mod config;
 pub mod context;

@@ -10,6 +10,8 @@ use http::HeaderValue;
 use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::admission::Limit;
+use crate::admission::gate::Door;
 use crate::context::RequestId;
 use crate::snapshot::{Report, Snapshot, Target, TargetAccount, Upstream};
 use crate::upstream::group::Group;
@@ -53,6 +55,8 @@ pub struct Generation {
     snapshot: Option<Arc<Snapshot>>,
     /// In the order of [`Snapshot::upstreams`].
     pub groups: Vec<Rc<Group>>,
+    /// How many requests each route forwards at once; empty where no route has a limit.
+    doors: Vec<Option<Rc<Door>>>,
     /// What is added to `Via`: a copy of this worker's own, so that its reference count is not shared with others.
     pub via: Option<HeaderValue>,
     worker: usize,
@@ -64,6 +68,12 @@ impl Generation {
     #[must_use]
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.snapshot.as_deref()
+    }
+
+    /// How many requests a route forwards at once.
+    #[must_use]
+    pub fn door(&self, route: usize) -> Option<&Rc<Door>> {
+        self.doors.get(route)?.as_ref()
     }
 }
 
@@ -248,6 +258,7 @@ fn generation(
         Rc::new(Group::new(Arc::clone(upstream), pools, before))
     };
     let groups = snapshot.upstreams.iter().map(group).collect();
+    let doors = doors(&snapshot);
     let displaced = std::mem::replace(pools, kept);
     let via = snapshot
         .settings
@@ -258,10 +269,21 @@ fn generation(
         via,
         snapshot: Some(snapshot),
         groups,
+        doors,
         worker,
         reports,
     };
     (generation, displaced)
+}
+
+/// This worker's ways to the limits of the routes.
+fn doors(snapshot: &Snapshot) -> Vec<Option<Rc<Door>>> {
+    let mut limits = snapshot.routes.iter().map(|route| route.limit.as_ref());
+    if limits.clone().all(|limit| limit.is_none()) {
+        return Vec::new();
+    }
+    let door = |limit: Option<&Limit>| limit.map(|limit| Door::new(&limit.gate));
+    limits.by_ref().map(door).collect()
 }
 
 /// 32 hexadecimal digits: the token under two seeds, each mixed by a bijection, so that ids are unique and do not tell

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use ipnet::IpNet;
 
+use crate::admission::Limit;
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
 use crate::config::ready::{AllowedAddress, Balance, ClientTimeouts, Health, Limits, Protocols};
@@ -86,6 +87,15 @@ pub fn secured(upstreams: &[Arc<Upstream>]) -> HashSet<(IpAddr, u16)> {
         .collect()
 }
 
+impl Snapshot {
+    /// From now on its limits hold, for whatever generation.
+    pub fn enforce(&self) {
+        let routes = self.routes.iter().filter_map(|route| route.limit.as_ref());
+        let upstreams = self.upstreams.iter().filter_map(|one| one.limit.as_ref());
+        routes.chain(upstreams).for_each(Limit::enforce);
+    }
+}
+
 /// What holds for every exchange.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -139,6 +149,8 @@ pub struct Route {
     pub plan: Plan,
     /// Counts its exchanges.
     pub account: Arc<Account>,
+    /// How many requests it forwards at once.
+    pub limit: Option<Limit>,
 }
 
 /// One service.
@@ -162,6 +174,8 @@ pub struct Upstream {
     pub targets: Vec<Target>,
     /// How it is known which of them can be used.
     pub health: Health,
+    /// How many requests it gets at once.
+    pub limit: Option<Limit>,
 }
 
 impl Upstream {
@@ -179,6 +193,7 @@ impl Upstream {
                 account,
             }],
             health: Health::default(),
+            limit: None,
         })
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::resolve::{Resolved, uses};
+use crate::admission::Limit;
 use crate::chain::{Chain, Link};
-use crate::config::ready::{Config, PluginUse};
+use crate::config::ready::{Action, Concurrency, Config, PluginUse};
 use crate::context::Phase;
 use crate::endpoint::Endpoint;
 use crate::health::clock;
@@ -51,6 +52,11 @@ pub fn snapshot(
             // Where a plugin is attached in several ways, the narrower one wins (Kong's order of precedence).
             plan: plan(&[&own, service, &global]),
             account,
+            limit: Limit::of(
+                &metrics.admission.routes,
+                &route.name,
+                concurrency(&route.action),
+            ),
         }
     });
     let global_plan = plan(&[&global]);
@@ -82,6 +88,14 @@ pub fn snapshot(
         upstreams,
         global: global_plan,
         account: Arc::clone(metrics.routes.unrouted()),
+    }
+}
+
+/// How many requests a route forwards at once.
+fn concurrency(action: &Action) -> Option<Concurrency> {
+    match action {
+        Action::Forward(forward) => forward.concurrency,
+        Action::Redirect(_) | Action::Respond(_) => None,
     }
 }
 
@@ -235,6 +249,11 @@ fn upstream(
         },
         targets: upstream.targets.iter().filter_map(target).collect(),
         health: upstream.health.clone(),
+        limit: Limit::of(
+            &known.0.admission.upstreams,
+            &upstream.name,
+            upstream.concurrency,
+        ),
     })
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use ipnet::IpNet;
 
+use super::admission::Permits;
 use super::answer::AnswerError;
 use super::forwarding::PeerValues;
 use super::lanes::{Lanes, Owed};
@@ -93,6 +94,8 @@ pub struct Exchange {
     ended: Cell<bool>,
     /// Whether its worker was told that somebody may have something to tell it.
     pub(super) known: Cell<bool>,
+    /// The places it has, until it is over.
+    pub(super) permits: Cell<Permits>,
 }
 
 /// What a client said, as far as it is needed once the head was passed on.
@@ -151,6 +154,7 @@ impl Exchange {
             answered: Cell::new(None),
             ended: Cell::new(false),
             known: Cell::new(false),
+            permits: Cell::default(),
         }))
     }
 
@@ -287,6 +291,8 @@ impl Exchange {
         if self.ended.replace(true) {
             return;
         }
+        // Before anything else: somebody may wait for them.
+        drop(self.permits.take());
         let now = self.answered.get().unwrap_or_else(|| {
             let now = Instant::now();
             self.activity.exchange_ends(now);

@@ -9,6 +9,7 @@
 //! Errors only move forward: whatever fails becomes a [`Failure`](crate::respond::failure::Failure), `respond` turns it into an answer, and the answer
 //! goes through `header_filter` and `log` like any other.
 
+mod admission;
 mod answer;
 mod begin;
 mod choice;

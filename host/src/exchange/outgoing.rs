@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, TRAILER, TRANSFER_ENCODING,
+    ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER, SEC_WEBSOCKET_VERSION, TRAILER,
+    TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
@@ -231,10 +232,12 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
     let context = exchange.context.borrow();
     let (id, status) = (context.request_id.as_str(), told.status.as_u16());
     match failure {
-        // A plugin's failure was told by the chain, with more than is known here.
+        // A plugin's failure was told by the chain, with more than is known here. Refusals are counted, and under load
+        // there may be thousands of them a second.
         Failure::Request(_)
         | Failure::NoRoute
         | Failure::MethodNotAllowed { .. }
+        | Failure::Refused(_)
         | Failure::Plugin(_) => {
             tracing::debug!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
         }
@@ -253,6 +256,10 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
     match failure {
         Failure::MethodNotAllowed { allow } => {
             answer.head.headers.insert(ALLOW, allow.clone());
+        }
+        Failure::Refused(refusal) => {
+            let seconds = HeaderValue::from(refusal.retry_after());
+            answer.head.headers.insert(RETRY_AFTER, seconds);
         }
         Failure::Request(RequestFault::WebSocketVersion) => {
             // RFC 6455, 4.4.

@@ -14,7 +14,7 @@ use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
 use super::tunnel::ask::Upgrade;
 use super::tunnel::switch::{refused, switch};
-use super::{Exchange, Peer, choice, direct, outgoing, upward};
+use super::{Exchange, Peer, admission, choice, direct, outgoing, upward};
 use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
@@ -249,6 +249,7 @@ async fn forward(
     let Some((group, wish)) = choice::leads(exchange, &generation, snapshot, forward) else {
         return Err(Failure::NoRoute.into());
     };
+    admission::enter(exchange, &generation, &group).await?;
     let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)
         .map_err(|error| {
             let target = group
@@ -283,6 +284,9 @@ async fn forward(
         upgrade: upgrade.map(|upgrade| &upgrade.token),
     };
     let sent = send(&order, request).await;
+    if sent.is_err() {
+        drop(exchange.permits.take());
+    }
     let fault = watch.and_then(|body| body.fault.get());
     if let Some(instead) = stopped.and_then(|stopped| stopped.instead()) {
         return Err(instead);

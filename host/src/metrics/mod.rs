@@ -28,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use book::Book;
 
+use crate::admission::Admission;
 use crate::ops::kv;
 
 /// Everything that is counted in this process.
@@ -38,6 +39,8 @@ pub struct Metrics {
     pub routes: route::Accounts,
     /// Connections and attempts.
     pub traffic: traffic::Traffic,
+    /// Who was let in.
+    pub admission: Admission,
     /// What control did.
     pub events: event::Events,
     /// What plugins count.
@@ -60,6 +63,7 @@ impl Metrics {
             workers,
             routes: route::Accounts::new(workers),
             traffic: traffic::Traffic::default(),
+            admission: Admission::default(),
             events: event::Events::default(),
             book: Book::new(workers),
             kv: OnceLock::new(),

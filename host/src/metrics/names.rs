@@ -86,6 +86,18 @@ names! {
     UPSTREAM_CONNECTS "swapgate_upstream_connects_total" Counter "connections" ["target"]
         "Connections to a target that were opened."
 
+    UPSTREAM_REQUESTS "swapgate_upstream_requests" Gauge "requests" ["upstream"]
+        "Requests that an upstream with concurrency has under way, in the whole process."
+    UPSTREAM_WAITING "swapgate_upstream_queue_waiting" Gauge "requests" ["upstream"]
+        "Requests that wait for such an upstream."
+    UPSTREAM_REFUSED "swapgate_upstream_refused_total" Counter "requests" ["upstream" "why"]
+        "Requests that were not sent to an upstream, by why: full (no room to wait), late (waited in vain) or breaker (it is open)."
+    ROUTE_REQUESTS "swapgate_route_requests" Gauge "requests" ["route"]
+        "Requests that a route with concurrency has under way, in the whole process."
+    ROUTE_WAITING "swapgate_route_queue_waiting" Gauge "requests" ["route"]
+        "Requests that wait for such a route."
+    ROUTE_REFUSED "swapgate_route_refused_total" Counter "requests" ["route" "why"]
+        "Requests that a route did not forward, by why: full (no room to wait) or late (waited in vain)."
     TARGET_UP "swapgate_upstream_target_up" Gauge "targets" ["upstream" "target"]
         "Whether a target is in rotation: 1 it is, 0 it is not; /upstreams says why."
     EJECTIONS "swapgate_upstream_ejections_total" Counter "times" ["upstream" "target"]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use thiserror::Error;
 
+use crate::admission::refusal::Refusal;
 use crate::endpoint::Endpoint;
 use crate::tls::reason;
 
@@ -44,6 +45,9 @@ pub enum Failure {
         /// How much it may keep.
         limit: u64,
     },
+    /// Nobody's side: there is more to do than is admitted at once.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The upstream's side.
     #[error(transparent)]
     Upstream(#[from] UpstreamFault),

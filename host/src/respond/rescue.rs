@@ -5,6 +5,7 @@
 
 use http::StatusCode;
 
+use crate::admission::refusal::Refusal;
 use crate::chain::PluginFault;
 use crate::context::Lane;
 
@@ -60,6 +61,7 @@ pub fn rescue(failure: &Failure) -> Rescue {
                 &format!("the answer is larger than the {limit} bytes that can be processed here"),
             ),
         },
+        Failure::Refused(refusal) => open(StatusCode::SERVICE_UNAVAILABLE, refused(refusal)),
         Failure::Upstream(fault) => match fault {
             UpstreamFault::Connect { .. } => {
                 open(StatusCode::BAD_GATEWAY, "the upstream cannot be reached")
@@ -105,6 +107,14 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         RequestFault::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, true),
         RequestFault::TooManyFields { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, true),
         RequestFault::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, true),
+    }
+}
+
+fn refused(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Full { .. } | Refusal::Late { .. } => {
+            "too many requests are under way here; try again after the time in Retry-After"
+        }
     }
 }
 

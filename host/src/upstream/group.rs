@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::balance::{RoundRobin, Seat, Seated, Tried, Wish};
 use super::pool::Pool;
+use crate::admission::gate::Door;
 use crate::health::outcome::{fault_of, fault_of_status};
 use crate::metrics::traffic::{Attempt, Attempting};
 use crate::snapshot::{Target, Upstream};
@@ -22,6 +23,8 @@ pub struct Group {
     /// What this worker knows of each target.
     seats: Vec<Rc<Seat>>,
     balance: RoundRobin,
+    /// How many requests it gets at once.
+    pub door: Option<Rc<Door>>,
 }
 
 impl Group {
@@ -35,6 +38,7 @@ impl Group {
         });
         Self {
             seats: seats.collect(),
+            door: upstream.limit.as_ref().map(|limit| Door::new(&limit.gate)),
             balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
             upstream,
             pools,

@@ -186,6 +186,7 @@ impl Control {
             catalog.metrics(),
             &named.material,
         ));
+        snapshot.enforce();
         let mut checks = Checks::new(catalog.metrics());
         checks.follow(&snapshot.upstreams);
         let fleet = Fleet::start(&snapshot, bound).map_err(StartError::System)?;
@@ -569,6 +570,7 @@ impl Control {
             self.catalog.metrics(),
             &self.named.material,
         ));
+        snapshot.enforce();
         self.checks.follow(&snapshot.upstreams);
         self.fleet.publish(&snapshot, bound, removed).await;
         self.published(&snapshot, trigger, changes, notes);
