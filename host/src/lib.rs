@@ -24,8 +24,9 @@
 //! 2. [`plugin`]: from a file to instances that serve, and back. It knows no routes, connections or exchanges.
 //! 3. [`control`]: one change at a time: read, validate, resolve, build, publish; or nothing changes and it says why.
 //! 4. [`tls`]: from files that a configuration names to what a handshake needs.
-//! 5. [`admin`]: shows what control wrote down. It changes nothing.
-//! 6. [`server`]: joins the rooms; `main` and the tests start the same thing.
+//! 5. [`discovery`]: from names of targets to addresses. It knows no worker and no connection.
+//! 6. [`admin`]: shows what control wrote down. It changes nothing.
+//! 7. [`server`]: joins the rooms; `main` and the tests start the same thing.
 //!
 //! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew.
 //!
@@ -44,6 +45,7 @@ pub mod chain;
 pub mod config;
 pub mod context;
 pub mod control;
+pub mod discovery;
 pub mod endpoint;
 pub mod exchange;
 pub mod fault;

@@ -236,13 +236,14 @@ fn generation(
     reports: UnboundedSender<Report>,
 ) -> (Generation, HashMap<Identity, Rc<Pool>>) {
     let mut kept = HashMap::new();
-    let known: HashMap<&str, &Group> = before
+    let known: HashMap<&str, &Rc<Group>> = before
         .iter()
-        .map(|group| (&*group.upstream.name, &**group))
+        .map(|group| (&*group.upstream.name, group))
         .collect();
     let mut pool = |upstream: &Upstream, target: &Target| {
         let to = Destination {
             target: target.address.clone(),
+            name: target.name.clone(),
             manner: upstream.manner.clone(),
         };
         let pool = kept.entry(to.identity()).or_insert_with_key(|identity| {
@@ -255,7 +256,15 @@ fn generation(
         let targets = upstream.targets.iter();
         let pools = targets.map(|target| pool(upstream, target)).collect();
         let before = known.get(&*upstream.name).copied();
-        Rc::new(Group::new(Arc::clone(upstream), pools, before))
+        // Where nothing changed, neither does whose turn it is.
+        match before.filter(|before| Arc::ptr_eq(&before.upstream, upstream)) {
+            Some(same) => Rc::clone(same),
+            None => Rc::new(Group::new(
+                Arc::clone(upstream),
+                pools,
+                before.map(|one| &**one),
+            )),
+        }
     };
     let groups = snapshot.upstreams.iter().map(group).collect();
     let doors = doors(&snapshot);

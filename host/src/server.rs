@@ -20,6 +20,7 @@ use crate::control::events::Event;
 use crate::control::folder::{Folder, PREVIOUS};
 use crate::control::status::Board;
 use crate::control::watch::{Signals, Watch};
+use crate::discovery::Discovery;
 use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
@@ -132,6 +133,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     // Watching begins before the first look, so that nothing falls between the two.
     let mut watch = Watch::start(&config.plugins_dir, &options.config, &events);
     let sockets = binder.clone();
+    let discovery = Discovery::new(events.clone(), Arc::clone(catalog.metrics()), admin_address);
     let start = Start {
         file: options.config.clone(),
         text: source.text,
@@ -142,6 +144,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         binder,
         quarantine,
         watchdog,
+        discovery,
     };
     let mut control = tokio::select! {
         biased;
@@ -315,6 +318,9 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
             let wait = control.look_at_files().await;
             files_again = wait.map(|wait| Instant::now() + wait);
         }
+        if due.targets {
+            control.rediscover().await;
+        }
         if due.folder {
             again = control.rescan().await.map(|wait| Instant::now() + wait);
         }
@@ -327,6 +333,7 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
 struct Due {
     folder: bool,
     files: bool,
+    targets: bool,
     config: Option<bool>,
 }
 
@@ -335,6 +342,7 @@ impl Due {
         match event {
             Event::Folder => self.folder = true,
             Event::Files => self.files = true,
+            Event::Targets => self.targets = true,
             Event::Config { asked } => self.config = Some(asked || self.config == Some(true)),
         }
     }

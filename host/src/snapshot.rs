@@ -35,7 +35,7 @@ pub struct Snapshot {
     /// What holds for every exchange.
     pub settings: Settings,
     /// Finds the route.
-    pub table: Table,
+    pub table: Arc<Table>,
     /// In the order of the table's indices.
     pub routes: Vec<Route>,
     /// What routes lead to.
@@ -188,6 +188,7 @@ impl Upstream {
             manner: Manner::PLAIN,
             targets: vec![Target {
                 address,
+                name: None,
                 weight: 1,
                 priority: 0,
                 account,
@@ -203,6 +204,8 @@ impl Upstream {
 pub struct Target {
     /// Where it listens.
     pub address: Endpoint,
+    /// The name that led there, if one did.
+    pub name: Option<Arc<str>>,
     /// Its share, 1 to 1000.
     pub weight: u32,
     /// Its tier; those of 0 are used first.

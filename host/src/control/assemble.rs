@@ -1,6 +1,7 @@
 //! From a configuration and its instances to a snapshot: a pure function.
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -10,6 +11,8 @@ use crate::admission::Limit;
 use crate::chain::{Chain, Link};
 use crate::config::ready::{Action, Concurrency, Config, PluginUse};
 use crate::context::Phase;
+use crate::discovery::Known;
+use crate::discovery::known::Located;
 use crate::endpoint::Endpoint;
 use crate::health::clock;
 use crate::mark;
@@ -23,7 +26,40 @@ use crate::snapshot::{
 use crate::tls::Material;
 use crate::upstream::manner::Manner;
 
-/// Builds a generation. `resolved` has one entry for each use, in the order of [`uses`].
+/// What of a generation goes into the next one where only targets changed: making it anew costs time or forgets something.
+pub struct Reusable {
+    table: Arc<Table>,
+    upstreams: Vec<Arc<Upstream>>,
+}
+
+impl Reusable {
+    /// That of a generation.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            table: Arc::clone(&snapshot.table),
+            upstreams: snapshot.upstreams.clone(),
+        }
+    }
+
+    /// What another generation of the same configuration changes of it, in words.
+    #[must_use]
+    pub fn changes(&self, snapshot: &Snapshot) -> Vec<String> {
+        let pairs = self.upstreams.iter().zip(&snapshot.upstreams);
+        let changed = pairs.filter(|(old, new)| !Arc::ptr_eq(old, new));
+        let words = |(old, new): (&Arc<Upstream>, &Arc<Upstream>)| {
+            let name = &new.name;
+            match (old.targets.len(), new.targets.len()) {
+                (old, new) if old == new => format!("upstream {name} has other targets"),
+                (old, new) => format!("upstream {name} has {new} targets in place of {old}"),
+            }
+        };
+        changed.map(words).collect()
+    }
+}
+
+/// Builds a generation. `resolved` has one entry for each use, in the order of [`uses`]. `before` is the generation of the
+/// same configuration that serves, where there is one.
 #[must_use]
 pub fn snapshot(
     config: &Config,
@@ -31,6 +67,8 @@ pub fn snapshot(
     generation: u64,
     metrics: &Metrics,
     material: &Material,
+    known: &Known,
+    before: Option<&Reusable>,
 ) -> Snapshot {
     let mut left = resolved.iter();
     let global = attached(&config.plugins, &mut left);
@@ -74,12 +112,26 @@ pub fn snapshot(
     // Targets that come later than the process have to warm up, where that is wanted.
     let since_ms = if generation == 1 { 0 } else { clock::now_ms() };
     let upstreams: Vec<_> = upstreams
-        .map(|one| upstream(one, (metrics, since_ms), material))
+        .map(|one| upstream(one, (metrics, since_ms), material, known))
+        .zip(
+            before
+                .map_or(&[][..], |before| &before.upstreams)
+                .iter()
+                .map(Some)
+                .chain(iter::repeat(None)),
+        )
+        .map(|(new, old)| {
+            old.filter(|old| have_same_targets(old, &new))
+                .map_or(Arc::new(new), Arc::clone)
+        })
         .collect();
     Snapshot {
         generation,
         settings: settings(config),
-        table: Table::build(&rules(config)),
+        table: before.map_or_else(
+            || Arc::new(Table::build(&rules(config))),
+            |before| Arc::clone(&before.table),
+        ),
         routes: routes.collect(),
         services: config.services.iter().map(service).collect(),
         service_names: named(&config.services),
@@ -228,33 +280,41 @@ fn accounts(config: &Config, metrics: &Metrics) -> Vec<Arc<Account>> {
 
 fn upstream(
     upstream: &crate::config::ready::Upstream,
-    known: (&Metrics, u64),
+    counted: (&Metrics, u64),
     material: &Material,
-) -> Arc<Upstream> {
-    let target = |target: &crate::config::ready::Target| {
-        let address = target.address.fixed()?.clone();
-        Some(Target {
-            account: account(&upstream.name, &address, known),
-            address,
-            weight: target.weight,
-            priority: target.priority,
-        })
+    known: &Known,
+) -> Upstream {
+    let target = |target: Located| Target {
+        account: account(&upstream.name, &target.address, counted),
+        address: target.address,
+        name: target.name,
+        weight: target.weight,
+        priority: target.priority,
     };
-    Arc::new(Upstream {
+    let targets = known.locate(&upstream.targets);
+    Upstream {
         name: Arc::clone(&upstream.name),
         balance: upstream.balance.clone(),
         manner: Manner {
             protocol: upstream.protocol,
             tls: material.upstream(&upstream.name).cloned(),
         },
-        targets: upstream.targets.iter().filter_map(target).collect(),
+        targets: targets.into_iter().map(target).collect(),
         health: upstream.health.clone(),
         limit: Limit::of(
-            &known.0.admission.upstreams,
+            &counted.0.admission.upstreams,
             &upstream.name,
             upstream.concurrency,
         ),
-    })
+    }
+}
+
+/// Whether two makings of one upstream differ in nothing.
+fn have_same_targets(old: &Upstream, new: &Upstream) -> bool {
+    let what = |target: &Target| (target.weight, target.priority, target.name.clone());
+    let mut pairs = old.targets.iter().zip(&new.targets);
+    old.targets.len() == new.targets.len()
+        && pairs.all(|(old, new)| old.address == new.address && what(old) == what(new))
 }
 
 /// What is known of a target of an upstream, and counted; a new one comes into rotation then.

@@ -7,6 +7,8 @@ pub enum Event {
     Folder,
     /// Something beside a file that the configuration names, such as a certificate: look.
     Files,
+    /// A name of a target leads elsewhere, or cannot be looked up any more.
+    Targets,
     /// Something beside the configuration file, or SIGHUP: read it again. `asked` is true for SIGHUP, which applies the
     /// file even if its text is the same, because `${env:}` and `${file:}` may have changed.
     Config {

@@ -28,6 +28,10 @@ pub struct Status {
     pub lagging: Vec<usize>,
     /// The last change and what became of it.
     pub last_change: Option<Change>,
+    /// The last time that names of targets led elsewhere.
+    pub last_discovery: Option<Change>,
+    /// Names of targets, with what is known of them.
+    pub names: Vec<Value>,
     /// A configuration that waits for a plugin, or for files that it names.
     pub pending: Option<Vec<String>>,
     /// Uses without an instance, each with its reason.
@@ -67,7 +71,7 @@ pub struct Change {
     pub number: u64,
     /// When, in milliseconds since 1970.
     pub at_unix_ms: u64,
-    /// `start`, `reload`, `folder` or `files`.
+    /// `start`, `reload`, `folder`, `files` or `discovery`.
     pub trigger: &'static str,
     /// `published` or `refused`.
     pub outcome: &'static str,
@@ -113,6 +117,8 @@ impl Board {
             draining: Vec::new(),
             lagging: Vec::new(),
             last_change: None,
+            last_discovery: None,
+            names: Vec::new(),
             pending: None,
             degraded: Vec::new(),
             global_missing: false,
@@ -162,6 +168,8 @@ impl Status {
             "lagging": self.lagging,
             "listeners": self.listeners,
             "last_change": self.last_change,
+            "last_discovery": self.last_discovery,
+            "names": self.names,
             "pending": self.pending,
             "ready": self.ready(),
             "degraded": self.degraded,

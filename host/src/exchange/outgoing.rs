@@ -16,7 +16,7 @@ use super::{Exchange, Running, forwarding, ingress};
 use crate::chain::Outcome;
 use crate::context::headers::Survey;
 use crate::context::{Answer, Lane, Phase, ResponseHead, trailers};
-use crate::respond::failure::{Failure, RequestFault};
+use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
 use crate::respond::{grpc, problem, rescue};
 use crate::snapshot::Snapshot;
 use crate::stream::{Need, reframe};
@@ -265,6 +265,11 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
             // RFC 6455, 4.4.
             let versions = HeaderValue::from_static("13");
             answer.head.headers.insert(SEC_WEBSOCKET_VERSION, versions);
+        }
+        Failure::Upstream(UpstreamFault::NoTargets { .. }) => {
+            // Names are looked up again about as soon.
+            let seconds = HeaderValue::from_static("1");
+            answer.head.headers.insert(RETRY_AFTER, seconds);
         }
         _ => {}
     }

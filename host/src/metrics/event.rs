@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::names::{CHANGES, REFUSALS, SWAPS};
+use super::names::{CHANGES, LOOKUPS, REFUSALS, SWAPS};
 use super::page::{Family, Page};
 
 /// Counts of events; every label has a closed set of values.
@@ -15,6 +15,8 @@ pub struct Events {
     swaps: Tally<[&'static str; 1]>,
     /// By reason.
     refusals: Tally<[&'static str; 1]>,
+    /// By result.
+    lookups: Tally<[&'static str; 1]>,
 }
 
 #[derive(Debug)]
@@ -57,10 +59,16 @@ impl Events {
         self.refusals.count([reason]);
     }
 
+    /// Counts a look-up of a name of targets.
+    pub fn looked_up(&self, result: &'static str) {
+        self.lookups.count([result]);
+    }
+
     /// Shows all of it.
     pub fn show(&self, page: &mut Page) {
         self.refusals.show(Family::of(&REFUSALS), page);
         self.swaps.show(Family::of(&SWAPS), page);
         self.changes.show(Family::of(&CHANGES), page);
+        self.lookups.show(Family::of(&LOOKUPS), page);
     }
 }

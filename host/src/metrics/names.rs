@@ -146,6 +146,8 @@ names! {
         "Changes of the plugins folder that replaced an image in use, or could not."
     CHANGES "swapgate_changes_total" Counter "changes" ["trigger" "outcome"]
         "Changes of what is served, by what asked for them and whether they were published; reloads among them."
+    LOOKUPS "swapgate_dns_lookups_total" Counter "lookups" ["result"]
+        "Look-ups of names that targets have, by what they came to: ok, partial, negative, failed."
     GENERATION "swapgate_generation" Gauge "generation" []
         "The generation that serves."
     DRAINING "swapgate_generations_draining" Gauge "generations" []

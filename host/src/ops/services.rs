@@ -8,6 +8,7 @@ use super::directory::{Called, Directory};
 use super::kv::{Monotonic, Store};
 use super::resolve::Resolver;
 use crate::config::ready::Config;
+use crate::discovery::Known;
 use crate::tls::{Material, client};
 
 /// What all plugins of a process share.
@@ -40,7 +41,7 @@ impl Services {
                 queue: config.blocking.queue,
             },
         );
-        services.adopt(config, &Material::default());
+        services.adopt(config, &Material::default(), &Known::default());
         services
     }
 
@@ -56,9 +57,9 @@ impl Services {
     }
 
     /// A configuration is being tried: what it brings can be called besides.
-    pub fn prepare(&self, config: &Config, material: &Material) {
+    pub fn prepare(&self, config: &Config, material: &Material, known: &Known) {
         read_system(config);
-        self.directories().next = Some(Arc::new(Directory::of(config, material)));
+        self.directories().next = Some(Arc::new(Directory::of(config, material, known)));
     }
 
     /// It was refused.
@@ -67,7 +68,7 @@ impl Services {
     }
 
     /// A configuration serves from now on.
-    pub fn adopt(&self, config: &Config, material: &Material) {
+    pub fn adopt(&self, config: &Config, material: &Material, known: &Known) {
         read_system(config);
         self.kv.set_memory(config.kv.memory);
         self.blocking.set_bounds(Bounds {
@@ -75,7 +76,7 @@ impl Services {
             queue: config.blocking.queue,
         });
         *self.directories() = Directories {
-            now: Arc::new(Directory::of(config, material)),
+            now: Arc::new(Directory::of(config, material, known)),
             next: None,
         };
     }

@@ -135,6 +135,14 @@ pub enum RequestFault {
 /// What went wrong with the upstream.
 #[derive(Debug, Error)]
 pub enum UpstreamFault {
+    /// Its names lead nowhere, or are not looked up yet.
+    #[error(
+        "no target of upstream {upstream} is known, because none of its names could be looked up yet; see names in /status of the admin listener"
+    )]
+    NoTargets {
+        /// The upstream.
+        upstream: std::sync::Arc<str>,
+    },
     /// No target took the connection.
     #[error("cannot connect to {target}, the last of {tried} targets tried: {source}")]
     Connect {

@@ -63,6 +63,10 @@ pub fn rescue(failure: &Failure) -> Rescue {
         },
         Failure::Refused(refusal) => open(StatusCode::SERVICE_UNAVAILABLE, refused(refusal)),
         Failure::Upstream(fault) => match fault {
+            UpstreamFault::NoTargets { .. } => open(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "no target of the upstream is known",
+            ),
             UpstreamFault::Connect { .. } => {
                 open(StatusCode::BAD_GATEWAY, "the upstream cannot be reached")
             }

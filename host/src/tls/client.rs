@@ -106,13 +106,17 @@ impl ClientTls {
         }
     }
 
-    /// The name that the certificate of a target has to be for.
+    /// The name that the certificate of a target has to be for: what the configuration says, or else the name that led to
+    /// it, or its address.
     #[must_use]
-    pub fn name_of(&self, target: &Endpoint) -> ServerName<'static> {
-        match (&self.server_name, target) {
-            (Some(name), _) => name.clone(),
-            (None, Endpoint::Tcp(address)) => ServerName::IpAddress(address.ip().into()),
-            (None, Endpoint::Unix(_)) => localhost(),
+    pub fn name_of(&self, target: &Endpoint, found_by: Option<&str>) -> ServerName<'static> {
+        let found_by = found_by.map(|name| ServerName::try_from(name.to_owned()));
+        match (&self.server_name, found_by, target) {
+            (Some(name), ..) => name.clone(),
+            (None, Some(Ok(name)), _) => name,
+            // Whatever it is, nobody has a certificate for it: the address is what can still be asked for.
+            (None, _, Endpoint::Tcp(address)) => ServerName::IpAddress(address.ip().into()),
+            (None, _, Endpoint::Unix(_)) => localhost(),
         }
     }
 

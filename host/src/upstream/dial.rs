@@ -117,7 +117,7 @@ async fn encrypt(
 ) -> Result<(Wire, Agreed), Failed> {
     let connector = TlsConnector::from(Arc::clone(&tls.config));
     let stream = connector
-        .connect(tls.name_of(&to.target), socket)
+        .connect(tls.name_of(&to.target, to.name.as_deref()), socket)
         .await
         .map_err(|error| Failed::Tls(io::Error::other(reason::of_handshake(&error))))?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -73,7 +73,7 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(to: Destination, account: &Arc<Connections>) -> Rc<Self> {
-        let host = to.manner.host(&to.target);
+        let host = to.manner.host(&to.target, to.name.as_deref());
         Rc::new(Self {
             authority: authority(&host),
             scheme: to.manner.scheme(),

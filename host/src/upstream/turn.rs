@@ -1,12 +1,12 @@
 //! The way of one request through the targets of a group.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::balance::{Seated, Tried};
 use super::dial;
 use super::pool::{Carrier, Limits, Pool};
 use super::send::Order;
-use crate::endpoint::NOWHERE;
 use crate::metrics::traffic::Attempt;
 use crate::respond::failure::UpstreamFault;
 
@@ -53,10 +53,8 @@ impl<'a> Turn<'a> {
             let found = at.and_then(|at| group.pools().get(at).map(|pool| (at, Rc::clone(pool))));
             let Some((at, pool)) = found else {
                 // A group may be empty while a name leads nowhere.
-                return Err(UpstreamFault::Unwritable {
-                    target: NOWHERE,
-                    text: "no targets".into(),
-                });
+                let upstream = Arc::clone(&group.upstream.name);
+                return Err(UpstreamFault::NoTargets { upstream });
             };
             self.tried.add(at);
             self.repeats = 0;

@@ -3,13 +3,14 @@
 
 mod give_back;
 mod named;
+mod targets;
 mod told;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::assemble;
+use super::assemble::{self, Reusable};
 use super::checks::Checks;
 use super::file::{File, Look};
 use super::fleet::{Bound, Fleet, bind_all};
@@ -21,6 +22,7 @@ use super::status::Board;
 use crate::config::diff::{self, Diff};
 use crate::config::ready::{Config, Listener};
 use crate::config::{self, ConfigError, Running};
+use crate::discovery::{Discovery, Known};
 use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
@@ -52,6 +54,12 @@ pub struct Control {
     /// The files it names.
     named: Named,
     resolved: Vec<Resolved>,
+    /// Looks up the names of targets.
+    discovery: Discovery,
+    /// What was known of them when the snapshot was made that serves.
+    known: Known,
+    /// What of that snapshot stays while only targets change.
+    reusable: Reusable,
     /// What was seen last, the text or why there is none; the same again is no change.
     seen: Result<String, String>,
     /// A refused configuration that another folder could make good, or other files.
@@ -60,6 +68,8 @@ pub struct Control {
     tried: Tried,
     generation: u64,
     attempts: u64,
+    /// How often names led elsewhere.
+    retargets: u64,
 }
 
 /// A configuration that was refused and may become good.
@@ -129,6 +139,8 @@ pub struct Start {
     pub quarantine: Quarantine,
     /// Sees hooks that do not return.
     pub watchdog: Watchdog,
+    /// Knows no names yet.
+    pub discovery: Discovery,
 }
 
 /// Why there is no gateway.
@@ -158,9 +170,14 @@ impl Control {
             binder,
             quarantine,
             watchdog,
+            mut discovery,
         } = start;
+        // They are looked up while plugins are made ready.
+        discovery.begin(&config);
         let named = Named::start(&config).map_err(StartError::Config)?;
-        catalog.services().adopt(&config, &named.material);
+        catalog
+            .services()
+            .adopt(&config, &named.material, &Known::default());
         folder.hold(&quarantine.held());
         settle(&mut folder, &mut catalog, &config).await;
         let offer = folder.offer();
@@ -179,12 +196,17 @@ impl Control {
         let resolution = resolve(&config, trigger, None, &mut folder, &mut catalog)
             .await
             .map_err(|refused| StartError::Config(refused.errors))?;
+        discovery.first().await;
+        let known = discovery.known();
+        catalog.services().adopt(&config, &named.material, &known);
         let snapshot = Arc::new(assemble::snapshot(
             &config,
             &resolution.uses,
             1,
             catalog.metrics(),
             &named.material,
+            &known,
+            None,
         ));
         snapshot.enforce();
         let mut checks = Checks::new(catalog.metrics());
@@ -206,10 +228,14 @@ impl Control {
             config,
             named,
             resolved: resolution.uses,
+            discovery,
+            known,
+            reusable: Reusable::of(&snapshot),
             seen: Ok(text),
             pending: None,
             generation: 1,
             attempts: 0,
+            retargets: 0,
         };
         control.keep_text();
         warn_of_unverified(&control.config);
@@ -463,7 +489,10 @@ impl Control {
         };
         // Its own settings decide which files it finds, and instances that it starts may call what it brings.
         self.catalog.set_loader(config.loader.clone());
-        self.catalog.services().prepare(&config, material);
+        self.discovery.begin(&config);
+        self.discovery.first().await;
+        let known = self.discovery.known();
+        self.catalog.services().prepare(&config, material, &known);
         let Looked { offer, .. } = self.look(fresh).await;
         let resolution = resolve(
             &config,
@@ -505,7 +534,11 @@ impl Control {
                 return self.refused(Trigger::Reload, &[error]);
             }
         };
-        self.catalog.services().adopt(&config, material);
+        self.discovery.keep(&config);
+        self.known = self.discovery.known();
+        self.catalog
+            .services()
+            .adopt(&config, material, &self.known);
         for listener in &listeners.removed {
             self.binder.release(&listener.address);
         }
@@ -545,6 +578,7 @@ impl Control {
     fn keep_settings(&mut self) {
         self.catalog.set_loader(self.config.loader.clone());
         self.catalog.services().withdraw();
+        self.discovery.keep(&self.config);
     }
 
     /// Keeps the text that serves from now on, beyond this process where there is a parent.
@@ -569,9 +603,12 @@ impl Control {
             self.generation,
             self.catalog.metrics(),
             &self.named.material,
+            &self.known,
+            None,
         ));
         snapshot.enforce();
         self.checks.follow(&snapshot.upstreams);
+        self.reusable = Reusable::of(&snapshot);
         self.fleet.publish(&snapshot, bound, removed).await;
         self.published(&snapshot, trigger, changes, notes);
     }

@@ -167,7 +167,9 @@ impl Control {
             }
             Ok(material) => {
                 let words = replaced(&self.config, &self.named.material, material);
-                self.catalog.services().adopt(&self.config, material);
+                self.catalog
+                    .services()
+                    .adopt(&self.config, material, &self.known);
                 attempt.adopt(&mut self.named);
                 let bound = Bound::default().keeping(
                     &self.config.listeners,

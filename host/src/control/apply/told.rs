@@ -109,6 +109,7 @@ impl Control {
         });
         self.warn();
         self.show_refused();
+        self.show_names();
         self.show();
     }
 

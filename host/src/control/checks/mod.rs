@@ -72,6 +72,7 @@ fn watch(upstream: &Upstream, target: &Target, task: Option<Task>) -> Watched {
     let task = upstream.health.active.as_ref().map(|settings| {
         let to = Destination {
             target: target.address.clone(),
+            name: target.name.clone(),
             manner: upstream.manner.clone(),
         };
         task.filter(|task| task.is_as(&to, settings))

@@ -84,7 +84,7 @@ fn in_http2(to: &Destination) -> Destination {
 
 /// The `Host` of a check.
 fn host_of(to: &Destination, host: Option<&str>) -> HeaderValue {
-    let own = || to.manner.host(&to.target);
+    let own = || to.manner.host(&to.target, to.name.as_deref());
     host.and_then(|host| HeaderValue::from_str(host).ok())
         .unwrap_or_else(own)
 }

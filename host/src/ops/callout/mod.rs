@@ -25,6 +25,7 @@ use super::directory::Called;
 use super::resolve::Resolver;
 use super::{Begin, Data, Done, HttpAnswer};
 use crate::context::headers::Survey;
+use crate::discovery::known::Located;
 use crate::endpoint::Endpoint;
 use crate::exchange::ingress::strip_hop_by_hop;
 use crate::tls::client::ClientTls;
@@ -143,8 +144,9 @@ async fn places(to: &Destination) -> Result<Vec<Place>, Failed> {
     match to {
         Destination::Service(called) => {
             let targets = called.turn().into_iter();
-            let place = |target| Place {
-                target,
+            let place = |target: &Located| Place {
+                target: target.address.clone(),
+                name: target.name.clone(),
                 manner: called.manner.clone(),
             };
             Ok(targets.map(place).collect())
@@ -163,6 +165,7 @@ async fn places(to: &Destination) -> Result<Vec<Place>, Failed> {
             let found = resolver.look_up(host).await.map_err(Failed::NoName)?;
             let place = |ip| Place {
                 target: SocketAddr::new(ip, *port).into(),
+                name: None,
                 manner: manner.clone(),
             };
             Ok(found.into_iter().map(place).collect())

@@ -1,0 +1,328 @@
+//! One look-up of a name or a service, and what stays known where it fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::Place;
+use super::admit::{is_admin, is_usable};
+use super::resolver::{Addresses, Answer, Miss, Resolver};
+use super::srv::{self, Record};
+use crate::config::ready::TargetAddress;
+
+/// To how many places a name or a service leads at most.
+const PLACES: usize = 256;
+/// How many servers a service has at most.
+const SERVERS: usize = 64;
+/// How many servers are looked up at a time.
+const AT_ONCE: usize = 8;
+
+/// What is known of a name or a service.
+pub struct Lookup {
+    what: TargetAddress,
+    /// No name leads there.
+    admin: SocketAddr,
+    /// By name: what was looked for itself, or the servers of a service.
+    hosts: BTreeMap<String, Host>,
+    places: Arc<[Place]>,
+}
+
+/// What a look-up came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How long the places are good; none: they are those of before.
+    pub ttl: Option<Duration>,
+    /// What went wrong, with all of it or with a part.
+    pub miss: Option<Miss>,
+}
+
+/// The addresses of one name, by family: where only one family can be looked up, the other one stays.
+#[derive(Debug, Default)]
+struct Host {
+    v4: BTreeSet<IpAddr>,
+    v6: BTreeSet<IpAddr>,
+}
+
+impl Lookup {
+    /// Of something that was known to lead to these places.
+    #[must_use]
+    pub fn new(what: TargetAddress, admin: SocketAddr, places: Arc<[Place]>) -> Self {
+        let mut hosts = BTreeMap::new();
+        if let TargetAddress::Name { host, .. } = &what {
+            let known = places.iter().map(|place| place.address.ip());
+            let (v4, v6) = known.partition(IpAddr::is_ipv4);
+            hosts.insert(host.to_string(), Host { v4, v6 });
+        }
+        Self {
+            what,
+            admin,
+            hosts,
+            places,
+        }
+    }
+
+    /// Where it leads, in an order that does not depend on that of the answers.
+    #[must_use]
+    pub fn places(&self) -> &Arc<[Place]> {
+        &self.places
+    }
+
+    /// Asks again.
+    pub async fn renew(&mut self, resolver: &Rc<Resolver>) -> Outcome {
+        match self.what.clone() {
+            TargetAddress::Fixed(_) => Outcome::default(),
+            TargetAddress::Name { host, port } => {
+                let found = resolver.addresses(&host).await;
+                self.name(&host, port, found)
+            }
+            TargetAddress::Service(name) => match resolver.services(&name).await {
+                Ok(answer) => self.service(answer, resolver).await,
+                Err(miss) => Outcome::missed(miss),
+            },
+        }
+    }
+
+    fn name(&mut self, host: &str, port: u16, found: Addresses) -> Outcome {
+        let known = self.hosts.entry(host.to_owned()).or_default();
+        match known.learn(found) {
+            Ok(ttl) => {
+                let place = |ip| Place {
+                    address: SocketAddr::new(ip, port),
+                    tier: 0,
+                    weight: 1,
+                };
+                let places = known.all().map(place).collect();
+                self.lead_to(places, ttl, None)
+            }
+            Err(miss) => Outcome::missed(miss),
+        }
+    }
+
+    async fn service(&mut self, answer: Answer<Vec<Record>>, resolver: &Rc<Resolver>) -> Outcome {
+        let Answer { records, mut ttl } = answer;
+        if srv::are_none(&records) {
+            self.places = Arc::from([]);
+            return Outcome {
+                ttl: Some(ttl),
+                miss: None,
+            };
+        }
+        let servers = records.iter().filter(|one| one.leads_somewhere());
+        let servers: BTreeSet<_> = servers.map(|one| one.host.clone()).take(SERVERS).collect();
+        self.hosts.retain(|host, _| servers.contains(host));
+        let mut missed = None;
+        for (host, found) in look_up(servers, resolver).await {
+            match self.hosts.entry(host.clone()).or_default().learn(found) {
+                Ok(good) => ttl = ttl.min(good),
+                Err(miss) => missed = Some(Miss::Failed(format!("its server {host}: {miss}"))),
+            }
+        }
+        let addresses = |host: &str| {
+            let known = self.hosts.get(host).map(Host::all);
+            known.into_iter().flatten().collect()
+        };
+        let places = srv::places(&records, addresses);
+        self.lead_to(places, ttl, missed)
+    }
+
+    /// It leads there from now on, unless that is nowhere.
+    fn lead_to(&mut self, mut places: Vec<Place>, ttl: Duration, miss: Option<Miss>) -> Outcome {
+        places.retain(|place| !is_admin(place.address, self.admin));
+        if places.is_empty() {
+            let nobody =
+                || Miss::Failed("it leads to no address that a target can have".to_owned());
+            return Outcome::missed(miss.unwrap_or_else(nobody));
+        }
+        let too_many = places.len() > PLACES;
+        places.sort_by_key(|place| (place.tier, place.address));
+        places.truncate(PLACES);
+        self.places = places.into();
+        let said = || {
+            Miss::Failed(format!(
+                "it leads to more than {PLACES} addresses; the others are not used"
+            ))
+        };
+        Outcome {
+            ttl: Some(ttl),
+            miss: miss.or_else(|| too_many.then(said)),
+        }
+    }
+}
+
+impl Outcome {
+    fn missed(miss: Miss) -> Self {
+        Self {
+            ttl: None,
+            miss: Some(miss),
+        }
+    }
+}
+
+impl Host {
+    fn all(&self) -> impl Iterator<Item = IpAddr> {
+        self.v4.iter().chain(&self.v6).copied()
+    }
+
+    /// Takes over what was found, if it is anything: how long it is good, or why there is nothing.
+    fn learn(&mut self, found: Addresses) -> Result<Duration, Miss> {
+        let usable = |answer: &Answer<BTreeSet<IpAddr>>| -> BTreeSet<IpAddr> {
+            let ips = answer.records.iter().copied();
+            ips.filter(|ip| is_usable(*ip)).take(PLACES + 1).collect()
+        };
+        let now =
+            |found: &Result<Answer<BTreeSet<IpAddr>>, Miss>, before: &BTreeSet<IpAddr>| match found
+            {
+                Ok(answer) => usable(answer),
+                Err(miss) if miss.is_negative() => BTreeSet::new(),
+                Err(_) => before.clone(),
+            };
+        let Addresses { v4, v6 } = &found;
+        let ttls = [v4, v6].into_iter().flatten().map(|answer| answer.ttl);
+        let Some(ttl) = ttls.min() else {
+            return Err(why(found));
+        };
+        let learnt = Self {
+            v4: now(v4, &self.v4),
+            v6: now(v6, &self.v6),
+        };
+        if learnt.all().next().is_none() {
+            return Err(Miss::Failed(
+                "it leads to no address that a target can have".to_owned(),
+            ));
+        }
+        *self = learnt;
+        Ok(ttl)
+    }
+}
+
+/// Why a name has no address: that nobody knows says more than that there are none of one family.
+fn why(found: Addresses) -> Miss {
+    match (found.v4, found.v6) {
+        (Err(miss @ Miss::Failed(_)), _) | (_, Err(miss @ Miss::Failed(_))) => miss,
+        (Err(Miss::NoName), _) | (_, Err(Miss::NoName)) => Miss::NoName,
+        _ => Miss::NoRecords,
+    }
+}
+
+/// The addresses of many names, a few at a time.
+async fn look_up(names: BTreeSet<String>, resolver: &Rc<Resolver>) -> Vec<(String, Addresses)> {
+    let mut left = names.into_iter();
+    let mut running = JoinSet::new();
+    let mut found = Vec::new();
+    loop {
+        while running.len() < AT_ONCE
+            && let Some(name) = left.next()
+        {
+            let resolver = Rc::clone(resolver);
+            running.spawn_local(async move {
+                let addresses = resolver.addresses(&name).await;
+                (name, addresses)
+            });
+        }
+        match running.join_next().await {
+            Some(Ok(one)) => found.push(one),
+            Some(Err(_)) => {}
+            None => return found,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8001);
+
+    type Family = Result<Answer<BTreeSet<IpAddr>>, Miss>;
+
+    fn ips(list: &[&str]) -> Family {
+        Ok(Answer {
+            records: list.iter().map(|ip| ip.parse().unwrap()).collect(),
+            ttl: Duration::from_secs(7),
+        })
+    }
+
+    fn failed() -> Family {
+        Err(Miss::Failed("no answer".to_owned()))
+    }
+
+    fn lookup(port: u16) -> Lookup {
+        let host = Arc::from("a");
+        Lookup::new(TargetAddress::Name { host, port }, ADMIN, Arc::from([]))
+    }
+
+    /// What a name leads to after these answers, and whether the last one was taken.
+    #[track_caller]
+    fn check(answers: Vec<(Family, Family)>, expected: &[&str], taken: bool) {
+        let mut lookup = lookup(80);
+        let mut last = Outcome::default();
+        for (v4, v6) in answers {
+            last = lookup.name("a", 80, Addresses { v4, v6 });
+        }
+        let seen = lookup
+            .places()
+            .iter()
+            .map(|place| place.address.ip().to_string());
+        assert_eq!(seen.collect::<Vec<_>>(), expected);
+        assert_eq!(last.ttl.is_some(), taken, "{last:?}");
+    }
+
+    #[test]
+    fn what_was_known_last_stays_where_nothing_is_known() {
+        let first = || (ips(&["10.0.0.2", "10.0.0.1"]), ips(&["fd00::1"]));
+        let all = ["10.0.0.1", "10.0.0.2", "fd00::1"];
+        check(vec![first()], &all, true);
+        check(vec![first(), (failed(), failed())], &all, false);
+        check(
+            vec![first(), (Err(Miss::NoName), Err(Miss::NoName))],
+            &all,
+            false,
+        );
+        check(
+            vec![first(), (ips(&["0.0.0.0"]), Err(Miss::NoRecords))],
+            &all,
+            false,
+        );
+        // A family that cannot be looked up stays, one that is gone goes.
+        check(
+            vec![first(), (ips(&["10.0.0.3"]), failed())],
+            &["10.0.0.3", "fd00::1"],
+            true,
+        );
+        check(
+            vec![first(), (ips(&["10.0.0.3"]), Err(Miss::NoRecords))],
+            &["10.0.0.3"],
+            true,
+        );
+        check(
+            vec![first(), (failed(), ips(&["fd00::2"]))],
+            &["10.0.0.1", "10.0.0.2", "fd00::2"],
+            true,
+        );
+    }
+
+    #[test]
+    fn no_name_leads_to_the_admin_listener_or_to_too_many() {
+        let mut admin = lookup(8001);
+        let v4 = ips(&["127.0.0.1"]);
+        let outcome = admin.name("a", 8001, Addresses { v4, v6: failed() });
+        assert_eq!((outcome.ttl, admin.places().len()), (None, 0));
+
+        let mut many = lookup(80);
+        let crowd: Vec<_> = (0..1000_u32)
+            .map(|n| IpAddr::from(0x0a00_0000_u128.wrapping_add(n.into()).to_be_bytes()))
+            .collect();
+        let records = crowd.into_iter().collect();
+        let v6 = Ok(Answer {
+            records,
+            ttl: Duration::ZERO,
+        });
+        let outcome = many.name("a", 80, Addresses { v4: failed(), v6 });
+        assert_eq!(many.places().len(), PLACES);
+        assert!(outcome.ttl.is_some() && outcome.miss.is_some());
+    }
+}
