@@ -1,0 +1,8 @@
+//! Which targets are in rotation: checks, ejections, and what operators see of both.
+
+mod active;
+mod grpc;
+mod passive;
+mod reloads;
+mod secure;
+mod world;
