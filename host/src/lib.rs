@@ -22,7 +22,8 @@
 //!
 //! 1. [`config`]: text to ready types, all errors at once. It knows no socket and no plugin file.
 //! 2. [`plugin`]: from a file to instances that serve, and back. It knows no routes, connections or exchanges.
-//! 3. [`control`]: one change at a time: read, validate, resolve, build, publish; or nothing changes and it says why.
+//! 3. [`control`]: one change at a time: read, validate, resolve, build, publish; or nothing changes and it says why. Beside
+//!    that it asks targets whether they are well (`control::checks`).
 //! 4. [`tls`]: from files that a configuration names to what a handshake needs.
 //! 5. [`discovery`]: from names of targets to addresses. It knows no worker and no connection.
 //! 6. [`admin`]: shows what control wrote down. It changes nothing.

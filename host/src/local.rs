@@ -165,10 +165,12 @@ impl Local {
         group
     }
 
-    /// Lets go of connections to targets that are closed or grew old.
+    /// Lets go of connections to targets that are closed or grew old, or whose target is out of rotation.
     pub fn sweep(&self) {
         let known = self.pools.borrow();
         known.values().for_each(|pool| pool.sweep());
+        let generation = self.generation();
+        generation.groups.iter().for_each(|group| group.let_go());
         let elsewhere = self.elsewhere.borrow();
         for (address, group) in &*elsewhere {
             // A pool may be that of a target as well, which was looked through just now: twice would age it twice.

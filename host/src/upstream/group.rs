@@ -51,6 +51,15 @@ impl Group {
         &self.pools
     }
 
+    /// Lets go of unused connections to targets out of rotation. Nobody may be left at the other end, without a word: who
+    /// comes back is connected to anew.
+    pub fn let_go(&self) {
+        let targets = self.upstream.targets.iter().zip(&self.pools);
+        targets
+            .filter(|(target, _)| !target.account.health.is_in_rotation())
+            .for_each(|(_, pool)| pool.let_go());
+    }
+
     /// Chooses a target that was not tried: one in rotation, as long as there is one.
     #[must_use]
     pub fn pick(&self, wish: Wish, tried: &Tried) -> Option<usize> {

@@ -135,6 +135,11 @@ impl Pool {
     /// pool for hours, and nobody sweeps it.
     pub fn close(&self) {
         self.closed.set(true);
+        self.let_go();
+    }
+
+    /// Lets go of what is unused: exchanges to come connect anew.
+    pub fn let_go(&self) {
         drop(self.idle.take());
         self.lines.let_go();
     }
