@@ -12,7 +12,7 @@
 //! - [`mod@port`]: a port that stays the test's own; [`proxy`]: stands before a target and goes wrong on command
 //! - [`load`]: clients that never pause, each answer checked; [`traffic`]: the same where failures are expected and every request
 //!   can be told from every other, and [`recorder`]: the target that counts them
-//! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`],
+//! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`], [`dns`],
 //!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
 //! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
 //!
@@ -27,6 +27,7 @@ pub mod child;
 pub mod client;
 pub mod conversation;
 pub mod curl;
+pub mod dns;
 pub mod edits;
 pub mod eventually;
 pub mod gateway;
@@ -55,6 +56,7 @@ pub use certificates::Certificates;
 pub use child::{Finished, Running};
 pub use client::{Client, Response};
 pub use curl::Curl;
+pub use dns::Dns;
 pub use eventually::{Gate, wait_for, wait_until};
 pub use gateway::Gateway;
 pub use load::Load;

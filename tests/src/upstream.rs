@@ -100,6 +100,17 @@ impl Upstream {
         script: impl Fn(&mut Conversation) -> Result<(), WireError> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::on(listener, script)
+    }
+
+    /// The same with a socket that listens already, such as one on another address.
+    ///
+    /// # Panics
+    /// When the socket is none.
+    pub fn on(
+        listener: TcpListener,
+        script: impl Fn(&mut Conversation) -> Result<(), WireError> + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("a bound socket has one");
         let shared = Arc::new(Shared::default());
         let (accepting, script) = (Arc::clone(&shared), Arc::new(script));

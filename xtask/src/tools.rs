@@ -6,7 +6,7 @@ use crate::failure::{Failure, Outcome};
 use crate::{cargo, python};
 
 /// A program, the package of Debian that has it, and what it is for. Those of one package stand together.
-const TOOLS: [(&str, &str, &str); 15] = [
+const TOOLS: [(&str, &str, &str); 16] = [
     ("cc", "gcc", "plugins in C"),
     ("c++", "g++", "plugins in C++"),
     ("clang", "clang", "the C header for other machines"),
@@ -18,6 +18,7 @@ const TOOLS: [(&str, &str, &str); 15] = [
     ("curl", "curl", "a client of every protocol"),
     ("openssl", "openssl", "a client of TLS"),
     ("nginx", "nginx", "an upstream with files"),
+    ("dnsmasq", "dnsmasq-base", "a server of names"),
     ("haproxy", "haproxy", "a sender of PROXY headers"),
     ("h2load", "nghttp2-client", "many streams of HTTP/2"),
     ("nghttp", "nghttp2-client", "a client of HTTP/2"),
