@@ -50,6 +50,7 @@ fn upstream(upstream: &Upstream, leaving: Vec<(Endpoint, Arc<TargetHealth>)>) ->
 
 fn target(target: &Target) -> Value {
     let mut document = standing(&target.address, &target.account.health);
+    document["name"] = json!(target.name.as_deref());
     document["weight"] = json!(target.weight);
     document["priority"] = json!(target.priority);
     document
@@ -57,6 +58,7 @@ fn target(target: &Target) -> Value {
 
 fn left((address, health): &(Endpoint, Arc<TargetHealth>)) -> Value {
     let mut document = standing(address, health);
+    document["name"] = Value::Null;
     (document["weight"], document["priority"]) = (Value::Null, Value::Null);
     document
 }

@@ -17,7 +17,8 @@ impl Row {
         swapgate_tests::wait_for("a port that is free on all addresses", || {
             let first = TcpListener::bind(("127.0.0.1", 0)).ok()?;
             let port = first.local_addr().ok()?.port();
-            let others = (2..=count).map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)));
+            let others =
+                (2..=count).map(|last| TcpListener::bind((Ipv4Addr::new(127, 0, 0, last), port)));
             let others: Vec<_> = others.collect::<Result<_, _>>().ok()?;
             let all = std::iter::once(first).chain(others);
             Some(Self(all.map(says_its_address).collect()))

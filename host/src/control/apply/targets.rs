@@ -7,6 +7,7 @@ use crate::control::assemble::{self, Reusable};
 use crate::control::explain::View;
 use crate::control::fleet::Bound;
 use crate::control::status::Change;
+use crate::snapshot::Snapshot;
 
 impl Control {
     /// Publishes what names lead to now, if that is something else than what serves.
@@ -29,14 +30,16 @@ impl Control {
             &self.known,
             Some(&self.reusable),
         ));
+        snapshot.enforce();
+        self.checks.follow(&snapshot.upstreams);
         let changes = self.reusable.changes(&snapshot);
         self.reusable = Reusable::of(&snapshot);
         self.fleet.publish(&snapshot, Bound::default(), &[]).await;
-        self.retargeted(changes);
+        self.retargeted(&snapshot, changes);
     }
 
     /// Says and shows it. It may be often, so it does not take the place of the last change that somebody asked for.
-    fn retargeted(&mut self, changes: Vec<String>) {
+    fn retargeted(&mut self, snapshot: &Snapshot, changes: Vec<String>) {
         self.retargets += 1;
         let change = Change::now(
             self.retargets,
@@ -49,10 +52,11 @@ impl Control {
             .metrics()
             .events
             .changed(change.trigger, change.outcome);
-        tracing::info!(target: "control", generation = self.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
-        let view = View::serving(&self.config, &self.resolved, self.generation);
+        tracing::info!(target: "control", generation = snapshot.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
+        let view = View::serving(&self.config, &self.resolved, snapshot.generation);
         self.board.update(|status| {
-            status.generation = self.generation;
+            status.generation = snapshot.generation;
+            status.upstreams.clone_from(&snapshot.upstreams);
             status.view = Some(Arc::new(view));
             status.last_discovery = Some(change);
         });
