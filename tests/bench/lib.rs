@@ -11,10 +11,12 @@ use std::path::Path;
 use std::rc::Rc;
 use std::str::FromStr;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 pub mod account;
+pub mod alarm;
 pub mod histogram;
 pub mod tls;
 pub mod websocket;
@@ -101,6 +103,19 @@ pub fn announce(file: &Path, address: SocketAddr) -> io::Result<()> {
     let draft = file.with_extension("draft");
     std::fs::write(&draft, text.to_string())?;
     std::fs::rename(draft, file)
+}
+
+/// Raises the soft limit of open files to the hard one: a connection is one.
+///
+/// # Errors
+/// When the system refuses.
+pub fn admit_many() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
 /// Ends this process when its standard input does, so that nothing outlives whoever started it.

@@ -20,7 +20,10 @@ pub fn gateway() -> &'static Path {
     GATEWAY.get_or_init(|| match env::var_os("SWAPGATE_BIN") {
         Some(path) => PathBuf::from(path),
         None => {
-            build();
+            let plugins = plugin_packages();
+            let mut packages = vec!["--package", "swapgate"];
+            packages.extend(plugins.iter().flat_map(|package| ["--package", package]));
+            build(&packages);
             profile_dir().join("swapgate")
         }
     })
@@ -36,6 +39,26 @@ pub fn plugin(library: &str) -> PathBuf {
     let folder = gateway().parent().expect("the binary stands in a folder");
     let file = folder.join(format!("lib{library}.so"));
     assert!(file.is_file(), "no plugin file {}", file.display());
+    file
+}
+
+/// A program of the benchmarks, by its name: `bench-load`.
+///
+/// # Panics
+/// When it cannot be built; the compiler's errors are in the output.
+#[must_use]
+pub fn bench_program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let folder = gateway().parent().expect("the binary stands in a folder");
+        if env::var_os("SWAPGATE_BIN").is_some() {
+            return folder.to_owned();
+        }
+        build(&["--package", "swapgate-bench", "--bins"]);
+        profile_dir()
+    });
+    let file = folder.join(name);
+    assert!(file.is_file(), "no program {}", file.display());
     file
 }
 
@@ -112,7 +135,7 @@ fn profile_dir() -> PathBuf {
     folder.expect("test programs stand in `deps`").to_owned()
 }
 
-fn build() {
+fn build(what: &[&str]) {
     let profile = match profile_dir().file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev".to_owned(),
         Some(name) => name.to_owned(),
@@ -124,12 +147,8 @@ fn build() {
         .current_dir(root())
         .args(["build", "--quiet", "--profile", &profile]);
     command.arg("--target-dir").arg(target_dir());
-    command.args(["--package", "swapgate"]);
-    for package in plugin_packages() {
-        command.args(["--package", &package]);
-    }
-    let status = command.status().expect("cargo runs");
-    assert!(status.success(), "the gateway cannot be built");
+    let status = command.args(what).status().expect("cargo runs");
+    assert!(status.success(), "cargo cannot build {what:?}");
 }
 
 /// The packages below `plugins`, in the order of their names.

@@ -12,6 +12,8 @@
 //! - [`mod@port`]: a port that stays the test's own; [`proxy`]: stands before a target and goes wrong on command
 //! - [`load`]: clients that never pause, each answer checked; [`traffic`]: the same where failures are expected and every request
 //!   can be told from every other, and [`recorder`]: the target that counts them
+//! - [`mod@bench`]: crowds and loads in processes of their own
+//! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`],
 //! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`], [`dns`],
 //!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
 //! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
@@ -20,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod bench;
 pub mod browser;
 pub mod builder;
 pub mod certificates;

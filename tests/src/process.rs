@@ -1,4 +1,4 @@
-//! What Linux tells about a process: its private memory and the files it has mapped.
+//! What Linux tells about a process: its private memory, the files it has open and those it has mapped.
 
 use std::collections::BTreeSet;
 use std::fs;

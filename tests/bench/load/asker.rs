@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use swapgate_bench::alarm::Alarm;
 use tokio::time::sleep;
 
 use crate::answer::stamps;
 use crate::ledger::{Due, Ledger};
-use crate::pace::{Alarm, Pace};
+use crate::pace::Pace;
 use crate::plan::{Plan, Speech};
 use crate::{http1, http2, websocket};
 

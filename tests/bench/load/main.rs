@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use swapgate_bench::account::cpu_time;
-use swapgate_bench::{Arguments, Outcome};
+use swapgate_bench::{Arguments, Outcome, admit_many};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -55,6 +55,7 @@ fn main() -> Outcome<()> {
     let mut arguments = Arguments::of_process();
     let plan = Plan::read(&mut arguments)?;
     arguments.finish()?;
+    admit_many()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

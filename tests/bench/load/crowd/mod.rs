@@ -16,7 +16,6 @@ mod sender;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 use swapgate_bench::Outcome;
 use tokio::sync::{Semaphore, watch};
@@ -50,7 +49,6 @@ struct Shared {
 
 /// Holds a crowd until the input ends.
 pub(crate) async fn hold(plan: Plan, manner: Manner) -> Outcome<Value> {
-    admit_many()?;
     let plan = Rc::new(plan);
     let roll = Rc::new(Roll::of(plan.connections));
     let (tell, again) = watch::channel(0);
@@ -89,14 +87,4 @@ async fn join(shared: Shared, manner: Manner, number: usize) {
 fn source(number: usize) -> IpAddr {
     let last = u8::try_from(1 + number / FROM_ONE_ADDRESS).unwrap_or(u8::MAX);
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
-}
-
-/// Raises the soft limit of open files to the hard one.
-fn admit_many() -> Outcome<()> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    setrlimit(Resource::Nofile, raised).map_err(Into::into)
 }

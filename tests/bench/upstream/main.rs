@@ -3,12 +3,17 @@
 //! It answers every request with the same small text, `/bytes/N` with as many bytes, and `/echo` (with `--echo` every
 //! path) with what it saw of the request as JSON. Bodies of requests are read to their end before the answer. A request for
 //! a WebSocket gets one, which sends every message back.
+//!
+//! With `--slots N` it answers so many requests at once, each after `--work-us T` microseconds, and has all others wait in a
+//! queue without end; `/count` is answered at once and tells how many there were ([`slots`]).
 #![forbid(unsafe_code)]
+
+mod slots;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -20,8 +25,12 @@ use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use swapgate_bench::{Arguments, Outcome, announce, bind, end_with_parent, run_workers, websocket};
+use swapgate_bench::{
+    Arguments, Outcome, admit_many, announce, bind, end_with_parent, run_workers, websocket,
+};
 use tokio::net::TcpStream;
+
+use slots::Slots;
 
 const TEXT: &[u8] = b"{\"id\": 42, \"name\": \"alice\", \"groups\": [\"gold\", \"beta\"], \"since\": \"2024-02-29\"}\n";
 
@@ -36,19 +45,31 @@ fn main() -> Outcome<()> {
         .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let workers = arguments.value("--workers")?.unwrap_or(1);
     let announce_file: PathBuf = arguments.required("--announce")?;
-    let echo = arguments.flag("--echo");
+    let manner = Manner {
+        echo: arguments.flag("--echo"),
+        slots: Slots::read(&mut arguments)?.map(Arc::new),
+    };
     arguments.finish()?;
 
+    admit_many()?;
     let listeners = bind(address, workers)?;
     announce(&announce_file, listeners[0].local_addr()?)?;
     end_with_parent();
     run_workers(listeners, move || {
-        async move |stream| serve(stream, echo).await
+        let manner = manner.clone();
+        async move |stream| serve(stream, &manner).await
     })
 }
 
-async fn serve(stream: TcpStream, echo: bool) {
-    let service = service_fn(async |request| answer(request, echo).await);
+/// How requests are answered.
+#[derive(Clone)]
+struct Manner {
+    echo: bool,
+    slots: Option<Arc<Slots>>,
+}
+
+async fn serve(stream: TcpStream, manner: &Manner) {
+    let service = service_fn(async |request| answer(request, manner).await);
     // A client that goes away is the end of its connection and nothing else.
     let _ = Builder::new()
         .serve_connection(TokioIo::new(stream), service)
@@ -56,14 +77,26 @@ async fn serve(stream: TcpStream, echo: bool) {
         .await;
 }
 
-async fn answer(request: Request<Incoming>, echo: bool) -> hyper::Result<Response<Full<Bytes>>> {
+async fn answer(
+    request: Request<Incoming>,
+    manner: &Manner,
+) -> hyper::Result<Response<Full<Bytes>>> {
     if let Some(accepted) = accepted(&request) {
         return Ok(open_websocket(request, accepted));
     }
-    let body = what_to_say(&request, echo);
+    let counts = request.uri().path() == "/count";
+    let (body, slots) = match &manner.slots {
+        Some(slots) if counts => (slots.report(), None),
+        slots => (what_to_say(&request, manner.echo), slots.as_ref()),
+    };
+    // It is counted from its head on, and until its answer is made.
+    let visit = slots.map(|slots| slots.enter());
     let mut sent = request.into_body();
     while let Some(frame) = sent.frame().await {
         frame?;
+    }
+    if let Some(visit) = visit {
+        visit.work().await;
     }
     let mut answer = Response::new(Full::new(body));
     answer
