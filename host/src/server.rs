@@ -27,6 +27,7 @@ use crate::fault::watchdog::Watchdog;
 use crate::ops::services::Services;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
+use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
 use crate::supervise::link::Link;
 
@@ -91,6 +92,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     // Before anything that takes time, so that a signal at a bad moment is never the default one.
     let mut signals =
         Signals::take().map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
+    descriptors::raise();
     let link = options.link.clone();
     let (source, mut config) = configuration(options, source).map_err(Error::Config)?;
     supervised(link.as_deref(), &mut config)?;

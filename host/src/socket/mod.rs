@@ -1,5 +1,7 @@
-//! Sockets of the network or of the file system: those that are connected, and those that [`listen`](listening).
+//! Sockets of the network or of the file system: those that are connected, and those that [`listen`](listening); and
+//! how many there may be ([`descriptors`]).
 
+pub mod descriptors;
 pub mod listening;
 
 use std::io::{self, IoSlice};

@@ -27,6 +27,7 @@ use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
+use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
 use crate::tls::client::{self, warn_of_unverified};
 use crate::tls::files::Files;
@@ -239,6 +240,7 @@ impl Control {
         };
         control.keep_text();
         warn_of_unverified(&control.config);
+        descriptors::warn_of_too_few(control.config.limits.connections);
         control.published(
             &snapshot,
             trigger,
@@ -549,6 +551,7 @@ impl Control {
         self.keep_text();
         attempt.adopt(&mut self.named);
         warn_of_unverified(&config);
+        descriptors::warn_of_too_few(config.limits.connections);
         self.config = config;
         self.resolved = resolution.uses;
         self.tried = Tried::new(offer, resolution.passing);
