@@ -193,7 +193,11 @@ fn what_hangs_ends_with_the_fault() {
         proxy.set(Fault::Pass);
         let error = client.read_response("GET").unwrap_err();
         assert!(matches!(error, WireError::Closed(_)), "{place:?}: {error}");
+        assert_eq!(proxy.counts().given_up, 0, "{place:?}");
     }
+    proxy.set(Fault::Hang(Place::Answer));
+    assert_eq!(ask(&proxy, "n").outcome, Outcome::TimedOut);
+    eventually!(proxy.counts().given_up == 1);
 }
 
 #[test]

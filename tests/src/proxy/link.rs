@@ -193,6 +193,7 @@ impl Link {
         if matches!(fault, Fault::Hang(_)) {
             // Until the other side gives up, or the fault is over.
             self.front.wait_for_end();
+            self.shared.hung(self.number);
         }
         Some(ending)
     }

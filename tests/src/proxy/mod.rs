@@ -38,6 +38,8 @@ pub struct Counts {
     pub answered: usize,
     /// Connections and exchanges that went wrong on command.
     pub struck: usize,
+    /// Of those that hung, the ones on which the other side gave up.
+    pub given_up: usize,
 }
 
 /// A request that went wrong on command.

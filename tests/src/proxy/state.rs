@@ -69,9 +69,17 @@ impl Shared {
         };
         for handle in state.links.values_mut() {
             handle.ending = ending.or(handle.ending);
-            if handle.hangs || ending.is_some() {
+            if std::mem::take(&mut handle.hangs) || ending.is_some() {
                 handle.wake();
             }
+        }
+    }
+
+    /// Notes that a connection that hung has ended, by the other side unless the fault is over.
+    pub(super) fn hung(&self, number: usize) {
+        let mut state = lock(&self.state);
+        if state.links.get(&number).is_some_and(|handle| handle.hangs) {
+            state.counts.given_up += 1;
         }
     }
 

@@ -6,14 +6,14 @@ use swapgate_tests::traffic::{Entry, Outcome, exchange};
 use swapgate_tests::{Client, Gateway};
 
 /// The time-outs of every gateway here: short, for most faults hang, and long enough for a machine that is busy.
-pub const TIMEOUTS: &str = "connect: 400ms, response: 400ms, idle: 400ms";
+pub(crate) const TIMEOUTS: &str = "connect: 400ms, response: 400ms, idle: 400ms";
 
 /// How long a client waits for a piece of an answer. The gateway gives up long before.
-pub const CLIENT_LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const CLIENT_LIMIT: Duration = Duration::from_secs(15);
 
 /// One request on a connection of its own.
 #[track_caller]
-pub fn ask(gateway: &Gateway, method: &'static str, nonce: &str) -> Entry {
+pub(crate) fn ask(gateway: &Gateway, method: &'static str, nonce: &str) -> Entry {
     let client = Client::try_connect(gateway.address()).expect("the gateway accepts");
     client.set_limit(CLIENT_LIMIT).expect("a socket option");
     exchange(client, method, nonce, 10).0
@@ -21,7 +21,7 @@ pub fn ask(gateway: &Gateway, method: &'static str, nonce: &str) -> Entry {
 
 /// What a client sees of an exchange, without the particulars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum Seen {
     /// The answer of a target.
     Answer,
     /// An answer of the gateway.
