@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use swapgate_tests::traffic::Entry;
 use swapgate_tests::{Arrivals, Gateway, Nginx, Traffic};
 
 use super::judge::{Trial, Window};
@@ -22,65 +23,88 @@ const BLOCK: &str = "\
     client_max_body_size 0;
     location = /healthz { return 200 ok; }
     location /load/ {
-        rewrite ^/load/ /counted break;
+        rewrite ^/load/ /counted;
         return 200 \"$request_method $http_x_nonce $swapgate_length\\nthe rest of the answer\\n\";
     }
     set $swapgate_length $content_length;
     if ($content_length = '') { set $swapgate_length 0; }
 ";
 
+/// Targets are taken out of rotation and come back, and what may be sent again is.
 #[test]
 fn nginx_killed_under_load() {
+    endure(KILLS, WATCHED, SENDS_AGAIN, true);
+}
+
+/// Without health checks and retries each kill costs those who were in flight, and nothing is sent twice.
+#[test]
+fn nginx_killed_without_retries() {
+    endure(WARM * 2, "", "", false);
+}
+
+fn endure(kills: usize, upstream: &str, service: &str, watches: bool) {
     let mut targets: Vec<Nginx> = (0..3).map(|_| Nginx::server(BLOCK)).collect();
     let addresses: Vec<SocketAddr> = targets.iter().map(Nginx::address).collect();
-    let gateway = gateway(&addresses, WATCHED, SENDS_AGAIN);
-    for address in &addresses {
+    let gateway = gateway(&addresses, upstream, service);
+    for address in addresses.iter().filter(|_| watches) {
         wait_until_up(&gateway, *address, true);
     }
     let idle = Held::by(&gateway).descriptors;
     let traffic = Traffic::start(gateway.address(), CLIENTS, CLIENT_LIMIT);
     traffic.wait_for_more(100);
     let (mut windows, mut times, mut warm) = (Vec::new(), Times::default(), 0);
-    for number in 0..KILLS {
+    for number in 0..kills {
         let at = number % targets.len();
-        windows.push(kill(&gateway, &mut targets[at], &mut times));
+        let (target, from) = (&mut targets[at], Instant::now());
+        target.kill();
+        if watches {
+            let out = timed(|| wait_until_up(&gateway, addresses[at], false));
+            target.start_again();
+            let back = timed(|| wait_until_up(&gateway, addresses[at], true));
+            times.note("SIGKILL".to_owned(), Some(out), back);
+        } else {
+            traffic.wait_for_more(20);
+            target.start_again();
+        }
+        traffic.wait_for_more(20);
+        windows.push(Window {
+            target: addresses[at],
+            from,
+            until: Instant::now(),
+        });
         if number == WARM {
             warm = Held::by(&gateway).memory;
         }
-        traffic.wait_for_more(20);
     }
     let entries = traffic.stop();
     times.tell();
-    let arrivals = Arrivals::default();
-    targets.iter().for_each(|target| read(target, &arrivals));
-    Trial {
-        entries: &entries,
-        windows: &windows,
-        strikes: &[],
-        arrivals: &arrivals,
-        sends_again: true,
-        log: &gateway.log(),
-        bound: BOUND,
-    }
-    .judge();
+    judge(&gateway, &targets, &entries, &windows, watches);
     // Connections that are kept for later are no loss, but would hide one.
     targets.iter_mut().for_each(Nginx::kill);
     Held::assert_back(&gateway, idle, warm);
 }
 
-/// Kills one, and starts it again once everybody knows.
-fn kill(gateway: &Gateway, target: &mut Nginx, times: &mut Times) -> Window {
-    let (address, from) = (target.address(), Instant::now());
-    target.kill();
-    let out = timed(|| wait_until_up(gateway, address, false));
-    target.start_again();
-    let back = timed(|| wait_until_up(gateway, address, true));
-    times.note("SIGKILL".to_owned(), Some(out), back);
-    Window {
-        target: address,
-        from,
-        until: Instant::now(),
+#[track_caller]
+fn judge(
+    gateway: &Gateway,
+    targets: &[Nginx],
+    entries: &[Entry],
+    windows: &[Window],
+    watches: bool,
+) {
+    let arrivals = Arrivals::default();
+    targets.iter().for_each(|target| read(target, &arrivals));
+    println!("{} kills", windows.len());
+    Trial {
+        entries,
+        windows,
+        strikes: &[],
+        arrivals: &arrivals,
+        sends_again: watches,
+        log: &gateway.log(),
+        bound: BOUND,
     }
+    .judge();
 }
 
 /// Counts what one of them wrote down: `... request: "POST /load/NONCE HTTP/1.1" ...`, with a line each.
