@@ -26,6 +26,7 @@ use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
 use crate::socket::listening::Listening;
 use crate::tls::choice::Choice;
+use crate::upstream::balance::Ring;
 use crate::upstream::manner::Manner;
 
 /// One generation.
@@ -172,6 +173,8 @@ pub struct Upstream {
     pub manner: Manner,
     /// Empty while names lead nowhere.
     pub targets: Vec<Target>,
+    /// What a consistent hash finds them by.
+    pub ring: Ring,
     /// How it is known which of them can be used.
     pub health: Health,
     /// How many requests it gets at once.
@@ -193,6 +196,7 @@ impl Upstream {
                 priority: 0,
                 account,
             }],
+            ring: Ring::default(),
             health: Health::default(),
             limit: None,
         })

@@ -13,7 +13,6 @@
 //! - [`load`]: clients that never pause, each answer checked; [`traffic`]: the same where failures are expected and every request
 //!   can be told from every other, and [`recorder`]: the target that counts them
 //! - [`mod@bench`]: crowds and loads in processes of their own
-//! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`],
 //! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`], [`dns`],
 //!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
 //! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory

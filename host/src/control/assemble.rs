@@ -24,6 +24,7 @@ use crate::snapshot::{
     Keep, Plan, Route, Service, Settings, Snapshot, Target, TargetAccount, Upstream, secured,
 };
 use crate::tls::Material;
+use crate::upstream::balance::Ring;
 use crate::upstream::manner::Manner;
 
 /// What of a generation goes into the next one where only targets changed: making it anew costs time or forgets something.
@@ -291,7 +292,11 @@ fn upstream(
         weight: target.weight,
         priority: target.priority,
     };
-    let targets = known.locate(&upstream.targets);
+    let targets: Vec<_> = known
+        .locate(&upstream.targets)
+        .into_iter()
+        .map(target)
+        .collect();
     Upstream {
         name: Arc::clone(&upstream.name),
         balance: upstream.balance.clone(),
@@ -299,7 +304,8 @@ fn upstream(
             protocol: upstream.protocol,
             tls: material.upstream(&upstream.name).cloned(),
         },
-        targets: targets.into_iter().map(target).collect(),
+        ring: Ring::of(&upstream.balance, &targets),
+        targets,
         health: upstream.health.clone(),
         limit: Limit::of(
             &counted.0.admission.upstreams,

@@ -292,7 +292,8 @@ async fn forward(
         return Err(instead);
     }
     match (sent, fault) {
-        (Ok(sent), _) => {
+        (Ok(mut sent), _) => {
+            choice::keep(exchange, &group, wish, &mut sent);
             exchange.answered_by(&sent.lease.pool.to.target, &route.plan);
             Ok(sent)
         }

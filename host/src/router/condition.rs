@@ -16,7 +16,8 @@ use ipnet::IpNet;
 use regex_automata::meta;
 use regex_automata::util::syntax;
 
-use read::{Buffer, cookies, decoded, pairs};
+pub(crate) use read::cookies;
+use read::{Buffer, decoded, pairs};
 
 use super::pattern::{HostPattern, PatternError};
 use super::regex::{self, SIZE_LIMIT};

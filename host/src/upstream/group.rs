@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::balance::{RoundRobin, Seat, Seated, Tried, Wish};
+use super::attempt::Attempting;
+use super::balance::level::Tiers;
+use super::balance::sticky::Names;
+use super::balance::{Facts as _, Field, Seat, Seated, Tried, View, Way, Wish};
 use super::pool::Pool;
 use crate::admission::gate::Door;
+use crate::endpoint::Endpoint;
 use crate::health::outcome::{fault_of, fault_of_status};
-use crate::metrics::traffic::{Attempt, Attempting};
+use crate::metrics::traffic::Attempt;
 use crate::snapshot::{Target, Upstream};
 
 /// A group of targets, on one worker.
@@ -22,9 +26,13 @@ pub struct Group {
     pools: Vec<Rc<Pool>>,
     /// What this worker knows of each target.
     seats: Vec<Rc<Seat>>,
-    balance: RoundRobin,
     /// How many requests it gets at once.
     pub door: Option<Rc<Door>>,
+    /// How one is chosen, and where that stands.
+    way: Rc<Way>,
+    tiers: Tiers,
+    /// Empty where clients are not kept at their targets.
+    names: Names,
 }
 
 impl Group {
@@ -32,14 +40,27 @@ impl Group {
     /// until now, it still knows.
     #[must_use]
     pub fn new(upstream: Arc<Upstream>, pools: Vec<Rc<Pool>>, before: Option<&Self>) -> Self {
-        let seats = upstream.targets.iter().map(|target| {
+        let targets = &upstream.targets;
+        let seats = targets.iter().map(|target| {
             let known = before.and_then(|before| before.seat_of(target));
             known.unwrap_or_default()
         });
+        // Where it is the same choice as before it goes on where it was, and does not begin with the first target again.
+        let way = before.filter(|before| before.chooses_like(&upstream));
+        let weights = || targets.iter().map(|target| target.weight);
+        let named = targets.iter().filter(|_| upstream.balance.sticky.is_some());
         Self {
             seats: seats.collect(),
             door: upstream.limit.as_ref().map(|limit| Door::new(&limit.gate)),
-            balance: RoundRobin::new(upstream.targets.iter().map(|target| target.weight)),
+            way: way.map_or_else(
+                || Rc::new(Way::new(upstream.balance.algorithm, weights())),
+                |before| Rc::clone(&before.way),
+            ),
+            tiers: Tiers::new(
+                targets.iter().map(|target| target.priority),
+                upstream.balance.panic,
+            ),
+            names: Names::new(&upstream.name, named.map(|target| &target.address)),
             upstream,
             pools,
         }
@@ -66,11 +87,31 @@ impl Group {
         if let Some(only) = wish.only {
             return (!tried.has(only)).then_some(only);
         }
-        let count = self.pools.len();
-        let first = self.balance.next();
-        (first..first + count)
-            .map(|at| at % count)
-            .find(|at| !tried.has(*at))
+        if self.pools.len() < 2 {
+            return (!self.pools.is_empty() && !tried.has(0)).then_some(0);
+        }
+        let view = View::new(&self.upstream, &self.seats);
+        if let Some(before) = wish.before.filter(|before| !tried.has(*before))
+            && view.is_in_rotation(before)
+        {
+            return Some(before);
+        }
+        self.tiers.first(&view, |level| {
+            let field = Field::new(&view, tried, level);
+            self.way.next(&field, wish, &self.upstream.ring)
+        })
+    }
+
+    /// The names of targets in the cookie that keeps clients at them.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Which target the connections of a pool lead to.
+    #[must_use]
+    pub fn target_of(&self, pool: &Rc<Pool>) -> Option<usize> {
+        self.pools.iter().position(|one| Rc::ptr_eq(one, pool))
     }
 
     /// How many targets a request may be sent to.
@@ -92,7 +133,11 @@ impl Group {
     #[must_use]
     pub fn attempt(&self, at: usize) -> Attempting<'_> {
         let target = self.upstream.targets.get(at);
-        Attempting::new(target.map(|target| &*target.account.attempts))
+        let seat = self.seats.get(at).filter(|_| self.way.takes_time());
+        Attempting::new(
+            target.map(|target| &*target.account.attempts),
+            seat.map(|seat| &**seat),
+        )
     }
 
     /// An attempt at a target failed.
@@ -105,7 +150,8 @@ impl Group {
 
     /// A target answered, whatever it says.
     pub fn answered(&self, at: usize, attempt: Attempting<'_>, status: StatusCode) {
-        attempt.came_to(Attempt::Ok);
+        // One that answers only errors, which takes no time, must not look like the quickest.
+        attempt.answered(!status.is_server_error());
         let Some(passive) = &self.upstream.health.passive else {
             return;
         };
@@ -125,6 +171,16 @@ impl Group {
             let health = &target.account.health;
             health.failed(passive, self.upstream.targets.len(), why);
         }
+    }
+
+    /// Whether targets were chosen here just as they are in another generation of the upstream.
+    fn chooses_like(&self, other: &Upstream) -> bool {
+        fn weights(upstream: &Upstream) -> impl Iterator<Item = (&Endpoint, u32)> {
+            let targets = upstream.targets.iter();
+            targets.map(|target| (&target.address, target.weight))
+        }
+        self.upstream.balance.algorithm == other.balance.algorithm
+            && weights(&self.upstream).eq(weights(other))
     }
 
     fn seat_of(&self, target: &Target) -> Option<Rc<Seat>> {

@@ -8,11 +8,12 @@
 //! - [`dial`]: connecting, with or without TLS;
 //! - [`http1`], [`http2`]: connections that carry one request at a time, and many;
 //! - [`pool`]: connections to one target, kept for the next exchange;
-//! - [`group`]: the targets of an upstream;
+//! - [`group`]: the targets of an upstream, [`balance`] the choice among them, [`attempt`] what came of it;
 //! - [`lease`]: a connection in use;
 //! - [`send`]: one request to one upstream, with what may be repeated safely; [`turn`] is its way through the targets,
 //!   [`flaw`] what is wrong with an answer.
 
+pub mod attempt;
 pub mod balance;
 pub mod body;
 pub mod dial;

@@ -13,6 +13,7 @@ use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
+use super::attempt::Attempting;
 use super::balance::Wish;
 use super::body::{BodyWatch, RequestBody};
 use super::flaw::check;
@@ -24,7 +25,7 @@ use super::turn::{Checkout, Turn};
 use crate::activity::Activity;
 use crate::config::ready::ServiceTimeouts;
 use crate::endpoint::Endpoint;
-use crate::metrics::traffic::{Attempt, Attempting};
+use crate::metrics::traffic::Attempt;
 use crate::respond::failure::UpstreamFault;
 
 /// How often a request goes to the same target again that processed nothing of it. A kept connection that had died is

@@ -14,7 +14,7 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Names and values of all cookies (RFC 6265, 5.4: `name=value` with `; ` between them); quotes are part of a value.
-pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let values = headers.get_all(COOKIE).into_iter();
     let pairs = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b';'));
     pairs.filter_map(|pair| {
