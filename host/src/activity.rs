@@ -30,6 +30,10 @@ pub struct Activity {
     answer_due: Cell<Option<Instant>>,
     /// It has not.
     answer_late: Cell<bool>,
+    /// When all of the exchange with the upstream must be over.
+    total_due: Cell<Option<Instant>>,
+    /// It is not.
+    total_over: Cell<bool>,
     /// How many hooks of the running exchange wait for something.
     waiting: Cell<u32>,
     /// When to look whether the client is still there: while a hook waits, nobody may be reading what it sends.
@@ -75,6 +79,8 @@ pub enum Overdue {
     Answer,
     /// The upstream has not answered; the exchange is told, the connection lives on.
     Upstream,
+    /// The exchange with the upstream is not over; the exchange is told.
+    Total,
     /// A hook waits, and the client may be gone; the connection looks, and lives on if it is not.
     Look,
     /// It still sends after its last answer.
@@ -108,6 +114,8 @@ impl Activity {
             unread: Cell::new(false),
             answer_due: Cell::new(None),
             answer_late: Cell::new(false),
+            total_due: Cell::new(None),
+            total_over: Cell::new(false),
             waiting: Cell::new(0),
             look_at: Cell::new(None),
             look: Cell::new(false),
@@ -190,6 +198,27 @@ impl Activity {
         self.answer_late.set(true);
     }
 
+    /// All of the exchange with the upstream has until `due`; none: there is no limit, or it is over.
+    pub fn limit_total(&self, due: Option<Instant>) {
+        self.total_due.set(due);
+        self.total_over.set(false);
+        if let Some(due) = due {
+            self.comes_nearer(due);
+        }
+    }
+
+    /// Whether the time for all of it has run out.
+    #[must_use]
+    pub fn is_total_over(&self) -> bool {
+        self.total_over.get()
+    }
+
+    /// Notes that the time for all of it has run out.
+    pub fn total_is_over(&self) {
+        self.total_due.set(None);
+        self.total_over.set(true);
+    }
+
     /// A hook of the running exchange waits for something.
     pub fn wait_begins(&self) {
         self.waiting.set(self.waiting.get().saturating_add(1));
@@ -241,6 +270,7 @@ impl Activity {
 
     /// Its answer is handed over.
     pub fn exchange_ends(&self, now: Instant) {
+        self.limit_total(None);
         self.stage.set(Stage::Idle(now));
     }
 
@@ -266,6 +296,7 @@ impl Activity {
             self.draining.set(Some(Instant::now()));
         }
         self.wake();
+        self.wake_streams();
     }
 
     /// Whether the connection is to end after the running exchange.
@@ -309,8 +340,12 @@ impl Activity {
     fn own_deadline(&self, limits: &ClientTimeouts) -> Option<(Instant, Overdue)> {
         let after =
             |since: Instant, limit: Duration, what| since.checked_add(limit).map(|at| (at, what));
+        let total = self.total_due.get().map(|at| (at, Overdue::Total));
+        let nearest = |limits: [Option<(Instant, Overdue)>; 3]| {
+            limits.into_iter().flatten().min_by_key(|(at, _)| *at)
+        };
         if let Some(since) = self.blocked.get() {
-            return after(since, limits.body, Overdue::Answer);
+            return nearest([after(since, limits.body, Overdue::Answer), total, None]);
         }
         match self.stage.get() {
             // The body has a limit of its own, on whoever reads it.
@@ -328,10 +363,7 @@ impl Activity {
             Stage::Exchange => {
                 let answer = self.answer_due.get().map(|at| (at, Overdue::Upstream));
                 let look = self.look_at.get().map(|at| (at, Overdue::Look));
-                [answer, look]
-                    .into_iter()
-                    .flatten()
-                    .min_by_key(|(at, _)| *at)
+                nearest([answer, look, total])
             }
             Stage::Lingering(since) => after(since, LINGER, Overdue::Linger),
         }
@@ -384,8 +416,17 @@ mod tests {
         activity.answer_is_late();
         assert!(activity.is_answer_late());
         assert_eq!(due(&activity), None);
+        activity.limit_total(Some(Instant::now()));
+        assert_eq!(due(&activity), Some(Overdue::Total));
+        activity.wrote(true);
+        assert_eq!(due(&activity), Some(Overdue::Total), "it runs on");
+        activity.wrote(false);
+        activity.total_is_over();
+        assert!(activity.is_total_over());
+        assert_eq!(due(&activity), None);
         activity.body_begins();
         activity.exchange_ends(Instant::now());
+        assert!(!activity.is_total_over(), "that was the one before");
         activity.read();
         assert_eq!(
             due(&activity),

@@ -21,6 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::health::TargetHealth;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
+use crate::metrics::retries::Retried;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::Table;
@@ -225,6 +226,8 @@ pub struct TargetAccount {
     pub health: Arc<TargetHealth>,
     /// Attempts to get an answer, for this upstream.
     pub attempts: Arc<Attempts>,
+    /// Retries, at all targets of this upstream.
+    pub retried: Arc<Retried>,
     /// Connections, whatever upstream they are for.
     pub connections: Arc<Connections>,
 }

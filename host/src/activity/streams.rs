@@ -199,6 +199,20 @@ impl Activity {
         self.wake();
     }
 
+    /// Whether the connection is to end after what runs, be this the connection or a stream of it.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        let within = self.within.as_ref();
+        self.is_draining() || within.is_some_and(|within| within.connection.is_draining())
+    }
+
+    /// Tells the streams of a connection that it is to end: some may have been waiting for something that is not worth it.
+    pub(super) fn wake_streams(&self) {
+        let open = self.many.open.borrow();
+        let driven = open.iter().filter_map(Weak::upgrade);
+        driven.for_each(|stream| stream.wake());
+    }
+
     /// Ends all streams of a connection that has ended.
     pub fn cut_streams(&self) {
         let open = self.many.open.borrow();
@@ -283,6 +297,7 @@ impl Activity {
             }
             due => found.next = due,
         }
+        self.look_at_total(now, &mut found);
         if within.moved.take() && self.blocked.get().is_some() {
             self.blocked.set(Some(now));
         }
@@ -295,6 +310,23 @@ impl Activity {
             None => {}
         }
         found
+    }
+
+    /// Tells the exchange if the time for all of it has run out. Nobody asks for more of an answer that the client takes
+    /// nothing of, so there it is the stream that ends.
+    fn look_at_total(&self, now: Instant, found: &mut Found) {
+        match self.total_due.get() {
+            Some(due) if due <= now => {
+                self.total_is_over();
+                if self.blocked.get().is_some() {
+                    self.cut();
+                } else {
+                    self.wake();
+                }
+            }
+            Some(due) => found.next = Some(found.next.map_or(due, |next| next.min(due))),
+            None => {}
+        }
     }
 
     /// A stream is over.

@@ -17,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::health::clock;
 use crate::mark;
 use crate::metrics::Metrics;
+use crate::metrics::retries::Retried;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::router::table::{RouteRule, Table};
@@ -265,6 +266,7 @@ fn elsewhere(metrics: &Metrics) -> TargetAccount {
     TargetAccount {
         health: Arc::default(),
         attempts: Arc::new(Attempts::new(metrics.workers)),
+        retried: Arc::new(Retried::new(metrics.workers)),
         connections: Arc::new(Connections::new(metrics.workers)),
     }
 }
@@ -336,6 +338,9 @@ fn account(
         attempts: traffic
             .attempts
             .get(&key, || Attempts::new(metrics.workers)),
+        retried: traffic
+            .retried
+            .get(upstream, || Retried::new(metrics.workers)),
         connections: traffic
             .targets
             .get(target, || Connections::new(metrics.workers)),

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::Running;
 use super::filtered::Filtered;
 use super::tunnel::Tunnel;
+use crate::activity::Activity;
 use crate::context::trailers;
 use crate::respond::failure::Failure;
 use crate::upstream::idle::Idle;
@@ -26,6 +27,11 @@ pub enum AnswerError {
     /// Nothing came for too long.
     #[error("the upstream sent nothing for {0:?} inside the answer")]
     Idle(Duration),
+    /// All of the exchange took too long.
+    #[error(
+        "the exchange with the upstream took longer than timeouts.total, and ended inside the answer"
+    )]
+    Overdue,
     /// A plugin failed inside it.
     #[error("{0}")]
     Plugin(Failure),
@@ -155,7 +161,7 @@ impl Body for AnswerBody {
                 let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
                 bytes.map(|bytes| Ok(Frame::data(bytes)))
             }
-            Source::Upstream(relay) => ready!(relay.poll_next(cx)),
+            Source::Upstream(relay) => ready!(relay.poll_next(exchange.activity(), cx)),
             Source::Filtered(filtered) => ready!(filtered.poll_next(exchange, cx)),
         };
         match next {
@@ -214,8 +220,12 @@ impl Relay {
     /// The next piece, or the fields at the end.
     pub(super) fn poll_next(
         &mut self,
+        activity: &Activity,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        if activity.is_total_over() {
+            return Poll::Ready(Some(Err(AnswerError::Overdue)));
+        }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(None) => {
                 self.give_back();

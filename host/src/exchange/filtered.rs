@@ -145,7 +145,7 @@ impl Filtered {
         if std::mem::take(&mut self.stood) {
             relay.was_held();
         }
-        let fields = match ready!(relay.poll_next(cx)) {
+        let fields = match ready!(relay.poll_next(exchange.activity(), cx)) {
             None => None,
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             Some(Ok(frame)) => match frame.into_data() {
@@ -179,6 +179,7 @@ impl AnswerError {
         match self {
             Self::Plugin(failure) => failure,
             Self::Upstream(source) => UpstreamFault::Died { target, source }.into(),
+            Self::Overdue => UpstreamFault::Overdue.into(),
             Self::Idle(limit) => UpstreamFault::TimedOut {
                 target,
                 what: "finish its answer",

@@ -54,6 +54,11 @@ pub(super) async fn relay(
     if let Some(answer) = header_filter(&exchange, snapshot).await {
         return whole(exchange, snapshot, answer);
     }
+    if exchange.activity().is_total_over() {
+        // While a plugin waited.
+        let answer = rescued(&exchange, &UpstreamFault::Overdue.into());
+        return whole(exchange, snapshot, answer);
+    }
     if let Some(trailer) = trailer
         && let Some(head) = &mut exchange.context.borrow_mut().response
     {

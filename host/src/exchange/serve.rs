@@ -1,5 +1,6 @@
 //! The sequence itself.
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use http::header::CONTENT_LENGTH;
@@ -28,6 +29,7 @@ use crate::stream::{Need, reframe};
 use crate::upstream::body::{BodyFault, RequestBody, Stream};
 use crate::upstream::lease::Sent;
 use crate::upstream::send::{Order, send};
+use crate::upstream::total::Total;
 
 /// Nothing can be answered: the connection is reset.
 #[derive(Debug, Error)]
@@ -249,7 +251,12 @@ async fn forward(
     let Some((group, wish)) = choice::leads(exchange, &generation, snapshot, forward) else {
         return Err(Failure::NoRoute.into());
     };
-    admission::enter(exchange, &generation, &group).await?;
+    let activity = Rc::clone(exchange.activity());
+    // Whatever is waited for from here on has one limit on all of it.
+    let total = Total::begin(&activity, forward.timeouts.total);
+    total
+        .within(pin!(admission::enter(exchange, &generation, &group)))
+        .await?;
     let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)
         .map_err(|error| {
             let target = group
@@ -272,18 +279,18 @@ async fn forward(
     {
         reframe::request_for_change(request.headers_mut());
     }
-    let activity = Rc::clone(exchange.activity());
     let watch = exchange.body.get().cloned();
     let order = Order {
         group: &group,
         wish,
         timeouts: forward.timeouts,
+        retries: forward.retries.as_deref(),
         preserve_host: forward.preserve_host,
         activity: &activity,
         body: watch.as_deref(),
         upgrade: upgrade.map(|upgrade| &upgrade.token),
     };
-    let sent = send(&order, request).await;
+    let sent = total.within(pin!(send(&order, request))).await;
     if sent.is_err() {
         drop(exchange.permits.take());
     }

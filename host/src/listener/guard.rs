@@ -66,6 +66,19 @@ impl Guard {
                     cx.waker().wake_by_ref();
                     later
                 }
+                Some((at, Overdue::Total)) if at <= now => {
+                    let unasked = self.activity.is_blocked();
+                    self.activity.total_is_over();
+                    if unasked {
+                        // Nobody asks for more of an answer that the client takes nothing of.
+                        self.activity.gives_up();
+                        return Poll::Ready(Overdue::Total);
+                    }
+                    cx.waker().wake_by_ref();
+                    self.activity
+                        .deadline(&self.timeouts)
+                        .map_or(later, |(at, _)| at)
+                }
                 Some((at, Overdue::Look)) if at <= now => {
                     // The socket looks when it is asked to flush, which hyper does whenever it is polled.
                     self.activity.look_is_due(now);

@@ -5,7 +5,7 @@
 //!
 //! - [`cell`]: numbers that workers write without getting in one another's way;
 //! - [`route`]: exchanges, by route; [`traffic`]: connections and attempts; [`mod@handshake`]: TLS;
-//!   [`proxy`]: PROXY headers;
+//!   [`proxy`]: PROXY headers; [`retries`]: requests that were sent again;
 //!   [`event`]: what control did;
 //! - [`book`], [`series`]: the metrics that plugins declare through the contract;
 //! - [`names`]: every metric of the gateway's own; [`page`]: the text that is shown; [`process`]: what the system says.
@@ -20,6 +20,7 @@ pub mod names;
 pub mod page;
 pub mod process;
 pub mod proxy;
+pub mod retries;
 pub mod route;
 pub mod series;
 pub mod traffic;

@@ -81,6 +81,10 @@ names! {
 
     ATTEMPTS "swapgate_upstream_attempts_total" Counter "attempts" ["upstream" "target" "outcome"]
         "Attempts to get an answer from a target, by what they came to."
+    RETRIES "swapgate_upstream_retries_total" Counter "requests" ["upstream" "reason"]
+        "Requests that were sent again, by what had gone wrong: connect, reset, timeout or status."
+    RETRIES_DENIED "swapgate_upstream_retries_denied_total" Counter "requests" ["upstream" "why"]
+        "Failed requests that were not sent again although retries ask for it, by what spoke against: attempts, budget, body or method."
     UPSTREAM_CONNECTIONS "swapgate_upstream_connections" Gauge "connections" ["target"]
         "Open connections to a target, used and unused."
     UPSTREAM_CONNECTS "swapgate_upstream_connects_total" Counter "connections" ["target"]

@@ -10,6 +10,7 @@ use super::handshake::Handshakes;
 use super::names;
 use super::page::{Family, Page};
 use super::proxy;
+use super::retries::Retried;
 use crate::endpoint::Endpoint;
 use crate::health::Register;
 
@@ -281,6 +282,8 @@ pub struct Traffic {
     pub targets: Shelf<Endpoint, Connections>,
     /// By the name of the upstream and the address of the target.
     pub attempts: Shelf<(Arc<str>, Endpoint), Attempts>,
+    /// By the name of the upstream.
+    pub retried: Shelf<Arc<str>, Retried>,
     /// Which targets can be used.
     pub health: Register,
 }
@@ -319,6 +322,9 @@ impl Traffic {
                 }
             }
         });
+        let (mut again, mut denied) = Retried::families();
+        self.retried
+            .each(|upstream, retried| retried.show(upstream, (&mut again, &mut denied)));
         let mut held = Family::of(&names::UPSTREAM_CONNECTIONS);
         let mut connects = Family::of(&names::UPSTREAM_CONNECTS);
         self.targets.each(|target, connections| {
@@ -328,7 +334,7 @@ impl Traffic {
         });
         let families = [
             open, accepted, waits, errors, unproxied, done, failed, streams, floods, attempts,
-            held, connects,
+            again, denied, held, connects,
         ];
         for family in families {
             page.add(family);

@@ -163,6 +163,9 @@ pub enum UpstreamFault {
         /// The limit.
         limit: Duration,
     },
+    /// All of the exchange with it took too long, retries included.
+    #[error("the exchange with the upstream took longer than timeouts.total")]
+    Overdue,
     /// It closed or reset the connection before the head of its answer.
     #[error(
         "target {target} ended the connection before it answered: {}",

@@ -12,6 +12,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 
 use super::idle::Idle;
+use super::replay::Reader;
 use crate::activity::Activity;
 use crate::context::trailers;
 
@@ -67,6 +68,8 @@ pub enum RequestBody {
     Whole(Bytes),
     /// As it comes from the client.
     Stream(Box<Stream>),
+    /// As it comes, while what was told of it is kept.
+    Kept(Reader),
     /// As somebody in between passes it on.
     Piped(Pin<Box<dyn Body<Data = Bytes, Error = RequestBodyError>>>),
 }
@@ -77,6 +80,7 @@ impl fmt::Debug for RequestBody {
             Self::Empty => "Empty",
             Self::Whole(_) => "Whole",
             Self::Stream(_) => "Stream",
+            Self::Kept(_) => "Kept",
             Self::Piped(_) => "Piped",
         })
     }
@@ -124,6 +128,7 @@ impl Body for RequestBody {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Self::Stream(stream) => stream.poll_next(cx),
+            Self::Kept(reader) => reader.poll_next(cx),
             Self::Piped(piped) => piped.as_mut().poll_frame(cx),
         }
     }
@@ -133,6 +138,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Whole(bytes) => bytes.is_empty(),
             Self::Stream(stream) => stream.is_over(),
+            Self::Kept(reader) => reader.is_end_stream(),
             Self::Piped(piped) => piped.is_end_stream(),
         }
     }
@@ -142,6 +148,7 @@ impl Body for RequestBody {
             Self::Empty => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.size_hint(),
+            Self::Kept(reader) => reader.size_hint(),
             Self::Piped(piped) => piped.size_hint(),
         }
     }

@@ -11,9 +11,11 @@ use super::balance::level::Tiers;
 use super::balance::sticky::Names;
 use super::balance::{Facts as _, Field, Seat, Seated, Tried, View, Way, Wish};
 use super::pool::Pool;
+use super::retry::budget::Budget;
 use crate::admission::gate::Door;
 use crate::endpoint::Endpoint;
 use crate::health::outcome::{fault_of, fault_of_status};
+use crate::metrics::retries::Retried;
 use crate::metrics::traffic::Attempt;
 use crate::snapshot::{Target, Upstream};
 
@@ -28,6 +30,8 @@ pub struct Group {
     seats: Vec<Rc<Seat>>,
     /// How many requests it gets at once.
     pub door: Option<Rc<Door>>,
+    /// What this worker may spend on retries.
+    pub(super) budget: Rc<Budget>,
     /// How one is chosen, and where that stands.
     way: Rc<Way>,
     tiers: Tiers,
@@ -52,6 +56,7 @@ impl Group {
         Self {
             seats: seats.collect(),
             door: upstream.limit.as_ref().map(|limit| Door::new(&limit.gate)),
+            budget: before.map_or_else(Rc::default, |before| Rc::clone(&before.budget)),
             way: way.map_or_else(
                 || Rc::new(Way::new(upstream.balance.algorithm, weights())),
                 |before| Rc::clone(&before.way),
@@ -171,6 +176,12 @@ impl Group {
             let health = &target.account.health;
             health.failed(passive, self.upstream.targets.len(), why);
         }
+    }
+
+    /// Where retries are counted that follow from what a target did.
+    pub(super) fn retried(&self, at: usize) -> Option<&Retried> {
+        let target = self.upstream.targets.get(at);
+        target.map(|target| &*target.account.retried)
     }
 
     /// Whether targets were chosen here just as they are in another generation of the upstream.

@@ -1,14 +1,23 @@
 //! A connection in use, or a stream of one, and the answer that came on it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::{Response, StatusCode, Version};
-use hyper::body::Incoming;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 use super::balance::Seated;
 use super::http2::ticket::Ticket;
 use super::pool::{Carrier, Pool};
 use crate::metrics::traffic::Open;
+
+/// How much of an answer that nobody wants is read away: error pages are smaller than a new connection is dear.
+const LITTLE: u64 = 16 * 1024;
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An answer, and the connection it came on.
 #[derive(Debug)]
@@ -66,6 +75,23 @@ impl Lease {
         }
     }
 
+    /// Nobody wants the answer. What little of it there is is read away, so that the connection can be used again; more
+    /// than that ends it, as a request does that is not all sent yet.
+    pub fn discard(self, answer: Incoming, request_is_sent: bool) {
+        let is_little = answer.size_hint().upper().is_some_and(|len| len <= LITTLE);
+        if !request_is_sent || !is_little {
+            return;
+        }
+        if answer.is_end_stream() {
+            return self.give_back();
+        }
+        spawn_local(async move {
+            if is_read_away(answer).await {
+                self.give_back();
+            }
+        });
+    }
+
     /// Gives the connection back.
     pub fn give_back(self) {
         match self.carrier {
@@ -74,6 +100,19 @@ impl Lease {
             Carrier::Http2(ticket) => ticket.finish(),
         }
     }
+}
+
+/// Reads little of an answer away; whether that was all of it.
+async fn is_read_away(mut answer: Incoming) -> bool {
+    let away = async {
+        while let Some(piece) = answer.frame().await {
+            if piece.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    timeout(PATIENCE, away).await.unwrap_or(false)
 }
 
 /// What is kept of a connection that has changed over, or of a stream that has.

@@ -10,8 +10,9 @@
 //! - [`pool`]: connections to one target, kept for the next exchange;
 //! - [`group`]: the targets of an upstream, [`balance`] the choice among them, [`attempt`] what came of it;
 //! - [`lease`]: a connection in use;
-//! - [`send`]: one request to one upstream, with what may be repeated safely; [`turn`] is its way through the targets,
-//!   [`flaw`] what is wrong with an answer.
+//! - [`send`]: one request to one upstream; [`turn`] is its way through the targets, [`retry`] what may be repeated safely,
+//!   [`replay`] how a body is told again, [`flaw`] what is wrong with an answer;
+//! - [`total`]: the limit on all of it.
 
 pub mod attempt;
 pub mod balance;
@@ -25,5 +26,8 @@ pub mod idle;
 pub mod lease;
 pub mod manner;
 pub mod pool;
+pub mod replay;
+pub mod retry;
 pub mod send;
+pub mod total;
 pub mod turn;

@@ -2,14 +2,16 @@
 //!
 //! What is repeated, and why that is safe: a connect that failed goes on to the next target, because nothing was sent;
 //! a kept connection that turns out dead is replaced once, but only if hyper gives the request back unsent. Anything
-//! later may have reached the upstream and is never sent twice.
+//! later may have reached the upstream, and is sent again only where that was asked for and makes no difference: see
+//! [`retry`](super::retry).
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Instant;
 
-use http::{HeaderValue, Request, Response, header};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
@@ -19,12 +21,12 @@ use super::body::{BodyWatch, RequestBody};
 use super::flaw::check;
 use super::group::Group;
 use super::http2::ticket::is_malformed;
-use super::lease::{Lease, Sent};
-use super::pool::{Carrier, Pool};
+use super::lease::Sent;
+use super::pool::Carrier;
+use super::retry::{Progress, Trouble};
 use super::turn::{Checkout, Turn};
 use crate::activity::Activity;
-use crate::config::ready::ServiceTimeouts;
-use crate::endpoint::Endpoint;
+use crate::config::ready::{Retries, ServiceTimeouts};
 use crate::metrics::traffic::Attempt;
 use crate::respond::failure::UpstreamFault;
 
@@ -62,6 +64,8 @@ pub struct Order<'a> {
     pub wish: Wish,
     /// How long the upstream may take.
     pub timeouts: ServiceTimeouts,
+    /// When it is sent again; none: only where nothing of it was sent.
+    pub retries: Option<&'a Retries>,
     /// Whether the client's `Host` is kept, or the address of the target takes its place.
     pub preserve_host: bool,
     /// The client's connection, whose timer also holds the limit on the answer.
@@ -80,80 +84,117 @@ pub async fn send(
     order: &Order<'_>,
     mut request: Request<RequestBody>,
 ) -> Result<Sent, UpstreamFault> {
-    let mut turn = Turn::new(order);
-    let Checkout {
-        mut pool,
-        mut carrier,
-        mut reused,
-        mut at,
-        mut seated,
-    } = turn.next().await?;
+    let mut turn = Turn::new(order, &mut request);
+    let mut checkout = turn.next().await?;
     loop {
-        if !order.preserve_host {
-            request
-                .headers_mut()
-                .insert(header::HOST, pool.host.clone());
-        }
-        let attempt = order.group.attempt(at);
-        let failed = match attempted(order, &mut carrier, &pool, request).await? {
-            Answered::Late => {
-                order.group.came_to(at, attempt, Attempt::Timeout);
-                let limit = order.timeouts.response;
-                return Err(UpstreamFault::TimedOut {
-                    target: pool.to.target.clone(),
-                    what: "answer",
-                    limit,
-                });
+        let at = checkout.at;
+        (request, checkout) = match asked(order, &mut checkout, request, turn.repeats).await? {
+            Came::Answer(response) => {
+                let request_is_sent = turn.was_told();
+                let again = turn.again(at, Trouble::Status(response.status()));
+                let lease = checkout.lease(&response);
+                let Some(again) = again else {
+                    return Ok(Sent { response, lease });
+                };
+                lease.discard(response.into_body(), request_is_sent);
+                (again, turn.next().await?)
             }
-            Answered::With(response) => {
-                if let Err(fault) = check(&response, &pool, order.upgrade) {
-                    order.group.came_to(at, attempt, Attempt::Malformed);
+            Came::Nothing(trouble, fault) => {
+                drop(checkout);
+                let Some(again) = turn.again(at, trouble) else {
+                    return Err(fault);
+                };
+                tracing::warn!(target: "upstream", "{fault}");
+                (again, turn.next().await?)
+            }
+            Came::Stale(unsent) => {
+                let pool = checkout.pool;
+                drop((checkout.carrier, checkout.seated));
+                (unsent, turn.afresh(pool, at).await?)
+            }
+            // A fresh connection that closed before it took the request is like one that was refused.
+            Came::Back(unsent, fault) => {
+                drop(checkout);
+                if !turn.goes_on(at, Trouble::Connect, Progress::Nothing) {
                     return Err(fault);
                 }
-                order.group.answered(at, attempt, response.status());
-                let lease = Lease::new(pool, (carrier, seated), &response);
-                return Ok(Sent { response, lease });
+                (unsent, turn.next().await?)
             }
-            Answered::Failed(failed) => failed,
         };
-        let here = (reused || failed.refused) && turn.repeats < REPEATS;
-        request = match failed.unsent {
-            Some(unsent) if here || turn.has_more() => {
-                let outcome = if here {
-                    Attempt::Stale
-                } else {
-                    Attempt::Closed
-                };
-                order.group.came_to(at, attempt, outcome);
-                unsent
-            }
-            _ => return Err(died(order, (at, attempt), &pool.to.target, failed.error)),
-        };
-        drop((carrier, seated));
-        // A fresh connection that closed before it took the request is like one that was refused.
-        let other = if here {
-            turn.again(pool, at).await?
-        } else {
-            turn.next().await?
-        };
-        Checkout {
-            pool,
-            carrier,
-            reused,
-            at,
-            seated,
-        } = other;
     }
+}
+
+/// What sending a request on a connection came to.
+enum Came {
+    /// An answer that may be passed on.
+    Answer(Response<Incoming>),
+    /// Nothing that may be, and nobody knows what became of the request.
+    Nothing(Trouble, UpstreamFault),
+    /// The request, unsent: the connection had died, or the target can take it on another one.
+    Stale(Request<RequestBody>),
+    /// The request, unsent.
+    Back(Request<RequestBody>, UpstreamFault),
+}
+
+/// Sends a request on a connection, waits for the head of its answer, and counts what that came to.
+///
+/// # Errors
+/// What ends the exchange, whatever else could be tried.
+async fn asked(
+    order: &Order<'_>,
+    checkout: &mut Checkout,
+    mut request: Request<RequestBody>,
+    repeats: usize,
+) -> Result<Came, UpstreamFault> {
+    if !order.preserve_host {
+        let host = checkout.pool.host.clone();
+        request.headers_mut().insert(HOST, host);
+    }
+    let (group, at) = (order.group, checkout.at);
+    let attempt = group.attempt(at);
+    let failed = match attempted(order, checkout, request).await? {
+        Answered::Failed(failed) => failed,
+        Answered::With(response) => {
+            if let Err(fault) = check(&response, &checkout.pool, order.upgrade) {
+                group.came_to(at, attempt, Attempt::Malformed);
+                return Ok(Came::Nothing(Trouble::Reset, fault));
+            }
+            group.answered(at, attempt, response.status());
+            return Ok(Came::Answer(response));
+        }
+        Answered::Late => {
+            group.came_to(at, attempt, Attempt::Timeout);
+            let fault = UpstreamFault::TimedOut {
+                target: checkout.pool.to.target.clone(),
+                what: "answer",
+                limit: order.timeouts.response,
+            };
+            return Ok(Came::Nothing(Trouble::Timeout, fault));
+        }
+        Answered::Overdue => {
+            group.came_to(at, attempt, Attempt::Timeout);
+            return Err(UpstreamFault::Overdue);
+        }
+    };
+    let here = (checkout.reused || failed.refused) && repeats < REPEATS;
+    Ok(match failed.unsent {
+        Some(unsent) if here => {
+            group.came_to(at, attempt, Attempt::Stale);
+            Came::Stale(unsent)
+        }
+        Some(unsent) => Came::Back(unsent, died(order, attempt, checkout, failed.error)),
+        None => Came::Nothing(Trouble::Reset, died(order, attempt, checkout, failed.error)),
+    })
 }
 
 /// Sends a request on a connection and waits for the head of its answer.
 async fn attempted(
     order: &Order<'_>,
-    carrier: &mut Carrier,
-    pool: &Pool,
+    checkout: &mut Checkout,
     request: Request<RequestBody>,
 ) -> Result<Answered, UpstreamFault> {
-    match carrier {
+    let pool = &checkout.pool;
+    match &mut checkout.carrier {
         Carrier::Http1(sender) => Ok(order.answered(sender.send(request)).await),
         // A stream of it would carry the request as an ordinary one.
         Carrier::Http2(_) if order.upgrade.is_some() => Err(UpstreamFault::NoUpgrade {
@@ -168,7 +209,7 @@ async fn attempted(
                         text: error.to_string(),
                     })?;
             let answered = order.answered(ticket.send(written)).await;
-            if matches!(answered, Answered::Late) {
+            if matches!(answered, Answered::Late | Answered::Overdue) {
                 ticket.is_late();
             }
             Ok(answered)
@@ -181,9 +222,16 @@ enum Answered {
     With(Response<Incoming>),
     Failed(Failed),
     Late,
+    /// All of the exchange is.
+    Overdue,
 }
 
 impl Order<'_> {
+    /// Whether the client's body broke, or a plugin ended it.
+    pub(super) fn is_body_broken(&self) -> bool {
+        self.body.is_some_and(|body| body.fault.get().is_some())
+    }
+
     /// Waits for the head of an answer. The time runs from the sent request, so a body that is still being sent moves
     /// the limit with every piece, and with every plugin that waits inside it.
     async fn answered<E: Into<Failed>>(
@@ -200,6 +248,9 @@ impl Order<'_> {
                     Ok(response) => Answered::With(response),
                     Err(failed) => Answered::Failed(failed.into()),
                 });
+            }
+            if self.activity.is_total_over() {
+                return Poll::Ready(Answered::Overdue);
             }
             if !self.activity.is_answer_late() {
                 return Poll::Pending;
@@ -231,18 +282,18 @@ impl Order<'_> {
 /// client's doing.
 fn died(
     order: &Order<'_>,
-    (at, attempt): (usize, Attempting<'_>),
-    target: &Endpoint,
+    attempt: Attempting<'_>,
+    checkout: &Checkout,
     error: hyper::Error,
 ) -> UpstreamFault {
-    let broken_body = order.body.is_some_and(|body| body.fault.get().is_some());
+    let target = &checkout.pool.to.target;
     let malformed = error.is_parse() || is_malformed(&error);
-    let outcome = match (broken_body, malformed) {
+    let outcome = match (order.is_body_broken(), malformed) {
         (true, _) => Attempt::Cancelled,
         (false, true) => Attempt::Malformed,
         (false, false) => Attempt::Closed,
     };
-    order.group.came_to(at, attempt, outcome);
+    order.group.came_to(checkout.at, attempt, outcome);
     if malformed {
         let cause = std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), ToString::to_string);

@@ -40,6 +40,8 @@ pub(in crate::exchange) async fn switch(
     upgrade: &Upgrade,
     silence: Duration,
 ) -> Response<AnswerBody> {
+    // A tunnel ends when nobody says anything, however long it has been there.
+    exchange.activity().limit_total(None);
     let upstream = match hyper::upgrade::on(&mut sent.response).await {
         Ok(upstream) => upstream,
         Err(source) => {

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
-use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::sleep;
 
 use super::line::{Streaming, Tasks};
 use crate::upstream::body::{RequestBody, RequestBodyError};
+use crate::upstream::replay::Piece;
 
 /// How much of a body is kept so that it can be told again. The smallest window a target may begin with and that most do
 /// (RFC 9113, 6.9.2): more than that is sent only after it answered something.
@@ -56,26 +56,6 @@ struct Kept {
     task: Option<AbortHandle>,
     /// The stream is in use until its body is over.
     streaming: Option<Streaming>,
-}
-
-#[derive(Clone)]
-enum Piece {
-    Data(Bytes),
-    Trailers(HeaderMap),
-}
-
-impl Piece {
-    fn of(frame: &Frame<Bytes>) -> Option<Self> {
-        let data = frame.data_ref().cloned().map(Self::Data);
-        data.or_else(|| frame.trailers_ref().cloned().map(Self::Trailers))
-    }
-
-    fn into_frame(self) -> Frame<Bytes> {
-        match self {
-            Self::Data(bytes) => Frame::data(bytes),
-            Self::Trailers(fields) => Frame::trailers(fields),
-        }
-    }
 }
 
 impl Held {
@@ -305,10 +285,7 @@ impl Body for Again {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let told = self.told.iter().map(|piece| match piece {
-            Piece::Data(bytes) => bytes.len() as u64,
-            Piece::Trailers(_) => 0,
-        });
+        let told = self.told.iter().map(Piece::len);
         match (self.rest.size_hint().exact(), told.sum::<u64>()) {
             (Some(rest), told) => SizeHint::with_exact(rest.saturating_add(told)),
             (None, _) => SizeHint::new(),

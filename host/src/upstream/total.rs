@@ -1,0 +1,53 @@
+//! The limit on all of an exchange with the upstream: from the request that is forwarded to the last byte of the answer.
+//!
+//! The timer of the client's connection holds it (see [`Activity`]). Before the head of the answer it is looked at in one
+//! place, here, whatever is waited for: room, a connection, a pause between two attempts, the answer. After the head whoever
+//! relays the body looks.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crate::activity::Activity;
+use crate::respond::failure::{Failure, UpstreamFault};
+
+/// The limit on all of an exchange with the upstream, until the head of its answer is there.
+#[derive(Debug)]
+pub struct Total<'a> {
+    activity: &'a Activity,
+}
+
+impl<'a> Total<'a> {
+    /// The time begins to run.
+    #[must_use]
+    pub fn begin(activity: &'a Activity, limit: Option<Duration>) -> Self {
+        if let Some(limit) = limit {
+            activity.limit_total(Instant::now().checked_add(limit));
+        }
+        Self { activity }
+    }
+
+    /// Waits for something that is to come to its end in that time.
+    ///
+    /// # Errors
+    /// Its own, or that the time has run out.
+    pub async fn within<T, E: Into<Failure>>(
+        &self,
+        mut doing: Pin<&mut impl Future<Output = Result<T, E>>>,
+    ) -> Result<T, Failure> {
+        let done = poll_fn(|cx| {
+            let polled = doing.as_mut().poll(cx);
+            if polled.is_pending() && self.activity.is_total_over() {
+                return Poll::Ready(Err(UpstreamFault::Overdue.into()));
+            }
+            polled.map_err(Into::into)
+        })
+        .await;
+        if done.is_err() {
+            // What is answered instead comes from here.
+            self.activity.limit_total(None);
+        }
+        done
+    }
+}
