@@ -1,5 +1,7 @@
 //! What one worker keeps for all its exchanges. Nothing here is shared with another thread.
 
+pub mod shares;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,6 +12,7 @@ use http::HeaderValue;
 use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::shares::Shares;
 use crate::admission::Limit;
 use crate::admission::gate::Door;
 use crate::context::RequestId;
@@ -57,6 +60,8 @@ pub struct Generation {
     pub groups: Vec<Rc<Group>>,
     /// How many requests each route forwards at once; empty where no route has a limit.
     doors: Vec<Option<Rc<Door>>>,
+    /// Of the routes whose requests are split or copied.
+    pub shares: Vec<Shares>,
     /// What is added to `Via`: a copy of this worker's own, so that its reference count is not shared with others.
     pub via: Option<HeaderValue>,
     worker: usize,
@@ -99,7 +104,7 @@ impl Local {
         reports: UnboundedSender<Report>,
     ) -> Rc<Self> {
         let mut pools = HashMap::new();
-        let (generation, _) = generation(worker, &mut pools, &[], snapshot, reports.clone());
+        let (generation, _) = generation(worker, &mut pools, None, snapshot, reports.clone());
         Rc::new(Self {
             worker,
             generation: RefCell::new(Rc::new(generation)),
@@ -127,7 +132,7 @@ impl Local {
         let (adopted, displaced) = generation(
             self.worker,
             &mut pools,
-            &before.groups,
+            Some(&before),
             snapshot,
             self.reports.clone(),
         );
@@ -228,17 +233,21 @@ impl Local {
     }
 }
 
-/// What a worker serves of a snapshot, and the pools of before that none of its targets has. What is known of the targets of
-/// `before` stays known.
+/// What a worker serves of a snapshot, and the pools of before that none of its targets has. What is known of the targets and
+/// the routes of `before` stays known.
 fn generation(
     worker: usize,
     pools: &mut HashMap<Identity, Rc<Pool>>,
-    before: &[Rc<Group>],
+    before: Option<&Generation>,
     snapshot: Arc<Snapshot>,
     reports: UnboundedSender<Report>,
 ) -> (Generation, HashMap<Identity, Rc<Pool>>) {
     let mut kept = HashMap::new();
-    let known: HashMap<&str, &Rc<Group>> = before
+    let (groups, shares) = before.map_or((&[][..], &[][..]), |before| {
+        (&before.groups[..], &before.shares[..])
+    });
+    let shares = Shares::of(&snapshot, shares);
+    let known: HashMap<&str, &Rc<Group>> = groups
         .iter()
         .map(|group| (&*group.upstream.name, group))
         .collect();
@@ -281,6 +290,7 @@ fn generation(
         snapshot: Some(snapshot),
         groups,
         doors,
+        shares,
         worker,
         reports,
     };

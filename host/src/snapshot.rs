@@ -20,6 +20,7 @@ use crate::context;
 use crate::endpoint::Endpoint;
 use crate::health::TargetHealth;
 use crate::metrics::handshake::Handshakes;
+use crate::metrics::mirror::Mirrored;
 use crate::metrics::proxy::Failures;
 use crate::metrics::retries::Retried;
 use crate::metrics::route::Account;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub table: Arc<Table>,
     /// In the order of the table's indices.
     pub routes: Vec<Route>,
+    /// Indices of the routes whose requests are split or copied, upwards.
+    pub shared: Vec<usize>,
     /// What routes lead to.
     pub services: Vec<Service>,
     /// Where each service stands, by name.
@@ -153,6 +156,19 @@ pub struct Route {
     pub account: Arc<Account>,
     /// How many requests it forwards at once.
     pub limit: Option<Limit>,
+    /// Counts the copies of its requests, if there are any.
+    pub mirrored: Option<Arc<Mirrored>>,
+}
+
+impl Route {
+    /// Whether its requests are split or copied.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match &self.action {
+            Action::Forward(forward) => !forward.split.is_empty() || forward.mirror.is_some(),
+            Action::Redirect(_) | Action::Respond(_) => false,
+        }
+    }
 }
 
 /// One service.

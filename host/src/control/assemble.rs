@@ -17,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::health::clock;
 use crate::mark;
 use crate::metrics::Metrics;
+use crate::metrics::mirror::Mirrored;
 use crate::metrics::retries::Retried;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
@@ -97,6 +98,7 @@ pub fn snapshot(
                 &route.name,
                 concurrency(&route.action),
             ),
+            mirrored: mirrored(config, &route.action, metrics),
         }
     });
     let global_plan = plan(&[&global]);
@@ -110,6 +112,8 @@ pub fn snapshot(
         }
         route
     });
+    let routes: Vec<_> = routes.collect();
+    let shared = routes.iter().enumerate();
     let upstreams = config.upstreams.iter();
     // Targets that come later than the process have to warm up, where that is wanted.
     let since_ms = if generation == 1 { 0 } else { clock::now_ms() };
@@ -134,7 +138,11 @@ pub fn snapshot(
             || Arc::new(Table::build(&rules(config))),
             |before| Arc::clone(&before.table),
         ),
-        routes: routes.collect(),
+        shared: shared
+            .filter(|(_, route)| route.is_shared())
+            .map(|(at, _)| at)
+            .collect(),
+        routes,
         services: config.services.iter().map(service).collect(),
         service_names: named(&config.services),
         elsewhere: elsewhere(metrics),
@@ -279,6 +287,16 @@ fn accounts(config: &Config, metrics: &Metrics) -> Vec<Arc<Account>> {
         (&route.name, service.map_or(&none, |service| &service.name))
     });
     metrics.routes.of(names, config.metrics.max_routes)
+}
+
+/// The account of the upstream that gets copies of a route's requests.
+fn mirrored(config: &Config, action: &Action, metrics: &Metrics) -> Option<Arc<Mirrored>> {
+    let Action::Forward(forward) = action else {
+        return None;
+    };
+    let upstream = config.upstreams.get(forward.mirror?.upstream)?;
+    let accounts = &metrics.traffic.mirrored;
+    Some(accounts.get(&upstream.name, || Mirrored::new(metrics.workers)))
 }
 
 fn upstream(

@@ -1,4 +1,5 @@
-//! Where a request goes: to the service of its route, or where a plugin wants it to go.
+//! Where a request goes: to the service of its route, to one of the upstreams that share its requests, or where a plugin
+//! wants it to go.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -10,6 +11,7 @@ use super::Exchange;
 use crate::config::ready::HashBy;
 use crate::context::{Choice, Context};
 use crate::local::Generation;
+use crate::local::shares::Shares;
 use crate::router::condition::cookies;
 use crate::snapshot::{Forward, Snapshot};
 use crate::upstream::balance::Wish;
@@ -26,6 +28,12 @@ pub(super) fn leads(
 ) -> Option<(Rc<Group>, Wish)> {
     let choice = exchange.context.borrow().choice;
     let (service, only) = match choice {
+        None if !forward.split.is_empty() => {
+            let group = generation
+                .groups
+                .get(split(exchange, generation, forward)?)?;
+            return Some((Rc::clone(group), Wish::default()));
+        }
         None => (forward.service, None),
         Some(Choice::Service(service)) => (service, None),
         Some(Choice::Target { service, target }) => (service, Some(target)),
@@ -105,4 +113,10 @@ pub(super) fn keep(exchange: &Exchange, group: &Group, wish: Wish, sent: &mut Se
     if let Some(cookie) = group.names().cookie(at, sticky, secure) {
         sent.response.headers_mut().append(SET_COOKIE, cookie);
     }
+}
+
+/// The upstream whose turn it is, of those that share the requests of a route.
+fn split(exchange: &Exchange, generation: &Generation, forward: &Forward) -> Option<usize> {
+    let route = exchange.matched.get()?.route;
+    Shares::find(&generation.shares, route)?.next(forward)
 }

@@ -20,6 +20,7 @@ mod flow;
 pub mod forwarding;
 pub mod ingress;
 mod lanes;
+mod mirror;
 mod multiplexed;
 mod outgoing;
 mod pump;

@@ -15,7 +15,7 @@ use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
 use super::tunnel::ask::Upgrade;
 use super::tunnel::switch::{refused, switch};
-use super::{Exchange, Peer, admission, choice, direct, outgoing, upward};
+use super::{Exchange, Peer, admission, choice, direct, mirror, outgoing, upward};
 use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
@@ -278,6 +278,11 @@ async fn forward(
         .is_some_and(Need::changes)
     {
         reframe::request_for_change(request.headers_mut());
+    }
+    if let Some(mirror) = &forward.mirror
+        && upgrade.is_none()
+    {
+        request = mirror::copied(exchange, &generation, (forward, mirror), request);
     }
     let watch = exchange.body.get().cloned();
     let order = Order {

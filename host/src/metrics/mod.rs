@@ -5,7 +5,7 @@
 //!
 //! - [`cell`]: numbers that workers write without getting in one another's way;
 //! - [`route`]: exchanges, by route; [`traffic`]: connections and attempts; [`mod@handshake`]: TLS;
-//!   [`proxy`]: PROXY headers; [`retries`]: requests that were sent again;
+//!   [`proxy`]: PROXY headers; [`retries`]: requests that were sent again; [`mirror`]: copies of requests;
 //!   [`event`]: what control did;
 //! - [`book`], [`series`]: the metrics that plugins declare through the contract;
 //! - [`names`]: every metric of the gateway's own; [`page`]: the text that is shown; [`process`]: what the system says.
@@ -16,6 +16,7 @@ pub mod book;
 pub mod cell;
 pub mod event;
 pub mod handshake;
+pub mod mirror;
 pub mod names;
 pub mod page;
 pub mod process;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cell::Cells;
 use super::handshake::Handshakes;
+use super::mirror::Mirrored;
 use super::names;
 use super::page::{Family, Page};
 use super::proxy;
@@ -286,6 +287,8 @@ pub struct Traffic {
     pub retried: Shelf<Arc<str>, Retried>,
     /// Which targets can be used.
     pub health: Register,
+    /// By the name of the upstream that gets the copies.
+    pub mirrored: Shelf<Arc<str>, Mirrored>,
 }
 
 impl Traffic {
@@ -332,9 +335,12 @@ impl Traffic {
             held.count(&[&target], connections.open());
             connects.count(&[&target], connections.sum(|cell| &cell.begun));
         });
+        let mut mirrored = Mirrored::family();
+        self.mirrored
+            .each(|upstream, account| account.show(upstream, &mut mirrored));
         let families = [
             open, accepted, waits, errors, unproxied, done, failed, streams, floods, attempts,
-            again, denied, held, connects,
+            again, denied, held, connects, mirrored,
         ];
         for family in families {
             page.add(family);

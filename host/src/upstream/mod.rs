@@ -10,6 +10,7 @@
 //! - [`pool`]: connections to one target, kept for the next exchange;
 //! - [`group`]: the targets of an upstream, [`balance`] the choice among them, [`attempt`] what came of it;
 //! - [`lease`]: a connection in use;
+//! - [`deliver`]: one request whose answer nobody waits for;
 //! - [`send`]: one request to one upstream; [`turn`] is its way through the targets, [`retry`] what may be repeated safely,
 //!   [`replay`] how a body is told again, [`flaw`] what is wrong with an answer;
 //! - [`total`]: the limit on all of it.
@@ -17,6 +18,7 @@
 pub mod attempt;
 pub mod balance;
 pub mod body;
+pub mod deliver;
 pub mod dial;
 pub mod flaw;
 pub mod group;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use swapgate::control::explain::{Considered, Document, Plugins, Runs};
+use swapgate::control::explain::{Considered, Document, Forward, Plugins, Runs};
 
 /// The whole of it.
 pub(super) fn of(document: &Document) -> String {
@@ -11,16 +11,7 @@ pub(super) fn of(document: &Document) -> String {
     considered(&mut out, document);
     plugins(&mut out, &document.plugins);
     if let Some(forward) = &document.forward {
-        line(&mut out, "");
-        line(&mut out, "forwarded");
-        line(&mut out, &format!("  service   {}", forward.service));
-        let targets = forward.targets.join(", ");
-        line(
-            &mut out,
-            &format!("  upstream  {} ({targets})", forward.upstream),
-        );
-        line(&mut out, &format!("  target    {}", forward.target));
-        line(&mut out, &format!("  host      {}", forward.host));
+        forwarded(&mut out, forward);
     }
     if let Some(answers) = &document.answers {
         line(&mut out, "");
@@ -39,6 +30,35 @@ pub(super) fn of(document: &Document) -> String {
         line(&mut out, &format!("note: {note}"));
     }
     out
+}
+
+fn forwarded(out: &mut String, forward: &Forward) {
+    line(out, "");
+    line(out, "forwarded");
+    line(out, &format!("  service   {}", forward.service));
+    let named = |name: &str, targets: &[String]| format!("{name} ({})", targets.join(", "));
+    if forward.split.is_empty() {
+        let upstream = named(&forward.upstream, &forward.targets);
+        line(out, &format!("  upstream  {upstream}"));
+    }
+    for share in &forward.split {
+        let upstream = named(&share.upstream, &share.targets);
+        let (weight, of) = (share.weight, share.of);
+        line(
+            out,
+            &format!("  upstream  {weight} of {of} requests to {upstream}"),
+        );
+    }
+    line(out, &format!("  target    {}", forward.target));
+    line(out, &format!("  host      {}", forward.host));
+    if let Some(mirror) = &forward.mirror {
+        let upstream = named(&mirror.upstream, &mirror.targets);
+        let percent = mirror.percent;
+        line(
+            out,
+            &format!("  mirror    copies of {percent} % of requests to {upstream}"),
+        );
+    }
 }
 
 /// Nothing fails that writes to a string.

@@ -1,6 +1,6 @@
 //! What a route does with a request that its plugins admit.
 
-use super::document::{Answers, Forward, Taken};
+use super::document::{Answers, Forward, Mirror, Share, Taken};
 use super::question::Read;
 use crate::config::ready::{self, Action, Config, Route};
 use crate::respond::failure::RequestFault;
@@ -84,11 +84,12 @@ fn forwarded(
     };
     let field = read.host_field.as_ref();
     let asked = field.and_then(|field| field.to_str().ok());
-    let targets = upstream.targets.iter();
     Some(Forward {
         service: service.name.to_string(),
         upstream: upstream.name.to_string(),
-        targets: targets.map(|target| target.address.to_string()).collect(),
+        targets: targets(upstream),
+        split: split(config, forward),
+        mirror: mirror(config, forward),
         target: format!("{slash}{path}{query}"),
         host: if forward.preserve_host {
             asked.unwrap_or_default().to_owned()
@@ -96,6 +97,38 @@ fn forwarded(
             "the address of the target".to_owned()
         },
     })
+}
+
+fn split(config: &Config, forward: &ready::Forward) -> Vec<Share> {
+    let of = forward.split.iter().map(|share| u64::from(share.weight));
+    let of = of.sum();
+    let share = |share: &ready::Split| {
+        let upstream = config.upstreams.get(share.upstream)?;
+        Some(Share {
+            upstream: upstream.name.to_string(),
+            targets: targets(upstream),
+            weight: share.weight,
+            of,
+        })
+    };
+    forward.split.iter().filter_map(share).collect()
+}
+
+fn mirror(config: &Config, forward: &ready::Forward) -> Option<Mirror> {
+    let mirror = forward.mirror?;
+    let upstream = config.upstreams.get(mirror.upstream)?;
+    Some(Mirror {
+        upstream: upstream.name.to_string(),
+        targets: targets(upstream),
+        percent: mirror.percent,
+        requests: mirror.requests,
+        body_bytes: mirror.body_bytes,
+    })
+}
+
+fn targets(upstream: &ready::Upstream) -> Vec<String> {
+    let targets = upstream.targets.iter();
+    targets.map(|target| target.address.to_string()).collect()
 }
 
 impl Answers {

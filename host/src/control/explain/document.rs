@@ -157,14 +157,48 @@ pub struct Unavailable {
 pub struct Forward {
     /// The service.
     pub service: String,
-    /// Its upstream.
+    /// Its upstream. Where the route splits its requests, only those go there that a plugin sends to the service.
     pub upstream: String,
     /// The targets of that.
     pub targets: Vec<String>,
+    /// The upstreams that share the requests of the route, if it splits them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub split: Vec<Share>,
+    /// Where copies go, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
     /// The path, and the query, that are sent.
     pub target: String,
     /// What `Host` says there.
     pub host: String,
+}
+
+/// A share of a route's requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Share {
+    /// The upstream.
+    pub upstream: String,
+    /// The targets of that.
+    pub targets: Vec<String>,
+    /// Its weight.
+    pub weight: u32,
+    /// The sum of all weights.
+    pub of: u64,
+}
+
+/// Copies of a route's requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Mirror {
+    /// The upstream that gets them.
+    pub upstream: String,
+    /// The targets of that.
+    pub targets: Vec<String>,
+    /// How many percent of the requests are copied.
+    pub percent: u8,
+    /// How many copies run at once on each worker.
+    pub requests: usize,
+    /// Largest body that is copied.
+    pub body_bytes: u64,
 }
 
 /// What a route answers itself.

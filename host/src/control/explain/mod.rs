@@ -9,8 +9,8 @@ mod plugins;
 mod question;
 
 pub use document::{
-    Answers, Considered, Document, Forward, OtherHosts, Overridden, PhaseRuns, Plugins, Question,
-    Runs, Shown, Taken, Unavailable,
+    Answers, Considered, Document, Forward, Mirror, OtherHosts, Overridden, PhaseRuns, Plugins,
+    Question, Runs, Share, Shown, Taken, Unavailable,
 };
 pub use plugins::Got;
 pub use question::Unclear;

@@ -124,3 +124,34 @@ fn conditions_see_the_via_of_the_gateway() {
     let without = View::without_plugins(&config(routes));
     assert_eq!(explained(&without, &[]).outcome, "404: no route takes it");
 }
+
+#[test]
+fn shares_and_copies_are_told() {
+    let more = "routes:\n- {name: r, service: s, split: [{upstream: u, weight: 90}, {upstream: v, weight: 10}], mirror: {upstream: v, percent: 5}}\n";
+    let second =
+        "upstreams: [{name: v, targets: [{address: '127.0.0.1:2'}, {address: '127.0.0.1:3'}]}, ";
+    let source = Source {
+        file: "gate.yaml".into(),
+        text: format!(
+            "format: 1\nlisteners: [{{name: l, address: '127.0.0.1:0'}}]\n{second}{{name: u, targets: [{{address: '127.0.0.1:1'}}]}}]\nservices: [{{name: s, upstream: u}}]\n{more}"
+        ),
+        base: PathBuf::from("/etc/gate"),
+    };
+    let view = View::without_plugins(&config::load(&source, &Fake).unwrap());
+    let forward = explained(&view, &[]).forward.unwrap();
+    let shares = forward.split.iter();
+    let shares: Vec<_> = shares
+        .map(|share| (&*share.upstream, share.weight, share.of))
+        .collect();
+    assert_eq!(shares, [("u", 90, 100), ("v", 10, 100)]);
+    let mirror = forward.mirror.unwrap();
+    assert_eq!((&*mirror.upstream, mirror.percent), ("v", 5));
+    assert_eq!(mirror.targets, ["127.0.0.1:2", "127.0.0.1:3"]);
+    let plain = View::without_plugins(&config("routes: [{name: r, service: s}]\n"));
+    let forward = explained(&plain, &[]).forward.unwrap();
+    let text = serde_json::to_string(&forward).unwrap();
+    assert!(
+        !text.contains("split") && !text.contains("mirror"),
+        "{text}"
+    );
+}

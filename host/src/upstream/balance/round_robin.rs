@@ -23,11 +23,17 @@ impl RoundRobin {
     /// The next target of the field.
     #[must_use]
     pub fn next(&self, field: &Field<'_, impl Facts>) -> Option<usize> {
+        self.next_by(|at| field.weight(at))
+    }
+
+    /// The next one of those that have a weight.
+    #[must_use]
+    pub fn next_by(&self, weight: impl Fn(usize) -> u64) -> Option<usize> {
         let mut best: Option<(usize, &Cell<i64>)> = None;
         let mut total = 0;
         for (at, credit) in self.0.iter().enumerate() {
-            // At most a million, so the conversion holds.
-            let weight = i64::try_from(field.weight(at)).unwrap_or(i64::MAX);
+            // At most some millions, so the conversion holds.
+            let weight = i64::try_from(weight(at)).unwrap_or(i64::MAX);
             if weight == 0 {
                 continue;
             }
