@@ -12,7 +12,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use ipnet::IpNet;
 
-use crate::admission::Limit;
+use crate::admission::{Fuse, Limit};
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
 use crate::config::ready::{AllowedAddress, Balance, ClientTimeouts, Health, Limits, Protocols};
@@ -98,6 +98,8 @@ impl Snapshot {
         let routes = self.routes.iter().filter_map(|route| route.limit.as_ref());
         let upstreams = self.upstreams.iter().filter_map(|one| one.limit.as_ref());
         routes.chain(upstreams).for_each(Limit::enforce);
+        let fuses = self.upstreams.iter().filter_map(|one| one.fuse.as_ref());
+        fuses.for_each(Fuse::enforce);
     }
 }
 
@@ -196,6 +198,8 @@ pub struct Upstream {
     pub health: Health,
     /// How many requests it gets at once.
     pub limit: Option<Limit>,
+    /// When it is left alone for a while because it fails.
+    pub fuse: Option<Fuse>,
 }
 
 impl Upstream {
@@ -216,6 +220,7 @@ impl Upstream {
             ring: Ring::default(),
             health: Health::default(),
             limit: None,
+            fuse: None,
         })
     }
 }

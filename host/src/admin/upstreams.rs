@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Admin;
+use crate::admission::{Fuse, Limit};
 use crate::config::ready::Algorithm;
 use crate::endpoint::Endpoint;
-use crate::health::clock::{millis, unix_ms};
+use crate::health::clock::{millis, now_ms, unix_ms};
 use crate::health::{LastCheck, TargetHealth};
 use crate::snapshot::{Target, Upstream};
 
@@ -45,6 +46,30 @@ fn upstream(upstream: &Upstream, leaving: Vec<(Endpoint, Arc<TargetHealth>)>) ->
         "name": &*upstream.name,
         "algorithm": algorithm(upstream.balance.algorithm),
         "targets": targets,
+        "breaker": upstream.fuse.as_ref().map(breaker),
+        "concurrency": upstream.limit.as_ref().map(concurrency),
+    })
+}
+
+fn breaker(fuse: &Fuse) -> Value {
+    let figures = fuse.breaker.figures(now_ms());
+    json!({
+        "state": figures.state,
+        "left_ms": figures.left.map(millis),
+        "requests": figures.sums.requests,
+        "failures": figures.sums.failures,
+        "refused": figures.refused,
+    })
+}
+
+fn concurrency(limit: &Limit) -> Value {
+    let figures = limit.gate.figures();
+    json!({
+        "in_flight": figures.in_flight,
+        "waiting": figures.waiting,
+        "requests": figures.limit,
+        "refused_full": figures.full,
+        "refused_late": figures.late,
     })
 }
 

@@ -1,18 +1,23 @@
 //! Who is let in: what is exact over the whole process and outlives reloads. Workers ask, control sets the numbers.
 //!
 //! - [`gate`]: how many requests an upstream or a route gets at once, and who waits for that;
+//! - [`breaker`]: when an upstream that fails is left alone, by what it did in the last while (`window`);
 //! - [`refusal`]: why somebody is not let in.
 //!
 //! What is absent here: sockets, the clock (time comes as an argument), and the answers that those get who are refused.
 
+pub mod breaker;
 pub mod gate;
 pub mod refusal;
+mod window;
 
 use std::sync::Arc;
 
+use breaker::{Breaker, STATES};
 use gate::Gate;
 
-use crate::config::ready::Concurrency;
+use crate::config::ready::{Concurrency, UpstreamBreaker};
+use crate::health::clock::now_ms;
 use crate::metrics::names;
 use crate::metrics::page::{Family, Page};
 use crate::metrics::traffic::Shelf;
@@ -24,6 +29,8 @@ pub struct Admission {
     pub upstreams: Shelf<Arc<str>, Gate>,
     /// Of routes.
     pub routes: Shelf<Arc<str>, Gate>,
+    /// Of upstreams.
+    pub breakers: Shelf<Arc<str>, Breaker>,
 }
 
 /// A gate, and what it is to admit once the snapshot that says so is in force.
@@ -53,6 +60,35 @@ impl Limit {
     }
 }
 
+/// A breaker, and what it is to go by once the snapshot that says so is in force.
+#[derive(Debug, Clone)]
+pub struct Fuse {
+    /// The one of that name, whatever generation asks.
+    pub breaker: Arc<Breaker>,
+    /// What it is to go by.
+    pub settings: UpstreamBreaker,
+}
+
+impl Fuse {
+    /// The breaker of that name.
+    pub fn of(
+        breakers: &Shelf<Arc<str>, Breaker>,
+        name: &Arc<str>,
+        workers: usize,
+        settings: Option<&UpstreamBreaker>,
+    ) -> Option<Self> {
+        let settings = settings?.clone();
+        let make = || Breaker::new(Arc::clone(name), workers, &settings);
+        let breaker = breakers.get(name, make);
+        Some(Self { breaker, settings })
+    }
+
+    /// From now on it goes by that.
+    pub fn enforce(&self) {
+        self.breaker.set(&self.settings);
+    }
+}
+
 impl Admission {
     /// Shows all of it.
     pub fn show(&self, page: &mut Page) {
@@ -66,7 +102,18 @@ impl Admission {
             refused.count(&[name, "full"], figures.full);
             refused.count(&[name, "late"], figures.late);
         });
-        for family in [running, waiting, refused] {
+        let mut states = Family::of(&names::UPSTREAM_BREAKER);
+        let mut transitions = Family::of(&names::BREAKER_TRANSITIONS);
+        let now = now_ms();
+        self.breakers.each(|name, breaker| {
+            let figures = breaker.figures(now);
+            refused.count(&[name, "breaker"], figures.refused);
+            states.count(&[name], figures.number);
+            for (state, count) in STATES.iter().zip(figures.came_to) {
+                transitions.count(&[name, state], count);
+            }
+        });
+        for family in [running, waiting, refused, states, transitions] {
             page.add(family);
         }
         let mut running = Family::of(&names::ROUTE_REQUESTS);

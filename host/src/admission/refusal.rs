@@ -18,6 +18,14 @@ pub enum Refusal {
         /// How long one may wait there.
         wait: Duration,
     },
+    /// The upstream is left alone for a while because it failed.
+    #[error("the breaker of upstream {upstream} is not closed")]
+    Open {
+        /// Which upstream.
+        upstream: Arc<str>,
+        /// How much longer.
+        left: Duration,
+    },
     /// It waited for as long as it may.
     #[error("{whose} had as many requests under way as concurrency.requests admits for {wait:?}")]
     Late {
@@ -44,6 +52,7 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(&self) -> u64 {
         match self {
+            Self::Open { left, .. } => whole(*left),
             Self::Full { wait, .. } | Self::Late { wait, .. } => whole(*wait),
         }
     }

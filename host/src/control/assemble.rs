@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::resolve::{Resolved, uses};
-use crate::admission::Limit;
+use crate::admission::{Fuse, Limit};
 use crate::chain::{Chain, Link};
 use crate::config::ready::{Action, Concurrency, Config, PluginUse};
 use crate::context::Phase;
@@ -331,6 +331,12 @@ fn upstream(
             &counted.0.admission.upstreams,
             &upstream.name,
             upstream.concurrency,
+        ),
+        fuse: Fuse::of(
+            &counted.0.admission.breakers,
+            &upstream.name,
+            counted.0.workers,
+            upstream.breaker.as_ref(),
         ),
     }
 }

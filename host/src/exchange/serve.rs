@@ -8,6 +8,7 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::{Body, Incoming};
 use thiserror::Error;
 
+use super::admission::Refused;
 use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
 use super::flow::Stop;
@@ -254,9 +255,12 @@ async fn forward(
     let activity = Rc::clone(exchange.activity());
     // Whatever is waited for from here on has one limit on all of it.
     let total = Total::begin(&activity, forward.timeouts.total);
-    total
-        .within(pin!(admission::enter(exchange, &generation, &group)))
-        .await?;
+    let entering = pin!(admission::enter(exchange, &generation, &group));
+    let call = match total.within(entering).await {
+        Ok(call) => call,
+        Err(Refused::Answer(answer)) => return Err(Instead::Answer(answer, None)),
+        Err(Refused::Failure(failure)) => return Err(failure.into()),
+    };
     let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)
         .map_err(|error| {
             let target = group
@@ -306,12 +310,16 @@ async fn forward(
     match (sent, fault) {
         (Ok(mut sent), _) => {
             choice::keep(exchange, &group, wish, &mut sent);
+            call.answered(sent.response.status());
             exchange.answered_by(&sent.lease.pool.to.target, &route.plan);
             Ok(sent)
         }
         // The upstream's connection broke because the client's body did: the client's fault, not the upstream's.
         (Err(_), Some(fault)) if fault != BodyFault::Stopped => Err(told(fault, limit).into()),
-        (Err(fault), _) => Err(fault.into()),
+        (Err(fault), _) => {
+            call.failed(&fault);
+            Err(fault.into())
+        }
     }
 }
 

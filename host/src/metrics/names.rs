@@ -98,6 +98,10 @@ names! {
         "Requests that wait for such an upstream."
     UPSTREAM_REFUSED "swapgate_upstream_refused_total" Counter "requests" ["upstream" "why"]
         "Requests that were not sent to an upstream, by why: full (no room to wait), late (waited in vain) or breaker (it is open)."
+    UPSTREAM_BREAKER "swapgate_breaker_state" Gauge "state" ["upstream"]
+        "Whether an upstream with a breaker gets requests: 0 it does, 1 some try it, 2 it is left alone."
+    BREAKER_TRANSITIONS "swapgate_breaker_transitions_total" Counter "times" ["upstream" "to"]
+        "How often the breaker of an upstream changed its state, by what it changed to."
     ROUTE_REQUESTS "swapgate_route_requests" Gauge "requests" ["route"]
         "Requests that a route with concurrency has under way, in the whole process."
     ROUTE_WAITING "swapgate_route_queue_waiting" Gauge "requests" ["route"]

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::activity::Activity;
-use crate::respond::failure::{Failure, UpstreamFault};
+use crate::respond::failure::UpstreamFault;
 
 /// The limit on all of an exchange with the upstream, until the head of its answer is there.
 #[derive(Debug)]
@@ -32,16 +32,16 @@ impl<'a> Total<'a> {
     ///
     /// # Errors
     /// Its own, or that the time has run out.
-    pub async fn within<T, E: Into<Failure>>(
+    pub async fn within<T, E: From<UpstreamFault>>(
         &self,
         mut doing: Pin<&mut impl Future<Output = Result<T, E>>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, E> {
         let done = poll_fn(|cx| {
             let polled = doing.as_mut().poll(cx);
             if polled.is_pending() && self.activity.is_total_over() {
                 return Poll::Ready(Err(UpstreamFault::Overdue.into()));
             }
-            polled.map_err(Into::into)
+            polled
         })
         .await;
         if done.is_err() {

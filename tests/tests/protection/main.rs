@@ -1,5 +1,6 @@
 //! What keeps upstreams and the gateway itself from more than they can do: limits on what runs at once, circuit breakers,
 //! and shedding.
 
+mod breaker;
 mod limits;
 mod world;

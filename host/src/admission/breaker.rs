@@ -1,0 +1,440 @@
+//! Leaves an upstream alone for a while when too many of its requests fail, in the whole process.
+//!
+//! ```text
+//! closed --too many failures--> open --its time is over--> half-open --all trials went well--> closed
+//!                                 ^---------------------------one failed-'
+//! ```
+//!
+//! While it is closed a request reads one number that is hardly ever written, and counts in numbers of its own worker.
+//! Everything else goes through a lock, which is taken when a request fails and while the breaker is not closed. Nothing
+//! happens by itself: an open breaker whose time is over becomes half-open with the next request.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::window::{Sums, Window};
+use crate::config::ready::UpstreamBreaker;
+
+/// The breaker of one upstream.
+#[derive(Debug)]
+pub struct Breaker {
+    name: Arc<str>,
+    /// Whether everybody may pass: what the lock says, for those who do not take it.
+    closed: AtomicBool,
+    window: Window,
+    inner: Mutex<Inner>,
+    refused: AtomicU64,
+    /// How often it came to each state, in the order of [`State`].
+    came_to: [AtomicU64; 3],
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    settings: Settings,
+    /// Counts half-open states, so that a trial of an earlier one says nothing.
+    round: u64,
+}
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    HalfOpen {
+        /// Trials that are under way or went well.
+        given: u32,
+        /// Those that went well.
+        good: u32,
+    },
+    Open {
+        until_ms: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Settings {
+    failures: u64,
+    requests: u64,
+    window: Duration,
+    open: Duration,
+    trials: u32,
+}
+
+/// What a breaker stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// `closed`, `half-open` or `open`.
+    pub state: &'static str,
+    /// The same as a number: 0, 1 or 2.
+    pub number: u64,
+    /// How much longer it stays open.
+    pub left: Option<Duration>,
+    /// What the window holds.
+    pub sums: Sums,
+    /// Requests that were not let through.
+    pub refused: u64,
+    /// How often it closed, half-opened and opened.
+    pub came_to: [u64; 3],
+}
+
+/// The names of the states, in their order.
+pub const STATES: [&str; 3] = ["closed", "half-open", "open"];
+
+/// A request that was let through. Dropped without a word it says nothing of the upstream: a trial is given back.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    breaker: &'a Breaker,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// It counts in this era.
+    Counted(u64),
+    /// It is a trial of this round.
+    Trial(u64),
+    /// It has said what it came to.
+    Told,
+}
+
+impl Breaker {
+    /// A closed one.
+    #[must_use]
+    pub fn new(name: Arc<str>, workers: usize, settings: &UpstreamBreaker) -> Self {
+        Self {
+            name,
+            closed: AtomicBool::new(true),
+            window: Window::new(workers, millis(settings.window)),
+            inner: Mutex::new(Inner {
+                state: State::Closed,
+                settings: Settings::of(settings),
+                round: 0,
+            }),
+            refused: AtomicU64::new(0),
+            came_to: Default::default(),
+        }
+    }
+
+    /// From now on it goes by this. It stays in its state.
+    pub fn set(&self, settings: &UpstreamBreaker) {
+        self.lock().settings = Settings::of(settings);
+        self.window.set(millis(settings.window));
+    }
+
+    /// Lets a request through.
+    ///
+    /// # Errors
+    /// The upstream is left alone: how much longer.
+    pub fn enter(&self, now_ms: u64) -> Result<Pass<'_>, Duration> {
+        let era = self.window.era();
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(self.pass(Kind::Counted(era)));
+        }
+        let mut inner = self.lock();
+        if let State::Open { until_ms } = inner.state {
+            if now_ms < until_ms {
+                return Err(self.refuse(until_ms - now_ms));
+            }
+            inner.round += 1;
+            self.becomes(&mut inner, State::HalfOpen { given: 0, good: 0 }, None);
+        }
+        let (round, trials) = (inner.round, inner.settings.trials);
+        match &mut inner.state {
+            State::HalfOpen { given, .. } if *given < trials => {
+                *given += 1;
+                Ok(self.pass(Kind::Trial(round)))
+            }
+            State::HalfOpen { .. } => Err(self.refuse(0)),
+            // It closed while the lock was waited for.
+            _ => Ok(self.pass(Kind::Counted(self.window.era()))),
+        }
+    }
+
+    /// How much longer the upstream is left alone, if nobody is let through now.
+    #[must_use]
+    pub fn is_open(&self, now_ms: u64) -> Option<Duration> {
+        if self.closed.load(Ordering::Acquire) {
+            return None;
+        }
+        let inner = self.lock();
+        match inner.state {
+            State::Open { until_ms } if now_ms < until_ms => Some(self.refuse(until_ms - now_ms)),
+            State::HalfOpen { given, .. } if given >= inner.settings.trials => Some(self.refuse(0)),
+            _ => None,
+        }
+    }
+
+    /// What it stands at.
+    #[must_use]
+    pub fn figures(&self, now_ms: u64) -> Figures {
+        let state = self.lock().state;
+        let left = match state {
+            State::Open { until_ms } => {
+                Some(Duration::from_millis(until_ms.saturating_sub(now_ms)))
+            }
+            State::Closed | State::HalfOpen { .. } => None,
+        };
+        let number = state.number();
+        Figures {
+            state: STATES.get(number).copied().unwrap_or_default(),
+            number: number as u64,
+            left,
+            sums: self.window.sums(now_ms),
+            refused: self.refused.load(Ordering::Relaxed),
+            came_to: [0, 1, 2].map(|at: usize| {
+                let count = self.came_to.get(at);
+                count.map_or(0, |count| count.load(Ordering::Relaxed))
+            }),
+        }
+    }
+
+    fn pass(&self, kind: Kind) -> Pass<'_> {
+        Pass {
+            breaker: self,
+            kind,
+        }
+    }
+
+    fn refuse(&self, left_ms: u64) -> Duration {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Duration::from_millis(left_ms)
+    }
+
+    /// A request failed while the breaker was closed.
+    fn failed(&self, era: u64, now_ms: u64) {
+        self.window.count(era, true, now_ms);
+        let mut inner = self.lock();
+        if inner.state != State::Closed || era != self.window.era() {
+            return;
+        }
+        let sums = self.window.sums(now_ms);
+        let settings = inner.settings;
+        let enough = sums.requests >= settings.requests;
+        if enough && sums.failures * 100 >= settings.failures * sums.requests {
+            self.opens(&mut inner, now_ms, Some(sums));
+        }
+    }
+
+    /// What a trial came to; none: nothing.
+    fn tried(&self, round: u64, went_well: Option<bool>, now_ms: u64) {
+        let mut inner = self.lock();
+        if inner.round != round {
+            return;
+        }
+        let trials = inner.settings.trials;
+        let State::HalfOpen { given, good } = &mut inner.state else {
+            return;
+        };
+        match went_well {
+            None => *given = given.saturating_sub(1),
+            Some(false) => self.opens(&mut inner, now_ms, None),
+            Some(true) => {
+                *good += 1;
+                if *good >= trials {
+                    self.window.clear();
+                    self.becomes(&mut inner, State::Closed, None);
+                }
+            }
+        }
+    }
+
+    fn opens(&self, inner: &mut Inner, now_ms: u64, sums: Option<Sums>) {
+        let until_ms = now_ms.saturating_add(millis(inner.settings.open));
+        self.becomes(inner, State::Open { until_ms }, sums);
+    }
+
+    /// Changes its state, and says so.
+    fn becomes(&self, inner: &mut Inner, state: State, sums: Option<Sums>) {
+        inner.state = state;
+        self.closed.store(state == State::Closed, Ordering::Release);
+        if let Some(count) = self.came_to.get(state.number()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let (upstream, open, window) = (&*self.name, inner.settings.open, inner.settings.window);
+        match (state, sums) {
+            (State::Open { .. }, Some(Sums { requests, failures })) => {
+                tracing::warn!(target: "upstream", upstream, breaker = "open", "breaker of upstream {upstream} is open: {failures} of {requests} requests within {window:?} failed; it is left alone for {open:?}");
+            }
+            (State::Open { .. }, None) => {
+                tracing::warn!(target: "upstream", upstream, breaker = "open", "breaker of upstream {upstream} is open again: a trial failed; it is left alone for {open:?}");
+            }
+            (State::HalfOpen { .. }, _) => {
+                let trials = inner.settings.trials;
+                tracing::info!(target: "upstream", upstream, breaker = "half-open", "breaker of upstream {upstream} is half-open: {trials} requests try it");
+            }
+            (State::Closed, _) => {
+                tracing::info!(target: "upstream", upstream, breaker = "closed", "breaker of upstream {upstream} is closed: all trials went well");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pass<'_> {
+    /// The upstream did what it was asked to, or failed.
+    pub fn came_to(mut self, went_well: bool, now_ms: u64) {
+        match std::mem::replace(&mut self.kind, Kind::Told) {
+            Kind::Counted(era) if went_well => self.breaker.window.count(era, false, now_ms),
+            Kind::Counted(era) => self.breaker.failed(era, now_ms),
+            Kind::Trial(round) => self.breaker.tried(round, Some(went_well), now_ms),
+            Kind::Told => {}
+        }
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if let Kind::Trial(round) = self.kind {
+            self.breaker.tried(round, None, 0);
+        }
+    }
+}
+
+impl State {
+    fn number(self) -> usize {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen { .. } => 1,
+            Self::Open { .. } => 2,
+        }
+    }
+}
+
+impl Settings {
+    fn of(settings: &UpstreamBreaker) -> Self {
+        Self {
+            failures: u64::from(settings.failures),
+            requests: u64::from(settings.requests),
+            window: settings.window,
+            open: settings.open,
+            trials: settings.trials.max(1),
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ready::Statuses;
+
+    fn settings(trials: u32) -> UpstreamBreaker {
+        UpstreamBreaker {
+            failures: 50,
+            requests: 4,
+            window: Duration::from_secs(10),
+            open: Duration::from_secs(5),
+            trials,
+            statuses: Statuses::default(),
+            fallback: None,
+        }
+    }
+
+    fn breaker(trials: u32) -> Breaker {
+        Breaker::new(Arc::from("users"), 1, &settings(trials))
+    }
+
+    #[track_caller]
+    fn run(breaker: &Breaker, outcomes: &[bool], now: u64) {
+        for outcome in outcomes {
+            breaker.enter(now).unwrap().came_to(*outcome, now);
+        }
+    }
+
+    #[track_caller]
+    fn check(breaker: &Breaker, state: &str, came_to: [u64; 3]) {
+        let figures = breaker.figures(0);
+        assert_eq!((figures.state, figures.came_to), (state, came_to));
+    }
+
+    #[test]
+    fn it_opens_with_enough_failures_and_not_before() {
+        let breaker = breaker(2);
+        run(&breaker, &[false, false, true], 0);
+        check(&breaker, "closed", [0; 3]);
+        run(&breaker, &[true, true, true], 1000);
+        run(&breaker, &[false], 1500);
+        check(&breaker, "closed", [0; 3]);
+        run(&breaker, &[false], 1500);
+        check(&breaker, "open", [0, 0, 1]);
+        assert_eq!(breaker.enter(1500).unwrap_err(), Duration::from_secs(5));
+        assert_eq!(breaker.enter(6499).unwrap_err(), Duration::from_millis(1));
+        assert_eq!(
+            breaker.figures(2000).left,
+            Some(Duration::from_millis(4500))
+        );
+        assert_eq!(breaker.figures(2000).refused, 2);
+    }
+
+    #[test]
+    fn old_failures_do_not_open_it() {
+        let breaker = breaker(2);
+        run(&breaker, &[false, false, false], 0);
+        run(&breaker, &[false], 10_000);
+        check(&breaker, "closed", [0; 3]);
+        run(&breaker, &[false, false, false], 10_000);
+        check(&breaker, "open", [0, 0, 1]);
+    }
+
+    #[test]
+    fn trials_are_counted_and_all_must_go_well() {
+        let breaker = breaker(2);
+        run(&breaker, &[false; 4], 0);
+        let (one, two) = (breaker.enter(5000).unwrap(), breaker.enter(5000).unwrap());
+        check(&breaker, "half-open", [0, 1, 1]);
+        assert_eq!(breaker.enter(5000).unwrap_err(), Duration::ZERO);
+        drop(one);
+        let three = breaker.enter(5000).unwrap();
+        assert!(breaker.enter(5000).is_err());
+        two.came_to(true, 5001);
+        assert!(breaker.enter(5001).is_err(), "a good trial makes no room");
+        three.came_to(true, 5002);
+        check(&breaker, "closed", [1, 1, 1]);
+        assert_eq!(breaker.figures(5002).sums, Sums::default());
+        run(&breaker, &[false; 3], 5003);
+        check(&breaker, "closed", [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_failed_trial_opens_it_again_and_late_ones_say_nothing() {
+        let breaker = breaker(2);
+        let early = breaker.enter(0).unwrap();
+        run(&breaker, &[false; 4], 0);
+        early.came_to(false, 1);
+        check(&breaker, "open", [0, 0, 1]);
+        let (one, late) = (breaker.enter(5000).unwrap(), breaker.enter(5000).unwrap());
+        one.came_to(false, 6000);
+        check(&breaker, "open", [0, 1, 2]);
+        assert_eq!(breaker.enter(6000).unwrap_err(), Duration::from_secs(5));
+        let (_a, _b) = (
+            breaker.enter(11_000).unwrap(),
+            breaker.enter(11_000).unwrap(),
+        );
+        late.came_to(true, 11_000);
+        assert!(breaker.enter(11_000).is_err());
+        check(&breaker, "half-open", [0, 2, 2]);
+    }
+
+    #[test]
+    fn new_settings_count_from_now_on() {
+        let breaker = breaker(2);
+        run(&breaker, &[false; 3], 0);
+        breaker.set(&UpstreamBreaker {
+            requests: 3,
+            ..settings(1)
+        });
+        run(&breaker, &[true], 0);
+        check(&breaker, "closed", [0; 3]);
+        run(&breaker, &[false], 0);
+        check(&breaker, "open", [0, 0, 1]);
+        run(&breaker, &[true], 5000);
+        check(&breaker, "closed", [1, 1, 1]);
+    }
+}
