@@ -82,6 +82,14 @@ impl Crowd {
     }
 }
 
+/// Starts a load; its report is on its standard output when it has ended.
+#[must_use]
+#[track_caller]
+pub fn load(target: SocketAddr, words: &[&str]) -> Running {
+    let mut command = Command::new(bench_program("bench-load"));
+    Running::start(command.args(["--target", &target.to_string()]).args(words))
+}
+
 impl BenchUpstream {
     /// Starts it on a free port.
     ///

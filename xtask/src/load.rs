@@ -81,6 +81,11 @@ impl Report {
         Self(self.0["windows"][name].clone())
     }
 
+    /// An account of its own within the report.
+    pub(crate) fn part(&self, name: &str) -> Self {
+        Self(self.0[name].clone())
+    }
+
     /// The first failures in words.
     pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
         self.0["reasons"]

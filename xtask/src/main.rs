@@ -2,7 +2,7 @@
 //!
 //! - [`run`]: the gateway with a demo upstream, to try with curl
 //! - [`mod@test`]: everything CI runs; [`tools`] (with [`python`]), [`header`] and [`licences`] are its smaller steps
-//! - [`soak`]: swaps and reloads under load, for as long as one likes
+//! - [`soak`]: swaps and reloads under load, for as long as one likes; or more load than the upstream can take
 //! - [`mod@bench`]: the comparison with a bare hyper proxy and with the gateways people use now
 //! - [`mod@asan`]: the contract tests and the gateway with its examples under AddressSanitizer
 //! - [`sanitize`]: the plugin SDK under Miri
@@ -47,6 +47,8 @@ cargo xtask COMMAND
   tools                                     the first step of it alone: install what the tests need, or say what is missing
   soak  [--swaps N] [--reloads N] [--digests N] [--connections N]
                                             swap a plugin and reload the configuration under load; fails on any failed request
+  soak --overload [--seconds N]             offer three times what the upstream can answer; fails where the excess is not refused
+                                            quickly, or too little of the rest is answered
   bench [--install] [--quick] [--only LIST] [--scenario LIST]
         [--rounds N] [--seconds S] [--connections N] [--changes N]
                                             the same work given to this gateway, a bare hyper proxy, nginx, HAProxy, Envoy and a

@@ -18,6 +18,26 @@ pub(crate) struct Answer {
     pub(crate) length: Length,
     pub(crate) close: bool,
     pub(crate) stamp: Option<String>,
+    /// Whether it says when to come again, and is a problem in JSON: how a gateway refuses.
+    pub(crate) refusal: Refusal,
+}
+
+/// What the head of a refusal says.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Refusal {
+    pub(crate) retry_after: bool,
+    pub(crate) problem: bool,
+}
+
+impl Refusal {
+    /// Takes in a field; the name in whatever case.
+    pub(crate) fn field(&mut self, name: &str, value: &[u8]) {
+        if name.eq_ignore_ascii_case("retry-after") {
+            self.retry_after = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        } else if name.eq_ignore_ascii_case("content-type") {
+            self.problem = value.starts_with(b"application/problem+json");
+        }
+    }
 }
 
 /// How long a body is.
@@ -136,9 +156,11 @@ fn parse(buffer: &[u8]) -> Result<Option<Answer>, String> {
         length: Length::Bytes(0),
         close: false,
         stamp: None,
+        refusal: Refusal::default(),
     };
     let mut sized = false;
     for header in response.headers.iter() {
+        answer.refusal.field(header.name, header.value);
         let value = std::str::from_utf8(header.value).unwrap_or("");
         if header.name.eq_ignore_ascii_case("content-length") {
             let length = value

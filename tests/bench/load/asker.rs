@@ -7,7 +7,7 @@ use std::time::Duration;
 use swapgate_bench::alarm::Alarm;
 use tokio::time::sleep;
 
-use crate::answer::stamps;
+use crate::answer::{Refusal, stamps};
 use crate::ledger::{Due, Ledger};
 use crate::pace::Pace;
 use crate::plan::{Plan, Speech};
@@ -55,6 +55,14 @@ pub(crate) async fn keep_asking(shared: Shared) {
     }
 }
 
+/// What is judged of the head of an answer.
+#[derive(Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) status: u16,
+    pub(crate) stamp: Option<&'a str>,
+    pub(crate) refusal: Refusal,
+}
+
 impl Asker {
     pub(crate) fn new(shared: &Shared) -> Result<Self, String> {
         Ok(Self {
@@ -92,11 +100,24 @@ impl Asker {
     }
 
     /// Counts an answer; what is needed of its body stands in the buffer from `body` on.
-    pub(crate) fn judge(&self, status: u16, stamp: Option<&str>, body: usize, due: Due) {
+    pub(crate) fn judge(&self, head: &Head<'_>, body: usize, due: Due) {
+        let Head { status, stamp, .. } = *head;
         let ledger = self.ledger();
         let body = &self.buffer[body..];
         if self.plan().show {
             ledger.show(String::from_utf8_lossy(body).into_owned());
+        }
+        if status == 503 && self.plan().refusals {
+            let Refusal {
+                retry_after,
+                problem,
+            } = head.refusal;
+            if retry_after && problem {
+                return ledger.refusal(due);
+            }
+            return ledger.failure(format!(
+                "a refusal without what belongs to it: retry-after {retry_after}, problem {problem}"
+            ));
         }
         if status != 200 {
             let body = String::from_utf8_lossy(body);

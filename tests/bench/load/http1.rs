@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use crate::answer::{Answer, receive};
-use crate::asker::{Asker, PATIENCE};
+use crate::asker::{Asker, Head, PATIENCE};
 use crate::stream::Stream;
 
 /// Asks over one connection until the load ends or the other side announces the end of the connection. What the
@@ -25,7 +25,12 @@ pub(crate) async fn converse(asker: &mut Asker) -> Result<(), String> {
         let answer = timeout(PATIENCE, ask(asker, &mut stream))
             .await
             .map_err(|_| String::from("no answer in a minute"))??;
-        asker.judge(answer.status, answer.stamp.as_deref(), answer.head, due);
+        let head = Head {
+            status: answer.status,
+            stamp: answer.stamp.as_deref(),
+            refusal: answer.refusal,
+        };
+        asker.judge(&head, answer.head, due);
         if !keepalive {
             return stream.ended().await;
         }

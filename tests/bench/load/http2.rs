@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
+use http::response::Parts;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use crate::asker::{Asker, PATIENCE, Shared};
+use crate::answer::Refusal;
+use crate::asker::{Asker, Head, PATIENCE, Shared};
 use crate::stream::{END, Stream};
 
 /// How much may be on its way to one stream, and to all.
@@ -57,7 +59,19 @@ async fn keep_asking(mut asker: Asker, mut sender: SendRequest<Bytes>) -> Result
         };
         asker.ledger().sent(due);
         match timeout(PATIENCE, ask(&mut asker, &mut sender)).await {
-            Ok(Ok((status, stamp))) => asker.judge(status, stamp.as_deref(), 0, due),
+            Ok(Ok(head)) => {
+                let stamp = head.headers.get("x-stamp-response");
+                let mut refusal = Refusal::default();
+                for (name, value) in &head.headers {
+                    refusal.field(name.as_str(), value.as_bytes());
+                }
+                let head = Head {
+                    status: head.status.as_u16(),
+                    stamp: stamp.and_then(|stamp| stamp.to_str().ok()),
+                    refusal,
+                };
+                asker.judge(&head, 0, due);
+            }
             Ok(Err(error)) => asker.ledger().failure(format!("a stream failed: {error}")),
             Err(_) => asker
                 .ledger()
@@ -67,11 +81,8 @@ async fn keep_asking(mut asker: Asker, mut sender: SendRequest<Bytes>) -> Result
     Ok(())
 }
 
-/// The status of the answer and its stamp.
-async fn ask(
-    asker: &mut Asker,
-    sender: &mut SendRequest<Bytes>,
-) -> Result<(u16, Option<String>), h2::Error> {
+/// The head of the answer; what is needed of its body is in the buffer.
+async fn ask(asker: &mut Asker, sender: &mut SendRequest<Bytes>) -> Result<Parts, h2::Error> {
     asker.buffer.clear();
     let plan = &asker.shared.plan;
     let request = plan.requests[asker.turn(plan.requests.len())].clone();
@@ -84,7 +95,5 @@ async fn ask(
             asker.buffer.extend(piece);
         }
     }
-    let stamp = head.headers.get("x-stamp-response");
-    let stamp = stamp.and_then(|stamp| Some(stamp.to_str().ok()?.to_owned()));
-    Ok((head.status.as_u16(), stamp))
+    Ok(head)
 }

@@ -19,6 +19,8 @@ pub(crate) struct Ledger {
     mixed: Cell<u64>,
     closed: Cell<u64>,
     all: RefCell<Window>,
+    /// Answers that refuse, where those are expected.
+    refused: RefCell<Window>,
     /// How much later than due requests were sent; says whether the load itself kept its pace.
     lag: RefCell<Histogram>,
     windows: RefCell<Vec<(String, Window)>>,
@@ -93,6 +95,14 @@ impl Ledger {
         }
     }
 
+    /// Counts a refusal that was made as it should be.
+    pub(crate) fn refusal(&self, due: Due) {
+        if self.measuring.get() {
+            let latency = microseconds(due.at.elapsed());
+            self.refused.borrow_mut().add(latency);
+        }
+    }
+
     /// A failure counts during the warm-up as well: nothing may hide there.
     pub(crate) fn failure(&self, reason: String) {
         self.failures.update(|count| count + 1);
@@ -125,6 +135,7 @@ impl Ledger {
 
     pub(crate) fn report(&self) -> Value {
         let mut report = self.all.borrow().report();
+        report["refused"] = self.refused.borrow().report();
         report["failures"] = json!(self.failures.get());
         report["mixed"] = json!(self.mixed.get());
         report["closed"] = json!(self.closed.get());

@@ -35,6 +35,8 @@ pub(crate) struct Plan {
     pub(crate) cpu_of: Option<u32>,
     pub(crate) check_stamp: bool,
     pub(crate) show: bool,
+    /// Whether 503 with everything that belongs to it is a refusal, and no failure.
+    pub(crate) refusals: bool,
     /// The heads of all requests, asked for in turn.
     pub(crate) heads: Vec<Vec<u8>>,
     /// The same for HTTP/2.
@@ -81,6 +83,7 @@ impl Plan {
             cpu_of: arguments.value("--cpu-of")?,
             check_stamp: arguments.flag("--check-stamp"),
             show: arguments.flag("--show"),
+            refusals: arguments.flag("--refusals"),
             heads: vec![],
             requests: vec![],
             body: vec![b'.'; body],

@@ -6,5 +6,6 @@
 //! (`cargo test -p swapgate-tests --test crowd -- --nocapture`).
 
 mod idle;
+mod overload;
 mod slow;
 mod world;

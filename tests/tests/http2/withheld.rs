@@ -15,8 +15,8 @@ const SHORT: &str = "client_timeouts: {header: 1s, body: 1s, idle: 1s}";
 /// The same, but somebody who asks for nothing while the machine is busy is kept.
 const PATIENT: &str = "client_timeouts: {header: 1s, body: 1s}";
 
-/// What a hundred streams may hold that nobody takes: each what hyper reads ahead of a target, some 400 KiB, and 64 KiB
-/// on its way to the client; and half as much again for what the allocator keeps.
+/// What a hundred streams may hold that nobody takes: each what is read ahead of a target, 64 KiB in each of the places it
+/// passes, and 64 KiB on its way to the client; and as much again for what the allocator keeps.
 const ROOM: u64 = 72 << 20;
 
 /// Asks for large answers on every stream there may be, and takes none of them.

@@ -1,9 +1,8 @@
-//! `cargo xtask soak`: swaps and reloads while a load runs, for as long as one likes.
+//! Swaps and reloads while a load runs, for as long as one likes.
 //!
 //! It fails on one failed request, one answer that mixes two versions, one swap that never becomes active, and one
 //! reload that is taken or refused when it should not be. Memory is printed for a person to judge.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -18,17 +17,16 @@ use crate::folder::Folder;
 use crate::http::get_json;
 use crate::load::{Load, Report};
 use crate::process::{Program, wait_for};
-use crate::run::gateway_command;
 use crate::signals;
 use crate::swap::{Version, Way};
 
+use super::{DRAIN, start_gateway_logging};
+
 /// How long one change may take until the gateway shows it.
 const CHANGE: Duration = Duration::from_secs(60);
-/// How long the load and the gateway may take to end; an answer that never comes is counted after a minute.
-const DRAIN: Duration = Duration::from_secs(120);
 
 /// Builds, starts, changes under load, and judges.
-pub(crate) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
+pub(super) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
     let swaps = arguments.value("--swaps")?;
     let reloads = arguments.value("--reloads")?;
     let digests = arguments.value("--digests")?.unwrap_or(2_usize).max(2);
@@ -177,17 +175,6 @@ impl Bed {
             ExitCode::FAILURE
         })
     }
-}
-
-/// Starts the gateway; what it logs goes to a file, for there is a line for every change.
-fn start_gateway_logging(built: &Path, folder: &Folder, config: &Path) -> Outcome<Program> {
-    let path = folder.file("gateway.log");
-    let log = File::create(&path).context(format_args!("{} cannot be made", path.display()))?;
-    println!("the gateway logs to {}", path.display());
-    Program::start(
-        "the gateway",
-        gateway_command(&[], built, folder, config).stderr(log),
-    )
 }
 
 fn read(library: &Path) -> Outcome<Vec<u8>> {

@@ -1,0 +1,43 @@
+//! `cargo xtask soak`: the gateway under load for as long as one likes.
+//!
+//! - [`changes`]: swaps and reloads meanwhile
+//! - [`overload`]: more requests than its upstream can answer
+
+mod changes;
+mod overload;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::arguments::Arguments;
+use crate::failure::{Context, Outcome};
+use crate::folder::Folder;
+use crate::process::Program;
+use crate::run::gateway_command;
+
+pub(crate) use changes::{is_active, is_judged};
+
+/// How long the load and the gateway may take to end; an answer that never comes is counted after a minute.
+const DRAIN: Duration = Duration::from_secs(120);
+
+/// Runs one of the soaks.
+pub(crate) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
+    if arguments.flag("--overload") {
+        overload::soak(arguments)
+    } else {
+        changes::soak(arguments)
+    }
+}
+
+/// Starts the gateway; what it logs goes to a file, for there may be many lines.
+fn start_gateway_logging(built: &Path, folder: &Folder, config: &Path) -> Outcome<Program> {
+    let path = folder.file("gateway.log");
+    let log = File::create(&path).context(format_args!("{} cannot be made", path.display()))?;
+    println!("the gateway logs to {}", path.display());
+    Program::start(
+        "the gateway",
+        gateway_command(&[], built, folder, config).stderr(log),
+    )
+}
