@@ -31,7 +31,7 @@ impl Dns {
     /// When it does not start.
     #[must_use]
     #[track_caller]
-    pub fn start(hosts: &[(&str, &str)]) -> Self {
+    pub fn start(hosts: &[(&str, impl AsRef<str>)]) -> Self {
         Self::with_services(hosts, &[])
     }
 
@@ -41,7 +41,7 @@ impl Dns {
     /// When it does not start.
     #[must_use]
     #[track_caller]
-    pub fn with_services(hosts: &[(&str, &str)], services: &[&str]) -> Self {
+    pub fn with_services(hosts: &[(&str, impl AsRef<str>)], services: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("the system has a temporary folder");
         write_hosts(folder.path(), hosts);
         for _ in 0..ATTEMPTS {
@@ -68,7 +68,7 @@ impl Dns {
     /// # Panics
     /// When it does not run.
     #[track_caller]
-    pub fn change(&self, hosts: &[(&str, &str)]) {
+    pub fn change(&self, hosts: &[(&str, impl AsRef<str>)]) {
         let process = self.process.as_ref().expect("it runs");
         let before = times_read(process);
         write_hosts(self.folder.path(), hosts);
@@ -152,8 +152,10 @@ fn times_read(process: &Running) -> usize {
     said.lines().filter(|line| line.contains(READ)).count()
 }
 
-fn write_hosts(folder: &Path, hosts: &[(&str, &str)]) {
-    let lines = hosts.iter().map(|(name, ip)| format!("{ip} {name}\n"));
+fn write_hosts(folder: &Path, hosts: &[(&str, impl AsRef<str>)]) {
+    let lines = hosts
+        .iter()
+        .map(|(name, ip)| format!("{} {name}\n", ip.as_ref()));
     let aside = folder.join("hosts.part");
     fs::write(&aside, lines.collect::<String>()).expect("the folder is ours");
     fs::rename(&aside, folder.join("hosts")).expect("the folder is ours");

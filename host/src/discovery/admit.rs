@@ -1,7 +1,7 @@
 //! Which addresses of an answer are believed. Whoever can forge answers can send requests anywhere; but some addresses are
 //! never those of a target, and would turn a gateway against itself.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Whether somebody else can be connected to there.
 #[must_use]
@@ -19,6 +19,18 @@ pub fn is_usable(ip: IpAddr) -> bool {
 pub fn is_admin(address: SocketAddr, admin: SocketAddr) -> bool {
     let everywhere = admin.ip().is_unspecified() && address.ip().is_loopback();
     address.port() == admin.port() && (everywhere || address.ip() == admin.ip().to_canonical())
+}
+
+/// Whether this machine knows a way there. Nothing is sent: the system is only asked.
+#[must_use]
+pub fn has_route(ip: IpAddr) -> bool {
+    /// Any one will do.
+    const PORT: u16 = 9;
+    let own: IpAddr = match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    UdpSocket::bind((own, 0)).is_ok_and(|socket| socket.connect((ip, PORT)).is_ok())
 }
 
 #[cfg(test)]
@@ -47,6 +59,11 @@ mod tests {
         ] {
             assert!(is_usable(good.parse().unwrap()), "{good}");
         }
+    }
+
+    #[test]
+    fn there_is_a_way_to_this_machine_itself() {
+        assert!(has_route(IpAddr::from([127, 0, 0, 1])));
     }
 
     #[test]

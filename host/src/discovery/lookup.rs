@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Place;
-use super::admit::{is_admin, is_usable};
+use super::admit::{has_route, is_admin, is_usable};
 use super::resolver::{Addresses, Answer, Miss, Resolver};
 use super::srv::{self, Record};
 use crate::config::ready::TargetAddress;
@@ -26,6 +26,8 @@ pub struct Lookup {
     what: TargetAddress,
     /// No name leads there.
     admin: SocketAddr,
+    /// Whether there is a way to an address.
+    has_route: fn(IpAddr) -> bool,
     /// By name: what was looked for itself, or the servers of a service.
     hosts: BTreeMap<String, Host>,
     places: Arc<[Place]>,
@@ -60,6 +62,7 @@ impl Lookup {
         Self {
             what,
             admin,
+            has_route,
             hosts,
             places,
         }
@@ -136,6 +139,14 @@ impl Lookup {
             let nobody =
                 || Miss::Failed("it leads to no address that a target can have".to_owned());
             return Outcome::missed(miss.unwrap_or_else(nobody));
+        }
+        // A machine without IPv6 would try half of the targets of most names in vain. Where there is no way to any of them,
+        // that is what has to be told.
+        if places
+            .iter()
+            .any(|place| (self.has_route)(place.address.ip()))
+        {
+            places.retain(|place| (self.has_route)(place.address.ip()));
         }
         let too_many = places.len() > PLACES;
         places.sort_by_key(|place| (place.tier, place.address));
@@ -226,9 +237,12 @@ async fn look_up(names: BTreeSet<String>, resolver: &Rc<Resolver>) -> Vec<(Strin
         match running.join_next().await {
             Some(Ok(one)) => found.push(one),
             Some(Err(_)) => {}
-            None => return found,
+            None => break,
         }
     }
+    // So that the same failures are told in the same words.
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    found
 }
 
 #[cfg(test)]
@@ -252,7 +266,11 @@ mod tests {
 
     fn lookup(port: u16) -> Lookup {
         let host = Arc::from("a");
-        Lookup::new(TargetAddress::Name { host, port }, ADMIN, Arc::from([]))
+        let name = TargetAddress::Name { host, port };
+        Lookup {
+            has_route: |ip| ip != IpAddr::from([10, 0, 0, 99]),
+            ..Lookup::new(name, ADMIN, Arc::from([]))
+        }
     }
 
     /// What a name leads to after these answers, and whether the last one was taken.
@@ -303,6 +321,17 @@ mod tests {
             &["10.0.0.1", "10.0.0.2", "fd00::2"],
             true,
         );
+    }
+
+    #[test]
+    fn addresses_without_a_way_to_them_are_not_used_unless_there_are_no_others() {
+        let v6 = || Err(Miss::NoRecords);
+        check(
+            vec![(ips(&["10.0.0.99", "10.0.0.1"]), v6())],
+            &["10.0.0.1"],
+            true,
+        );
+        check(vec![(ips(&["10.0.0.99"]), v6())], &["10.0.0.99"], true);
     }
 
     #[test]

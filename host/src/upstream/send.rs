@@ -66,7 +66,7 @@ pub struct Order<'a> {
     pub timeouts: ServiceTimeouts,
     /// When it is sent again; none: only where nothing of it was sent.
     pub retries: Option<&'a Retries>,
-    /// Whether the client's `Host` is kept, or the address of the target takes its place.
+    /// Whether the client's `Host` is kept, or the name or address of the target takes its place.
     pub preserve_host: bool,
     /// The client's connection, whose timer also holds the limit on the answer.
     pub activity: &'a Activity,

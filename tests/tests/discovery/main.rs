@@ -2,6 +2,9 @@
 //! request that fails.
 
 mod addresses;
+mod failures;
+mod names;
+mod services;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
@@ -61,6 +64,9 @@ fn answer(who: &str, request: &Received) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
+/// No names at all.
+const NOBODY: &[(&str, &str)] = &[];
+
 /// A configuration whose only upstream has these targets and further keys.
 fn text(dns: &Dns, upstream: &str) -> String {
     format!(
@@ -76,6 +82,12 @@ fn text(dns: &Dns, upstream: &str) -> String {
 /// What is known of the only name, as `/status` shows it.
 fn name(status: &Value) -> &Value {
     &status["names"][0]
+}
+
+/// To how many addresses the only name leads.
+fn addresses(gateway: &Gateway) -> usize {
+    let status = gateway.status();
+    name(&status)["addresses"].as_array().map_or(0, Vec::len)
 }
 
 /// Waits until the only name leads to so many addresses.

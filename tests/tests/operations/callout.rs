@@ -4,9 +4,9 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use swapgate_tests::{Client, Gateway, Upstream, wait_until};
+use swapgate_tests::{Client, Dns, Gateway, Upstream, wait_until};
 
-use crate::world::{ask, number, prepared, probe};
+use crate::world::{ask, config, number, prepared, probe};
 
 fn started(settings: &str, upstream: &Upstream) -> Gateway {
     prepared(settings, &[], upstream).start()
@@ -48,6 +48,24 @@ fn called(gateway: &Gateway, path: &str, more: &[(&str, &str)]) -> String {
     let mut lines = vec![("x-service", "auth"), ("x-url", path)];
     lines.extend_from_slice(more);
     ask(gateway, "/call", &lines).text()
+}
+
+#[test]
+fn a_service_is_asked_where_a_name_leads() {
+    let upstream = service();
+    let dns = Dns::start(&[("auth.test", "127.0.0.1")]);
+    let settings = format!(
+        "workers: 1\ndns: {{servers: [\"{}\"], max_ttl: 1s}}",
+        dns.address()
+    );
+    let target = format!("auth.test:{}", upstream.address().port());
+    let gateway = Gateway::with(&config(&settings, &[]))
+        .set("up", &*target)
+        .plugin_bytes("libprobe.so", &probe("1.0.0"))
+        .start();
+    assert_eq!(called(&gateway, "/ok", &[]), "200 GET /ok HTTP/1.1");
+    let asked = upstream.take_requests();
+    assert_eq!(asked[0].headers.get("host"), Some(target));
 }
 
 #[test]

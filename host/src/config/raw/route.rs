@@ -72,7 +72,7 @@ pub(in crate::config) struct RawRoute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(in crate::config) rewrite_path: Option<String>,
-    /// Whether the upstream sees the client's `Host`, or the address of the target.
+    /// Whether the upstream sees the client's `Host`, or the name or address of the target.
     #[serde(default)]
     pub(in crate::config) preserve_host: bool,
     /// Protocols a connection may change over to (`Upgrade`); `[websocket]` unless set, `[]` for none.

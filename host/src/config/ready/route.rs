@@ -64,7 +64,7 @@ pub struct Forward {
     pub service: usize,
     /// Which path the upstream sees.
     pub path: ForwardPath,
-    /// Whether the upstream sees the client's `Host`, or the address of the target.
+    /// Whether the upstream sees the client's `Host`, or the name or address of the target.
     pub preserve_host: bool,
     /// Protocols a connection may change over to, in lower case.
     pub upgrades: Vec<Box<str>>,

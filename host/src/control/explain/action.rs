@@ -94,7 +94,7 @@ fn forwarded(
         host: if forward.preserve_host {
             asked.unwrap_or_default().to_owned()
         } else {
-            "the address of the target".to_owned()
+            "the name or address of the target".to_owned()
         },
     })
 }
