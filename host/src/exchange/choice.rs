@@ -27,24 +27,18 @@ pub(super) fn leads(
     forward: &Forward,
 ) -> Option<(Rc<Group>, Wish)> {
     let choice = exchange.context.borrow().choice;
-    let (service, only) = match choice {
-        None if !forward.split.is_empty() => {
-            let group = generation
-                .groups
-                .get(split(exchange, generation, forward)?)?;
-            return Some((Rc::clone(group), Wish::default()));
-        }
-        None => (forward.service, None),
-        Some(Choice::Service(service)) => (service, None),
-        Some(Choice::Target { service, target }) => (service, Some(target)),
+    let of = |service: usize| snapshot.services.get(service).map(|one| one.upstream);
+    let (upstream, only) = match choice {
+        None if forward.split.is_empty() => (of(forward.service), None),
+        None => (split(exchange, generation, forward), None),
+        Some(Choice::Service(service)) => (of(service), None),
+        Some(Choice::Target { service, target }) => (of(service), Some(target)),
         Some(Choice::Address(address)) => {
             let group = exchange.worker.elsewhere(address, &snapshot.elsewhere);
             return Some((group, Wish::default()));
         }
     };
-    let group = generation
-        .groups
-        .get(snapshot.services.get(service)?.upstream)?;
+    let group = generation.groups.get(upstream?)?;
     let wish = match only {
         Some(only) => Wish {
             only: Some(only),
