@@ -1,5 +1,7 @@
 //! What a check came to, and what of a request is the target's fault.
 
+use std::fmt;
+
 use http::StatusCode;
 
 use crate::config::ready::PassiveHealth;
@@ -32,26 +34,53 @@ pub(super) const RESULTS: [(CheckResult, &str); 6] = [
     (CheckResult::Unwell, "unwell"),
 ];
 
-/// What a target did wrong, in words; none: what became of the attempt says nothing against it. Clients that leave are no
-/// fault of its, nor is a kept connection that had died.
-#[must_use]
-pub fn fault_of(attempt: Attempt) -> Option<&'static str> {
-    match attempt {
-        Attempt::ConnectError => Some("it took no connection"),
-        Attempt::TlsError => Some("TLS with it came to nothing"),
-        Attempt::ConnectTimeout => Some("it took no connection in time"),
-        Attempt::Timeout => Some("it did not answer in time"),
-        Attempt::Closed => Some("it closed the connection before its answer"),
-        Attempt::Malformed => Some("its answer was malformed"),
-        Attempt::Ok | Attempt::Stale | Attempt::Cancelled => None,
+/// What a target did wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It was not there, in these words. Whoever connects to it finds out whether it is there again.
+    Gone(&'static str),
+    /// It was there, and of no use.
+    Useless(&'static str),
+    /// It answered this.
+    Status(StatusCode),
+}
+
+impl Fault {
+    /// What the target did wrong in an attempt; none: nothing. Clients that leave are no fault of its, nor is a kept
+    /// connection that had died.
+    #[must_use]
+    pub fn of(attempt: Attempt) -> Option<Self> {
+        match attempt {
+            Attempt::ConnectError => Some(Self::Gone("it took no connection")),
+            Attempt::TlsError => Some(Self::Gone("TLS with it came to nothing")),
+            Attempt::ConnectTimeout => Some(Self::Gone("it took no connection in time")),
+            Attempt::Closed => Some(Self::Gone("it closed the connection before its answer")),
+            Attempt::Timeout => Some(Self::Useless("it did not answer in time")),
+            Attempt::Malformed => Some(Self::Useless("its answer was malformed")),
+            Attempt::Ok | Attempt::Stale | Attempt::Cancelled => None,
+        }
+    }
+
+    /// The same of an answer.
+    #[must_use]
+    pub fn of_status(settings: &PassiveHealth, status: StatusCode) -> Option<Self> {
+        let counts = settings.statuses.contains(status);
+        counts.then_some(Self::Status(status))
+    }
+
+    /// Whether it was not there.
+    pub(super) fn is_gone(self) -> bool {
+        matches!(self, Self::Gone(_))
     }
 }
 
-/// The same of an answer.
-#[must_use]
-pub fn fault_of_status(settings: &PassiveHealth, status: StatusCode) -> Option<String> {
-    let counts = settings.statuses.contains(status);
-    counts.then(|| format!("it answered {}", status.as_u16()))
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone(words) | Self::Useless(words) => f.write_str(words),
+            Self::Status(status) => write!(f, "it answered {}", status.as_u16()),
+        }
+    }
 }
 
 #[cfg(test)]

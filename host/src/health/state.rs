@@ -1,9 +1,9 @@
 //! Why a target is out of rotation, and when it comes back. Pure: the time comes in as an argument.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use super::clock::millis;
+use super::outcome::Fault;
 use super::upstream::Place;
 use crate::config::ready::{ActiveHealth, PassiveHealth};
 
@@ -38,8 +38,9 @@ struct Ejection {
     reason: String,
     /// Failures that are forgiven once it is back; the next one ejects it again.
     forgiven: u32,
-    /// Whether a check found it dead as well; then checks may bring it back before the time.
-    found_dead: bool,
+    /// Whether it was gone, as requests met it or a check did; then checks may bring it back before the time. Otherwise they
+    /// may be good all the time, and say nothing about what requests met.
+    gone: bool,
     /// Of those that the upstream may have ejected.
     _place: Place,
 }
@@ -101,23 +102,31 @@ impl State {
         self.removed.is_some()
     }
 
-    /// A check came to its end.
-    pub(super) fn checked(&mut self, settings: &ActiveHealth, check: LastCheck) -> Vec<Turn> {
+    /// A check came to its end. Where it brings it back from an ejection, what it has to its credit then; see
+    /// [`Self::returns`].
+    pub(super) fn checked(
+        &mut self,
+        settings: &ActiveHealth,
+        check: LastCheck,
+    ) -> (Vec<Turn>, Option<u32>) {
         let now = check.at_ms;
-        let turns = match &check.error {
-            None => self.good_check(settings),
-            Some(error) => self.bad_check(settings, error, now).into_iter().collect(),
+        let came = match &check.error {
+            None => self.good_check(settings, now),
+            Some(error) => {
+                let turn = self.bad_check(settings, error, now);
+                (turn.into_iter().collect(), None)
+            }
         };
         self.last = Some(check);
-        turns
+        came
     }
 
-    fn good_check(&mut self, settings: &ActiveHealth) -> Vec<Turn> {
+    fn good_check(&mut self, settings: &ActiveHealth, now: u64) -> (Vec<Turn>, Option<u32>) {
         self.bad = 0;
         self.good = self.good.saturating_add(1);
         let mut turns = Vec::new();
         if self.good < settings.healthy {
-            return turns;
+            return (turns, None);
         }
         let why = match self.good {
             1 => "a check was good".to_owned(),
@@ -126,19 +135,20 @@ impl State {
         if self.down.take().is_some() {
             turns.push(Turn::Back(why.clone()));
         }
-        // What answers now is not what failed: somebody has started it again.
-        if self.ejection.take_if(|one| one.found_dead).is_some() {
-            self.before = None;
+        let ejection = self.ejection.take_if(|one| one.gone);
+        let forgiven = ejection.map(|ejection| {
+            self.came_back(now);
             turns.push(Turn::Back(why));
-        }
-        turns
+            ejection.forgiven
+        });
+        (turns, forgiven)
     }
 
     fn bad_check(&mut self, settings: &ActiveHealth, error: &str, now: u64) -> Option<Turn> {
         self.good = 0;
         self.bad = self.bad.saturating_add(1);
         if let Some(ejection) = &mut self.ejection {
-            ejection.found_dead = true;
+            ejection.gone = true;
         }
         if self.bad < settings.unhealthy {
             return None;
@@ -163,7 +173,7 @@ impl State {
         &mut self,
         settings: &PassiveHealth,
         place: Place,
-        (failures, last): (u32, &dyn Display),
+        (failures, last): (u32, Fault),
         now: u64,
     ) -> Turn {
         // Who has been back for as long as it was away begins anew.
@@ -178,6 +188,8 @@ impl State {
         };
         let time = Duration::from_millis(lasts);
         let turn = Turn::Out(format!("ejected for {time:?}: {reason}"));
+        // Checks of before say nothing about what happened since.
+        self.good = 0;
         self.before = Some(Before {
             times: times.saturating_add(1),
             lasted: lasts,
@@ -188,7 +200,7 @@ impl State {
             until: now.saturating_add(lasts),
             reason,
             forgiven: settings.failures.saturating_sub(1),
-            found_dead: false,
+            gone: last.is_gone(),
             _place: place,
         });
         turn
@@ -197,12 +209,16 @@ impl State {
     /// Looks whether the time of an ejection is over. What it has to its credit then: so many failures less one.
     pub(super) fn returns(&mut self, now: u64) -> Option<(Turn, u32)> {
         let ejection = self.ejection.take_if(|one| one.until <= now)?;
-        if let Some(before) = &mut self.before {
-            before.returned = now;
-        }
+        self.came_back(now);
         let time = Duration::from_millis(now.saturating_sub(ejection.since));
         let turn = Turn::Back(format!("it was ejected for {time:?}"));
         Some((turn, ejection.forgiven))
+    }
+
+    fn came_back(&mut self, now: u64) {
+        if let Some(before) = &mut self.before {
+            before.returned = now;
+        }
     }
 
     /// When to look again whether it returns.
@@ -304,7 +320,7 @@ mod tests {
 
     fn eject(state: &mut State, settings: &PassiveHealth, now: u64) {
         let place = Arc::<UpstreamHealth>::default().place(1).expect("a place");
-        state.eject(settings, place, (3, &"no answer"), now);
+        state.eject(settings, place, (3, Fault::Useless("no answer")), now);
     }
 
     #[test]
@@ -336,8 +352,13 @@ mod tests {
         let settings = active(1, 1);
         let mut state = State::default();
         let out = state.checked(&settings, check(5, Some("refused")));
-        assert_eq!(out, [Turn::Out("a check failed: refused".to_owned())]);
-        assert!(state.checked(&settings, check(6, Some("late"))).is_empty());
+        assert_eq!(out.0, [Turn::Out("a check failed: refused".to_owned())]);
+        assert!(
+            state
+                .checked(&settings, check(6, Some("late")))
+                .0
+                .is_empty()
+        );
         let standing = state.standing();
         assert_eq!((standing.state, standing.since_ms), ("down", Some(5)));
         assert_eq!(
@@ -345,8 +366,8 @@ mod tests {
             Some("2 checks in a row failed, the last one: late")
         );
         let back = state.checked(&settings, check(7, None));
-        assert_eq!(back, [Turn::Back("a check was good".to_owned())]);
-        assert!(state.checked(&settings, check(8, None)).is_empty());
+        assert_eq!(back.0, [Turn::Back("a check was good".to_owned())]);
+        assert!(state.checked(&settings, check(8, None)).0.is_empty());
     }
 
     #[test]
@@ -381,20 +402,37 @@ mod tests {
     }
 
     #[test]
-    fn checks_bring_back_whom_they_found_dead_before_its_time() {
+    fn checks_bring_back_before_its_time_whom_they_found_dead() {
         let (active, passive) = (active(2, 3), passive(60_000, 60_000));
         let mut state = State::default();
         eject(&mut state, &passive, 1);
         // Checks that are always good say nothing about what requests met.
         for at in 2..10 {
-            assert!(state.checked(&active, check(at, None)).is_empty());
+            assert!(state.checked(&active, check(at, None)).0.is_empty());
         }
         assert!(state.is_ejected());
         state.checked(&active, check(10, Some("refused")));
         state.checked(&active, check(11, None));
         assert!(state.is_ejected());
-        let back = state.checked(&active, check(12, None));
-        assert_eq!(back.len(), 1);
+        let (back, forgiven) = state.checked(&active, check(12, None));
+        assert_eq!((back.len(), forgiven), (1, Some(2)));
+        assert!(state.is_in());
+        assert_eq!(state.before.map(|before| before.returned), Some(12));
+    }
+
+    #[test]
+    fn checks_bring_back_before_its_time_who_was_gone() {
+        let (active, passive) = (active(2, 3), passive(60_000, 60_000));
+        let mut state = State::default();
+        for at in 1..10 {
+            state.checked(&active, check(at, None));
+        }
+        let place = Arc::<UpstreamHealth>::default().place(1).expect("a place");
+        let fault = Fault::Gone("it took no connection");
+        state.eject(&passive, place, (3, fault), 10);
+        state.checked(&active, check(11, None));
+        assert!(state.is_ejected(), "only what came after it counts");
+        state.checked(&active, check(12, None));
         assert!(state.is_in());
     }
 

@@ -1,12 +1,11 @@
 //! What is known of one target of one upstream, in the whole process. It outlives reloads.
 
-use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock::now_ms;
-use super::outcome::{CheckResult, RESULTS};
+use super::outcome::{CheckResult, Fault, RESULTS};
 use super::state::{LastCheck, Standing, State, Turn};
 use super::upstream::UpstreamHealth;
 use crate::config::ready::{ActiveHealth, Health, PassiveHealth};
@@ -73,7 +72,7 @@ impl TargetHealth {
     }
 
     /// A request failed, and it is the target's fault. Of so many `targets` the upstream has, it ejects some.
-    pub fn failed(&self, settings: &PassiveHealth, targets: usize, why: &dyn Display) {
+    pub fn failed(&self, settings: &PassiveHealth, targets: usize, fault: Fault) {
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
         let failures = before.saturating_add(1);
         let limit = most(targets, settings.max_ejected);
@@ -88,7 +87,7 @@ impl TargetHealth {
                 return Vec::new();
             };
             self.ejections.fetch_add(1, Ordering::Relaxed);
-            let turn = state.eject(settings, place, (failures, why), now);
+            let turn = state.eject(settings, place, (failures, fault), now);
             self.upstream.bell.notify_one();
             vec![turn]
         });
@@ -112,15 +111,14 @@ impl TargetHealth {
             if state.is_removed() {
                 return Vec::new();
             }
-            let was_ejected = state.is_ejected();
             let check = LastCheck {
                 at_ms: now,
                 took,
                 error,
             };
-            let turns = state.checked(settings, check);
-            if was_ejected && !state.is_ejected() {
-                self.failures.store(0, Ordering::Relaxed);
+            let (turns, forgiven) = state.checked(settings, check);
+            if let Some(forgiven) = forgiven {
+                self.failures.store(forgiven, Ordering::Relaxed);
             }
             turns
         });
@@ -263,7 +261,7 @@ mod tests {
     #[test]
     fn failures_in_a_row_eject_and_a_good_answer_begins_anew() {
         let [target, _] = two();
-        let fail = || target.failed(&passive(3), 2, &"no answer");
+        let fail = || target.failed(&passive(3), 2, Fault::Useless("no answer"));
         fail();
         fail();
         target.succeeded();
@@ -283,13 +281,13 @@ mod tests {
     #[test]
     fn only_so_many_are_ejected_at_a_time() {
         let [one, two] = two();
-        one.failed(&passive(1), 2, &"no answer");
-        two.failed(&passive(1), 2, &"no answer");
+        one.failed(&passive(1), 2, Fault::Useless("no answer"));
+        two.failed(&passive(1), 2, Fault::Useless("no answer"));
         assert_eq!((one.is_in_rotation(), two.is_in_rotation()), (false, true));
         one.configured(&Health::default());
         assert!(one.is_in_rotation(), "nobody ejects any more");
         assert!(one.since_ms() > 0, "it has come back");
-        two.failed(&passive(1), 2, &"no answer");
+        two.failed(&passive(1), 2, Fault::Useless("no answer"));
         assert!(!two.is_in_rotation());
         assert_eq!((most(10, 50), most(1, 50), most(3, 0)), (5, 1, 1));
     }
@@ -297,9 +295,9 @@ mod tests {
     #[test]
     fn whoever_leaves_gives_its_place_to_others() {
         let [one, two] = two();
-        one.failed(&passive(1), 2, &"no answer");
+        one.failed(&passive(1), 2, Fault::Useless("no answer"));
         one.removed();
-        two.failed(&passive(1), 2, &"no answer");
+        two.failed(&passive(1), 2, Fault::Useless("no answer"));
         assert!(!two.is_in_rotation());
         let health = Health {
             active: None,

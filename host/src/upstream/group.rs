@@ -1,6 +1,5 @@
 //! A group of targets, on one worker.
 
-use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use super::pool::Pool;
 use super::retry::budget::Budget;
 use crate::admission::gate::Door;
 use crate::endpoint::Endpoint;
-use crate::health::outcome::{fault_of, fault_of_status};
+use crate::health::outcome::Fault;
 use crate::metrics::retries::Retried;
 use crate::metrics::traffic::Attempt;
 use crate::snapshot::{Target, Upstream};
@@ -148,8 +147,8 @@ impl Group {
     /// An attempt at a target failed.
     pub fn came_to(&self, at: usize, attempt: Attempting<'_>, outcome: Attempt) {
         attempt.came_to(outcome);
-        if let Some(why) = fault_of(outcome) {
-            self.failed(at, &why);
+        if let Some(fault) = Fault::of(outcome) {
+            self.failed(at, fault);
         }
     }
 
@@ -160,8 +159,8 @@ impl Group {
         let Some(passive) = &self.upstream.health.passive else {
             return;
         };
-        match fault_of_status(passive, status) {
-            Some(why) => self.failed(at, &why),
+        match Fault::of_status(passive, status) {
+            Some(fault) => self.failed(at, fault),
             None => {
                 if let Some(target) = self.upstream.targets.get(at) {
                     target.account.health.succeeded();
@@ -170,11 +169,11 @@ impl Group {
         }
     }
 
-    fn failed(&self, at: usize, why: &dyn Display) {
+    fn failed(&self, at: usize, fault: Fault) {
         let passive = self.upstream.health.passive.as_ref();
         if let (Some(passive), Some(target)) = (passive, self.upstream.targets.get(at)) {
             let health = &target.account.health;
-            health.failed(passive, self.upstream.targets.len(), why);
+            health.failed(passive, self.upstream.targets.len(), fault);
         }
     }
 

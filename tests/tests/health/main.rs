@@ -4,5 +4,6 @@ mod active;
 mod grpc;
 mod passive;
 mod reloads;
+mod rotation;
 mod secure;
 mod world;

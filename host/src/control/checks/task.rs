@@ -14,6 +14,9 @@ use crate::upstream::manner::{Destination, Identity};
 /// Within this time the first check of a target is made: soon, and not those of all targets at once.
 const FIRST: Duration = Duration::from_secs(1);
 
+/// However short an interval comes out, there is this between the beginnings of two checks.
+const LEAST: Duration = Duration::from_millis(10);
+
 /// A task that checks one target until it is dropped.
 pub(super) struct Task {
     settings: ActiveHealth,
@@ -62,7 +65,9 @@ async fn check(to: Destination, settings: ActiveHealth, health: Arc<TargetHealth
 /// do not ask a target all at once. `random` is between 0 and 1.
 fn pause(interval: Duration, jitter: u8, random: f64) -> Duration {
     let share = f64::from(jitter.min(100)) / 100.0;
-    interval.mul_f64(1.0 + share * (2.0 * random - 1.0))
+    interval
+        .mul_f64(1.0 + share * (2.0 * random - 1.0))
+        .max(LEAST)
 }
 
 /// Between 0 and 1.
@@ -83,7 +88,7 @@ mod tests {
             (10, 0.0, 9.0),
             (10, 0.5, 10.0),
             (10, 1.0, 11.0),
-            (100, 0.0, 0.0),
+            (100, 0.0, 0.01),
             (100, 1.0, 20.0),
         ] {
             let paused = pause(interval, jitter, random).as_secs_f64();
