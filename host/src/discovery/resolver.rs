@@ -1,11 +1,8 @@
 //! Asks the hosts file and the DNS. Nothing is remembered here: how long an answer is good is for whoever asks to know.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::IpAddr;
-use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
@@ -68,18 +65,13 @@ impl Miss {
 /// Asks whom the settings say.
 pub struct Resolver {
     dns: Dns,
-    /// With what `/etc/resolv.conf` said, and when that was written.
-    system: RefCell<Option<(Option<SystemTime>, Rc<TokioResolver>)>>,
 }
 
 impl Resolver {
     /// Nobody is asked yet.
     #[must_use]
-    pub fn new(dns: Dns) -> Self {
-        Self {
-            dns,
-            system: RefCell::default(),
-        }
+    pub const fn new(dns: Dns) -> Self {
+        Self { dns }
     }
 
     /// What it goes by.
@@ -167,7 +159,7 @@ impl Resolver {
 
     /// The records of a kind, and the name they were found under, which is another one where there is a search list.
     async fn ask(&self, name: &str, kind: RecordType) -> Result<Answer<(Name, Vec<RData>)>, Miss> {
-        let resolver = self.resolver()?;
+        let resolver = self.make()?;
         let asked = tokio::time::timeout(self.dns.timeout, resolver.lookup(name, kind)).await;
         let late = |_| Miss::Failed(format!("no server answered within {:?}", self.dns.timeout));
         let found = asked.map_err(late)?.map_err(|error| miss(&error))?;
@@ -185,21 +177,8 @@ impl Resolver {
         })
     }
 
-    /// The one that asks; it is made anew when the system names other servers.
-    fn resolver(&self) -> Result<Rc<TokioResolver>, Miss> {
-        let written = fs::metadata(RESOLV_CONF).and_then(|file| file.modified());
-        let written = written.ok().filter(|_| self.dns.servers.is_empty());
-        let mut made = self.system.borrow_mut();
-        if let Some((of, resolver)) = &*made
-            && *of == written
-        {
-            return Ok(Rc::clone(resolver));
-        }
-        let resolver = Rc::new(self.make()?);
-        *made = Some((written, Rc::clone(&resolver)));
-        Ok(resolver)
-    }
-
+    /// The one that asks a question. Each has its own, for two reasons: what the system says may have changed; and a
+    /// connection that was kept may lead to what a server knew when it was opened, as dnsmasq answers in a process of its own.
     fn make(&self) -> Result<TokioResolver, Miss> {
         let mut builder = if self.dns.servers.is_empty() {
             let system = TokioResolver::builder_tokio();
