@@ -2,6 +2,7 @@
 //!
 //! The plugins are made of one C file, so that they stand on the header alone.
 
+mod again;
 mod answers;
 mod early;
 mod faults;

@@ -1,7 +1,10 @@
 //! Requests that are sent again: after what, how often, and which never are.
 
+mod bodies;
 mod denied;
+mod pauses;
 mod sent_again;
+mod total;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,35 +16,38 @@ use swapgate_tests::{Gateway, Upstream, conversation::Conversation};
 /// An answer that says who gave it.
 const UNWELL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 6\r\n\r\nunwell";
 
-/// A gateway with one worker and one route for everything to an upstream of two targets, which takes turns.
+/// A gateway with one worker and one route for everything to an upstream of two targets, which takes turns; `service` is
+/// what its service says.
 fn before(first: &Upstream, second: &Upstream, service: &str) -> Builder {
-    between(first.address(), second.address(), service)
+    between(first.address(), second.address(), ["", service])
 }
 
-fn between(first: SocketAddr, second: SocketAddr, service: &str) -> Builder {
-    Gateway::with(&format!(
-        "\
-workers: 1
-upstreams: [{{name: up, targets: [{{address: \"@first@\"}}, {{address: \"@second@\"}}]}}]
-services: [{{name: up, upstream: up, {service}}}]
-routes: [{{name: all, service: up}}]
-"
-    ))
-    .set("first", first)
-    .set("second", second)
+/// The same with more of the upstream.
+fn between(first: SocketAddr, second: SocketAddr, [upstream, service]: [&str; 2]) -> Builder {
+    let targets = "{address: \"@first@\"}, {address: \"@second@\"}";
+    with(targets, [upstream, service])
+        .set("first", first)
+        .set("second", second)
 }
 
 /// The same with one target.
 fn alone(target: &Upstream, service: &str) -> Builder {
+    alone_at(target.address(), service)
+}
+
+fn alone_at(target: SocketAddr, service: &str) -> Builder {
+    with("{address: \"@target@\"}", ["", service]).set("target", target)
+}
+
+fn with(targets: &str, [upstream, service]: [&str; 2]) -> Builder {
     Gateway::with(&format!(
         "\
 workers: 1
-upstreams: [{{name: up, targets: [{{address: \"@target@\"}}]}}]
+upstreams: [{{name: up, targets: [{targets}]{upstream}}}]
 services: [{{name: up, upstream: up, {service}}}]
 routes: [{{name: all, service: up}}]
 "
     ))
-    .set("target", target.address())
 }
 
 /// An upstream that does something else with the requests of its first `bad` conversations, then answers what it got.

@@ -103,7 +103,7 @@ fn a_connect_that_fails_goes_on_also_with_retries() {
         ("retries: {attempts: 0}", 502),
         ("retries: {on: [\"503\"]}", 502),
     ] {
-        let gateway = between(gone.address(), good.address(), service).start();
+        let gateway = between(gone.address(), good.address(), ["", service]).start();
         let mut client = gateway.client();
         let answers = [0, 1].map(|_| client.send(request("POST", "x")).expect_response().status);
         assert!(answers.contains(&200), "one of two begins at the good one");
