@@ -95,7 +95,7 @@ fn over_tls_it_is_only_for_tls_and_it_lives_as_long_as_it_should() {
     let targets = targets(2);
     let listeners = format!(
         "format: 1\nadmin: {{address: \"127.0.0.1:0\"}}\nplugins_dir: plugins.d\nstate_dir: state\nlisteners:\n  \
-         - {{name: plain, address: \"127.0.0.1:0\"}}\n  - name: secure\n    address: \"127.0.0.1:0\"\n    \
+         - {{name: plain, address: \"127.0.0.1:0\"}}\n  - name: secure\n    address: \"127.0.0.2:0\"\n    \
          tls: {{certificates: [{}]}}\n",
         pair.entry()
     );
