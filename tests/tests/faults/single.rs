@@ -1,8 +1,9 @@
-//! One fault at a time: what it comes to for each method, without retries.
+//! One fault at a time: what it comes to for each method, without retries and with them.
 
 use swapgate_tests::proxy::{Pace, Part, Place};
 use swapgate_tests::{Fault, Gateway, Proxy, Recorder, eventually};
 
+use super::trial::SENDS_AGAIN;
 use super::world::Seen::{Answer, Status, Torn};
 use super::world::{Seen, TIMEOUTS, ask};
 
@@ -51,7 +52,7 @@ fn what_a_fault_comes_to_on_a_kept_connection() {
 fn each_alone(connection: Connection) {
     let target = Recorder::start();
     let proxy = Proxy::before(target.address());
-    let gateway = before(&[&proxy]);
+    let gateway = before(&[&proxy], "");
     for (row, (fault, expected)) in ALONE.into_iter().enumerate() {
         for method in ["GET", "PUT", "POST"] {
             let name = format!("{fault}, {method} on a {connection:?} connection");
@@ -86,7 +87,7 @@ fn a_second_target_helps_whoever_was_not_sent() {
         Proxy::before(target.address()),
         Proxy::before(target.address()),
     );
-    let gateway = before(&[&bad, &good]);
+    let gateway = before(&[&bad, &good], "");
     for fault in Fault::ALL {
         bad.set(fault);
         for round in 0..2 {
@@ -95,15 +96,8 @@ fn a_second_target_helps_whoever_was_not_sent() {
                 let entry = ask(&gateway, method, &nonce);
                 let arrived = target.arrivals().of(method, &nonce);
                 assert!(arrived <= 1, "{fault}: {entry} arrived {arrived} times");
-                let (_, alone) = ALONE
-                    .into_iter()
-                    .find(|(known, _)| *known == fault)
-                    .expect("the table is whole");
-                // Whether a connection ended before something was written to it is a race, and either is right.
-                let races = matches!(
-                    fault,
-                    Fault::Reset(Place::Connect) | Fault::Cut(Place::Connect)
-                );
+                let alone = alone(fault);
+                let races = races(fault);
                 let is_struck = bad.struck().iter().any(|strike| strike.nonce == nonce);
                 let seen = Seen::from(&entry);
                 let fits = match (races, is_struck) {
@@ -117,15 +111,72 @@ fn a_second_target_helps_whoever_was_not_sent() {
     }
 }
 
-/// A gateway with one worker before these, in turn.
-fn before(proxies: &[&Proxy]) -> Gateway {
+/// What may be sent again is, to the other target; who must not be told twice is told once, and the client how it ended.
+#[test]
+fn retries_help_whoever_may_be_sent_twice() {
+    let target = Recorder::start();
+    let (bad, good) = (
+        Proxy::before(target.address()),
+        Proxy::before(target.address()),
+    );
+    let gateway = before(&[&bad, &good], SENDS_AGAIN);
+    for fault in Fault::ALL {
+        bad.set(fault);
+        for round in 0..2 {
+            for method in ["GET", "PUT", "DELETE", "POST", "PATCH"] {
+                let nonce = format!("{fault}-{round}-{method}").replace(' ', "-");
+                let entry = ask(&gateway, method, &nonce);
+                let is_struck = bad.struck().iter().any(|strike| strike.nonce == nonce);
+                let may_twice = !matches!(method, "POST" | "PATCH");
+                // The head of an answer cannot be taken back.
+                let is_helped = may_twice && !fault.is_in_body();
+                let seen = Seen::from(&entry);
+                let fits = match is_struck && !is_helped {
+                    true => seen == alone(fault),
+                    false => seen == Answer || (races(fault) && !is_helped && seen == alone(fault)),
+                };
+                assert!(fits, "{fault}, struck: {is_struck}: {entry}");
+                let arrived = target.arrivals().of(method, &nonce);
+                let expected = match is_struck {
+                    true if is_helped && alone(fault) != Answer => {
+                        1 + usize::from(fault.reaches_the_target())
+                    }
+                    true => usize::from(fault.reaches_the_target()),
+                    false => usize::from(seen == Answer),
+                };
+                assert_eq!(arrived, expected, "{fault}, struck: {is_struck}: {entry}");
+            }
+        }
+    }
+}
+
+/// What a fault comes to where nobody helps.
+fn alone(fault: Fault) -> Seen {
+    let row = ALONE.into_iter().find(|(known, _)| *known == fault);
+    row.expect("the table is whole").1
+}
+
+/// Whether a connection ended before something was written to it is a race, and either is right.
+fn races(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Reset(Place::Connect) | Fault::Cut(Place::Connect)
+    )
+}
+
+/// A gateway with one worker before these, in turn, with these settings of the service.
+fn before(proxies: &[&Proxy], service: &str) -> Gateway {
     let target = |proxy: &&Proxy| format!("{{address: \"{}\"}}", proxy.address());
     let targets: Vec<String> = proxies.iter().map(target).collect();
     Gateway::with(&format!(
         "\
 workers: 1
 upstreams: [{{name: up, targets: [{}]}}]
-services: [{{name: up, upstream: up, timeouts: {{{TIMEOUTS}}}}}]
+services:
+  - name: up
+    upstream: up
+    timeouts: {{{TIMEOUTS}}}
+    {service}
 routes: [{{name: all, service: up}}]
 ",
         targets.join(", ")
