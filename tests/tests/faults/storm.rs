@@ -20,7 +20,7 @@ const WARM: usize = Fault::ALL.len() * 2;
 const STRIKES: usize = 3;
 
 /// Each so-manieth fault that hangs goes on until requests ran into their time-out.
-const PATIENT: usize = 6;
+const PATIENT: usize = 12;
 
 const CLIENTS: usize = 8;
 
@@ -98,7 +98,7 @@ impl Stage {
         let kinds = Fault::ALL.len();
         let fault = Fault::ALL[number % kinds];
         let proxy = &self.proxies[(number + number / kinds) % self.proxies.len()];
-        let (before, from) = (proxy.counts(), Instant::now());
+        let (before, late, from) = (proxy.counts(), self.late(proxy), Instant::now());
         proxy.set(fault);
         let mut out = None;
         if self.watches && leaves_rotation(fault) {
@@ -110,11 +110,14 @@ impl Stage {
         } else {
             proxy.wait_for_struck(before.struck + STRIKES);
         }
-        let hangs = matches!(fault, Fault::Hang(_)) && !fault.is_at_the_door();
-        if hangs && number.is_multiple_of(PATIENT) {
+        let is_late = matches!(
+            fault,
+            Fault::Hang(Place::Request | Place::Answer | Place::Head)
+        );
+        if is_late && number.is_multiple_of(PATIENT) {
             eventually!(
-                proxy.counts().given_up > before.given_up,
-                "somebody to give up what meets `{fault}`"
+                self.late(proxy) > late,
+                "the gateway to give up what meets `{fault}`"
             );
         }
         proxy.set(Fault::Pass);
@@ -129,6 +132,15 @@ impl Stage {
             from,
             until: Instant::now(),
         });
+    }
+
+    /// How many attempts at a target ran into their time-out.
+    fn late(&self, proxy: &Proxy) -> f64 {
+        let series = format!(
+            "swapgate_upstream_attempts_total{{upstream=\"up\",target=\"{}\",outcome=\"timeout\"}}",
+            proxy.address()
+        );
+        self.gateway.metrics().value(&series).unwrap_or(0.0)
     }
 
     #[track_caller]
