@@ -216,13 +216,13 @@ impl Task {
                 0
             };
             let pause = pause(&outcome, failures, self.resolver.settings());
-            self.tell(outcome.miss);
+            self.tell(&outcome.miss);
             sleep(pause).await;
         }
     }
 
     /// Says what is new, and only that.
-    fn tell(&self, miss: Option<Miss>) {
+    fn tell(&self, miss: &Option<Miss>) {
         let before = {
             let mut finding = self.finding.borrow_mut();
             let now = Finding {
@@ -237,11 +237,11 @@ impl Task {
         if moved {
             self.say_moved(&before.places);
         }
-        if before.miss != miss {
+        if before.miss != *miss {
             self.say_missed(miss.as_ref());
         }
         self.ear.heard.notify_waiters();
-        if moved || before.miss != miss {
+        if moved || before.miss != *miss {
             let _ = self.ear.events.send(Event::Targets);
         }
     }
