@@ -44,6 +44,8 @@ pub struct Activity {
     resting: Cell<bool>,
     /// Whether what the client has not taken is to be thrown away.
     given_up: Cell<bool>,
+    /// Whether there are more connections than are served, and this is one of those too many.
+    surplus: Cell<bool>,
     /// Since when the connection is to end after the running exchange.
     draining: Cell<Option<Instant>>,
     /// Of a connection its task, of a stream the stream's.
@@ -121,6 +123,7 @@ impl Activity {
             look: Cell::new(false),
             resting: Cell::new(false),
             given_up: Cell::new(false),
+            surplus: Cell::new(false),
             draining: Cell::new(None),
             waker: RefCell::new(None),
             many: Many::default(),
@@ -303,6 +306,35 @@ impl Activity {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.get().is_some()
+    }
+
+    /// Since when the connection has been kept for nothing but another request; none if something is under way.
+    #[must_use]
+    pub fn idle_since(&self) -> Option<Instant> {
+        let idle = self.streams() == 0
+            && !self.body_open.get()
+            && !self.is_blocked()
+            && !self.is_draining();
+        match self.stage.get() {
+            Stage::Idle(since) if idle => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Says whether this connection is one too many.
+    pub fn is_too_many(&self, surplus: bool) {
+        self.surplus.set(surplus);
+    }
+
+    /// Whether the connection is one too many, also of a stream.
+    #[must_use]
+    pub fn is_surplus(&self) -> bool {
+        self.surplus.get() || self.connection().is_some_and(|own| own.surplus.get())
+    }
+
+    /// Asks the connection to end after what runs, also of a stream.
+    pub fn drain_connection(&self) {
+        self.connection().unwrap_or(self).drain();
     }
 
     /// Whether it was told to end so long ago that no request is on its way any more from a client that listens.

@@ -18,6 +18,7 @@ use crate::config::{self, ConfigError, Source, System};
 use crate::control::apply::{Control, Start, StartError, cannot_bind};
 use crate::control::events::Event;
 use crate::control::folder::{Folder, PREVIOUS};
+use crate::control::pressure;
 use crate::control::status::Board;
 use crate::control::watch::{Signals, Watch};
 use crate::discovery::Discovery;
@@ -129,6 +130,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         token: config.admin.token.clone(),
         watchdog: watchdog.clone(),
     };
+    spawn_local(pressure::watch(Arc::clone(catalog.metrics())));
     let admin = spawn_local(admin::serve(admin_socket, admin));
     let mut folder = Folder::new(config.plugins_dir.clone(), catalog.metrics());
     folder.fall_back_to(config.state_dir.join(PREVIOUS));

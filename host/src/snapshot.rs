@@ -12,10 +12,12 @@ use std::sync::Arc;
 use http::HeaderValue;
 use ipnet::IpNet;
 
-use crate::admission::{Fuse, Limit};
+use crate::admission::{Admission, Fuse, Limit};
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
-use crate::config::ready::{AllowedAddress, Balance, ClientTimeouts, Health, Limits, Protocols};
+use crate::config::ready::{
+    AllowedAddress, Balance, ClientTimeouts, Health, Limits, Overload, Protocols,
+};
 use crate::context;
 use crate::endpoint::Endpoint;
 use crate::health::TargetHealth;
@@ -57,6 +59,8 @@ pub struct Snapshot {
     pub global: Plan,
     /// Counts exchanges that no route matched.
     pub account: Arc<Account>,
+    /// Who is let in, whatever generation asks.
+    pub admission: Arc<Admission>,
 }
 
 impl context::Leads for Snapshot {
@@ -100,6 +104,8 @@ impl Snapshot {
         routes.chain(upstreams).for_each(Limit::enforce);
         let fuses = self.upstreams.iter().filter_map(|one| one.fuse.as_ref());
         fuses.for_each(Fuse::enforce);
+        let overload = &self.admission.overload;
+        overload.set_memory(self.settings.overload.memory);
     }
 }
 
@@ -110,6 +116,10 @@ pub struct Settings {
     pub limits: Limits,
     /// A worker's share of the connections the process admits.
     pub connections_per_worker: usize,
+    /// How many more are let in to be told to come again.
+    pub surplus_per_worker: usize,
+    /// What the whole process takes.
+    pub overload: Overload,
     /// How long a client may take.
     pub client_timeouts: ClientTimeouts,
     /// Addresses whose forwarding headers are believed.

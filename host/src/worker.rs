@@ -100,6 +100,7 @@ async fn run(start: Start, seed: u64) {
                     let generation = snapshot.generation;
                     local.adopt(snapshot);
                     // The new limits may admit more connections than the old ones.
+                    connections.has_room(&local, None);
                     connections.look_again();
                     listening.speak(kept);
                     listening.start(listen, &local, &connections);

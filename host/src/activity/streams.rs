@@ -113,6 +113,11 @@ impl Activity {
         stream
     }
 
+    /// Of a stream: its connection.
+    pub(super) fn connection(&self) -> Option<&Self> {
+        self.within.as_ref().map(|within| &*within.connection)
+    }
+
     /// Whether this is a stream, and not a connection.
     #[must_use]
     pub fn is_stream(&self) -> bool {

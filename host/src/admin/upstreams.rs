@@ -29,7 +29,7 @@ pub(super) fn document(admin: &Admin) -> Value {
     });
     let mut upstreams: Vec<Value> = serving
         .iter()
-        .map(|one| upstream(one, leaving.remove(&one.name).unwrap_or_default()))
+        .map(|one| upstream(one, &leaving.remove(&one.name).unwrap_or_default()))
         .collect();
     // What is left is of upstreams that are not there any more.
     upstreams.extend(leaving.into_iter().map(|(name, targets)| {
@@ -39,7 +39,7 @@ pub(super) fn document(admin: &Admin) -> Value {
     json!({ "upstreams": upstreams })
 }
 
-fn upstream(upstream: &Upstream, leaving: Vec<(Endpoint, Arc<TargetHealth>)>) -> Value {
+fn upstream(upstream: &Upstream, leaving: &[(Endpoint, Arc<TargetHealth>)]) -> Value {
     let targets = upstream.targets.iter().map(target);
     let targets: Vec<Value> = targets.chain(leaving.iter().map(left)).collect();
     json!({

@@ -2,12 +2,14 @@
 //!
 //! - [`gate`]: how many requests an upstream or a route gets at once, and who waits for that;
 //! - [`breaker`]: when an upstream that fails is left alone, by what it did in the last while (`window`);
+//! - [`overload`]: what the whole process takes;
 //! - [`refusal`]: why somebody is not let in.
 //!
 //! What is absent here: sockets, the clock (time comes as an argument), and the answers that those get who are refused.
 
 pub mod breaker;
 pub mod gate;
+pub mod overload;
 pub mod refusal;
 mod window;
 
@@ -15,6 +17,8 @@ use std::sync::Arc;
 
 use breaker::{Breaker, STATES};
 use gate::Gate;
+use overload::Overload;
+use refusal::Reason;
 
 use crate::config::ready::{Concurrency, UpstreamBreaker};
 use crate::health::clock::now_ms;
@@ -31,6 +35,8 @@ pub struct Admission {
     pub routes: Shelf<Arc<str>, Gate>,
     /// Of upstreams.
     pub breakers: Shelf<Arc<str>, Breaker>,
+    /// Of the process.
+    pub overload: Overload,
 }
 
 /// A gate, and what it is to admit once the snapshot that says so is in force.
@@ -92,6 +98,11 @@ impl Fuse {
 impl Admission {
     /// Shows all of it.
     pub fn show(&self, page: &mut Page) {
+        let mut shed = Family::of(&names::SHED);
+        for reason in Reason::ALL {
+            shed.count(&[reason.name()], self.overload.shed(reason));
+        }
+        page.add(shed);
         let mut running = Family::of(&names::UPSTREAM_REQUESTS);
         let mut waiting = Family::of(&names::UPSTREAM_WAITING);
         let mut refused = Family::of(&names::UPSTREAM_REFUSED);

@@ -26,6 +26,14 @@ pub enum Refusal {
         /// How much longer.
         left: Duration,
     },
+    /// The process has more to do than it takes.
+    #[error("the gateway is overloaded: {}", reason.told())]
+    Shed {
+        /// What there is too much of.
+        reason: Reason,
+        /// After how long to come again.
+        retry_after: Duration,
+    },
     /// It waited for as long as it may.
     #[error("{whose} had as many requests under way as concurrency.requests admits for {wait:?}")]
     Late {
@@ -48,12 +56,59 @@ pub enum Whose {
 }
 
 impl Refusal {
+    /// Whether the connection ends with it, because connections are what there is too much of, or cost it.
+    #[must_use]
+    pub fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Shed {
+                reason: Reason::Memory | Reason::Connections,
+                ..
+            }
+        )
+    }
+
     /// After how long to come again, in whole seconds.
     #[must_use]
     pub fn retry_after(&self) -> u64 {
         match self {
             Self::Open { left, .. } => whole(*left),
+            Self::Shed { retry_after, .. } => whole(*retry_after),
             Self::Full { wait, .. } | Self::Late { wait, .. } => whole(*wait),
+        }
+    }
+}
+
+/// What the process has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Exchanges that run.
+    Requests,
+    /// Memory that is resident.
+    Memory,
+    /// Connections that are open.
+    Connections,
+}
+
+impl Reason {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 3] = [Self::Requests, Self::Memory, Self::Connections];
+
+    /// As metrics name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Memory => "memory",
+            Self::Connections => "connections",
+        }
+    }
+
+    fn told(self) -> &'static str {
+        match self {
+            Self::Requests => "overload.requests exchanges are running",
+            Self::Memory => "more memory than overload.memory is resident",
+            Self::Connections => "limits.connections connections are open",
         }
     }
 }

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::metrics::cell::{Cells, Writer};
 
 /// Into how many slices a window is cut.
-const SLICES: u64 = 10;
+const SLICES: usize = 10;
+/// The same, where slices are counted.
+const ROUND: u64 = SLICES as u64;
 /// Where it stands of which slice a number is, and below that the number.
 const TAG: u32 = 24;
 const COUNT: u64 = (1 << TAG) - 1;
@@ -25,7 +27,7 @@ pub(super) struct Window {
     /// How long a slice is, in milliseconds.
     slice_ms: AtomicU64,
     era: AtomicU64,
-    cells: Cells<[[AtomicU64; 2]; SLICES as usize]>,
+    cells: Cells<[[AtomicU64; 2]; SLICES]>,
 }
 
 /// What was counted, in all and of failures.
@@ -101,7 +103,7 @@ impl Window {
         let (present, _) = self.slice(now_ms);
         let (era, slice) = (present >> ERA, present & SLICE);
         let counts =
-            |tag: u64| tag >> ERA == era && slice.wrapping_sub(tag & SLICE) & SLICE < SLICES;
+            |tag: u64| tag >> ERA == era && slice.wrapping_sub(tag & SLICE) & SLICE < ROUND;
         let mut sums = [0_u64; 2];
         for [good, bad] in self.cells.all().flatten() {
             for (sum, number) in sums.iter_mut().zip([good, bad]) {
@@ -122,12 +124,12 @@ impl Window {
     fn slice(&self, now_ms: u64) -> (u64, usize) {
         let slice = now_ms / self.slice_ms.load(Ordering::Acquire).max(1);
         let tag = (self.era() % ERAS) << ERA | slice & SLICE;
-        (tag, usize::try_from(slice % SLICES).unwrap_or(0))
+        (tag, usize::try_from(slice % ROUND).unwrap_or(0))
     }
 }
 
 fn slice(length_ms: u64) -> u64 {
-    length_ms.div_ceil(SLICES).max(1)
+    length_ms.div_ceil(ROUND).max(1)
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ pub fn snapshot(
         upstreams,
         global: global_plan,
         account: Arc::clone(metrics.routes.unrouted()),
+        admission: Arc::clone(&metrics.admission),
     }
 }
 
@@ -241,12 +242,21 @@ fn settings(config: &Config) -> Settings {
     Settings {
         limits: config.limits,
         connections_per_worker: config.limits.connections.div_ceil(config.workers.max(1)),
+        surplus_per_worker: surplus(config.limits.connections).div_ceil(config.workers.max(1)),
+        overload: config.overload,
         client_timeouts: config.client_timeouts,
         trusted_addresses: config.trusted_addresses.clone(),
         upstream_allow: config.upstream_allow.clone(),
         via: via(config),
         merge_slashes: config.merge_slashes,
     }
+}
+
+/// How many connections beyond the limit are let in to be told to come again: enough for those who come while others are
+/// being told, and few beside those that are served.
+fn surplus(connections: usize) -> usize {
+    const LEAST: usize = 16;
+    (connections / 16).max(LEAST)
 }
 
 /// What the gateway adds to `Via`.

@@ -34,6 +34,7 @@ pub mod file;
 pub mod fleet;
 pub mod folder;
 pub mod follow;
+pub mod pressure;
 pub mod previous;
 pub mod probation;
 pub mod resolve;

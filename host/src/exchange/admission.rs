@@ -29,7 +29,7 @@ pub(super) struct Permits {
 #[derive(Debug)]
 pub(super) enum Refused {
     /// The answer that is configured for it.
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// The gateway's own.
     Failure(Failure),
 }
@@ -88,7 +88,7 @@ fn call<'a>(group: &'a Group, fuse: Option<&'a Fuse>) -> Result<Call<'a>, Refuse
 
 fn left_alone(group: &Group, fuse: &Fuse, left: std::time::Duration) -> Refused {
     match &fuse.settings.fallback {
-        Some(fallback) => Refused::Answer(direct::respond(fallback)),
+        Some(fallback) => Refused::Answer(Box::new(direct::respond(fallback))),
         None => Refusal::Open {
             upstream: Arc::clone(&group.upstream.name),
             left,
@@ -139,10 +139,9 @@ impl Call<'_> {
             | UpstreamFault::TimedOut { .. }
             | UpstreamFault::Overdue
             | UpstreamFault::Died { .. }
-            | UpstreamFault::Malformed { .. } => true,
-            UpstreamFault::NoTargets { .. }
-            | UpstreamFault::NoUpgrade { .. }
-            | UpstreamFault::Unwritable { .. } => false,
+            | UpstreamFault::Malformed { .. }
+            | UpstreamFault::NoTargets { .. } => true,
+            UpstreamFault::NoUpgrade { .. } | UpstreamFault::Unwritable { .. } => false,
         };
         if let (true, Some((pass, _))) = (is_its_own, self.0) {
             pass.came_to(false, now_ms());

@@ -41,7 +41,7 @@ pub enum AnswerError {
 /// over once plugins have seen all of the request's body.
 pub struct AnswerBody {
     source: Source,
-    /// None where there is a tunnel, which ends the exchange itself.
+    /// None where there is a tunnel, which ends the exchange itself, and where there is no exchange.
     exchange: Option<Running>,
 }
 
@@ -72,6 +72,15 @@ impl AnswerBody {
         Self {
             source: Source::Whole(Some(bytes)),
             exchange: Some(exchange),
+        }
+    }
+
+    /// A body of no exchange.
+    #[must_use]
+    pub(super) fn unheard(bytes: Bytes) -> Self {
+        Self {
+            source: Source::Whole(Some(bytes)),
+            exchange: None,
         }
     }
 
@@ -153,7 +162,11 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         let this = self.get_mut();
         let Some(exchange) = &this.exchange else {
-            return Poll::Ready(None);
+            let Source::Whole(bytes) = &mut this.source else {
+                return Poll::Ready(None);
+            };
+            let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
+            return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
         };
         let next = match &mut this.source {
             Source::Done | Source::Tunnel(_) => None,

@@ -17,6 +17,7 @@ use super::admission::Permits;
 use super::answer::AnswerError;
 use super::forwarding::PeerValues;
 use super::lanes::{Lanes, Owed};
+use super::shed::Counted;
 use crate::activity::Activity;
 use crate::chain::{Call, Chain, Matched, Outcome, Skipped};
 use crate::context::{Connection, Context, Phase, RouteNames};
@@ -96,6 +97,8 @@ pub struct Exchange {
     pub(super) known: Cell<bool>,
     /// The places it has, until it is over.
     pub(super) permits: Cell<Permits>,
+    /// That it counts in the process, until it is over.
+    pub(super) counted: Cell<Option<Counted>>,
 }
 
 /// What a client said, as far as it is needed once the head was passed on.
@@ -155,6 +158,7 @@ impl Exchange {
             ended: Cell::new(false),
             known: Cell::new(false),
             permits: Cell::default(),
+            counted: Cell::default(),
         }))
     }
 
@@ -292,7 +296,7 @@ impl Exchange {
             return;
         }
         // Before anything else: somebody may wait for them.
-        drop(self.permits.take());
+        drop((self.permits.take(), self.counted.take()));
         let now = self.answered.get().unwrap_or_else(|| {
             let now = Instant::now();
             self.activity.exchange_ends(now);
@@ -302,6 +306,10 @@ impl Exchange {
         let Some(snapshot) = generation.snapshot() else {
             return;
         };
+        if snapshot.admission.overload.is_short() && !self.activity.is_stream() {
+            // Kept alive, it would cost memory and bring nothing.
+            self.activity.drain();
+        }
         self.give_up(snapshot);
         self.close_flows(snapshot);
         let duration = now.duration_since(self.started);

@@ -25,6 +25,7 @@ mod multiplexed;
 mod outgoing;
 mod pump;
 mod serve;
+mod shed;
 mod tunnel;
 pub(crate) mod upward;
 

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use super::answer::{AnswerBody, Relay};
 use super::filtered::{Filtered, Source};
 use super::{Exchange, Running, forwarding, ingress};
+use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::headers::Survey;
 use crate::context::{Answer, Lane, Phase, ResponseHead, trailers};
@@ -285,7 +286,7 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
 ///
 /// A small one is read away, so that the next request can follow. For a large one the connection ends, but lingers, so
 /// that the client reads the answer (RFC 9112, 9.6). In HTTP/2 neither is needed.
-pub(super) fn dismiss(exchange: &Exchange, incoming: hyper::body::Incoming) -> bool {
+pub(super) fn dismiss(activity: &Rc<Activity>, incoming: hyper::body::Incoming) -> bool {
     use http_body_util::BodyExt as _;
     use hyper::body::Body as _;
     const SMALL: u64 = 64 * 1024;
@@ -293,11 +294,11 @@ pub(super) fn dismiss(exchange: &Exchange, incoming: hyper::body::Incoming) -> b
     if incoming.is_end_stream() {
         return false;
     }
-    if exchange.activity().is_stream() {
+    if activity.is_stream() {
         // Dropped, it ends only its own stream, once the answer is out (RFC 9113, 8.1).
         return false;
     }
-    let activity = Rc::clone(exchange.activity());
+    let activity = Rc::clone(activity);
     if incoming
         .size_hint()
         .upper()

@@ -16,7 +16,7 @@ use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
 use super::tunnel::ask::Upgrade;
 use super::tunnel::switch::{refused, switch};
-use super::{Exchange, Peer, admission, choice, direct, mirror, outgoing, upward};
+use super::{Exchange, Peer, admission, choice, direct, mirror, outgoing, shed, upward};
 use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
@@ -51,6 +51,10 @@ pub async fn serve(
     let Some(snapshot) = generation.snapshot() else {
         return Err(Aborted);
     };
+    let counted = match shed::admit(&generation, &activity) {
+        Ok(counted) => counted,
+        Err(refusal) => return Ok(shed::turn_away(&worker, &activity, request, refusal)),
+    };
     let (exchange, rest, read) = begin(
         worker,
         Rc::clone(&generation),
@@ -58,6 +62,7 @@ pub async fn serve(
         &snapshot.settings,
         request,
     );
+    exchange.counted.set(counted);
     let early = match read {
         Ok(()) => admit(&exchange, snapshot, &rest).await,
         Err(fault) => Err(fault.into()),
@@ -78,11 +83,13 @@ pub async fn serve(
                         _ => outgoing::relay(exchange, snapshot, sent, order.timeouts.idle).await,
                     },
                     Err(Instead::Answer(answer, rest)) => {
-                        let close = rest.is_some_and(|rest| outgoing::dismiss(&exchange, rest));
+                        let close =
+                            rest.is_some_and(|rest| outgoing::dismiss(exchange.activity(), rest));
                         outgoing::local(exchange, snapshot, answer, close).await
                     }
                     Err(Instead::Failure(failure, rest)) => {
-                        let close = rest.is_some_and(|rest| outgoing::dismiss(&exchange, rest));
+                        let close =
+                            rest.is_some_and(|rest| outgoing::dismiss(exchange.activity(), rest));
                         let answer = outgoing::rescued(&exchange, &failure);
                         outgoing::local(exchange, snapshot, answer, close).await
                     }
@@ -92,7 +99,7 @@ pub async fn serve(
         Ok(Next::Answer(answer)) => answer,
         Err(failure) => outgoing::rescued(&exchange, &failure),
     };
-    let close = outgoing::dismiss(&exchange, rest.body);
+    let close = outgoing::dismiss(exchange.activity(), rest.body);
     Ok(outgoing::local(exchange, snapshot, early, close).await)
 }
 
@@ -258,7 +265,7 @@ async fn forward(
     let entering = pin!(admission::enter(exchange, &generation, &group));
     let call = match total.within(entering).await {
         Ok(call) => call,
-        Err(Refused::Answer(answer)) => return Err(Instead::Answer(answer, None)),
+        Err(Refused::Answer(answer)) => return Err(Instead::Answer(*answer, None)),
         Err(Refused::Failure(failure)) => return Err(failure.into()),
     };
     let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)

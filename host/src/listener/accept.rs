@@ -1,7 +1,7 @@
 //! Taking connections off a socket.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio::task::{AbortHandle, spawn_local};
 
 use super::bind::BACKLOG;
 use super::connection;
+use super::room;
 use crate::activity::Activity;
 use crate::local::Local;
 use crate::metrics::traffic::{Connections as Account, Hold, Open};
@@ -25,7 +26,11 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_se
 /// The open connections of one worker.
 #[derive(Default)]
 pub struct Connections {
-    open: RefCell<HashMap<u64, (Rc<Activity>, AbortHandle)>>,
+    pub(super) open: RefCell<HashMap<u64, (Rc<Activity>, AbortHandle)>>,
+    /// Those of them that are too many, the oldest first.
+    pub(super) surplus: RefCell<BTreeMap<u64, Rc<Activity>>>,
+    /// When no idle one was found last.
+    pub(super) none_idle: Cell<Option<Instant>>,
     next: Cell<u64>,
     draining: Cell<bool>,
     /// One ended, or another number of them is admitted.
@@ -76,11 +81,13 @@ impl Connections {
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
         let activity = Rc::new(Activity::new(Instant::now()));
+        self.make_room(worker, &socket, key, &activity);
         if self.draining.get() {
             activity.drain();
         }
         let entry = Entry {
             connections: Rc::clone(self),
+            worker: Rc::clone(worker),
             key,
         };
         let worker = Rc::clone(worker);
@@ -118,12 +125,14 @@ impl Alive {
 /// Takes a connection off the list, also when its task panics.
 struct Entry {
     connections: Rc<Connections>,
+    worker: Rc<Local>,
     key: u64,
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         self.connections.open.borrow_mut().remove(&self.key);
+        self.connections.has_room(&self.worker, Some(self.key));
         self.connections.look_again();
     }
 }
@@ -177,7 +186,15 @@ pub async fn run(
         match accepted {
             Ok(accepted) => {
                 pause = PAUSE.0;
+                let last = room::is_last(&accepted);
                 connections.start(&worker, accepted, &owner);
+                if last {
+                    // The system has hardly any descriptors left; those are for others.
+                    tokio::select! {
+                        () = stop.notified() => break,
+                        () = tokio::time::sleep(PAUSE.0) => {}
+                    }
+                }
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
@@ -204,10 +221,10 @@ async fn accept(
     connections: &Connections,
     owner: &Owner,
 ) -> io::Result<Socket> {
-    if connections.count() >= limit(worker) {
+    if connections.count() >= most(worker) {
         owner.account().waits();
     }
-    while connections.count() >= limit(worker) {
+    while connections.count() >= most(worker) {
         connections.changed.notified().await;
     }
     socket.accept().await
@@ -236,8 +253,17 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// How many connections this worker has at the most, those included that are too many.
+fn most(worker: &Local) -> usize {
+    let generation = worker.generation();
+    generation.snapshot().map_or(1, |snapshot| {
+        let settings = &snapshot.settings;
+        settings.connections_per_worker.max(1) + settings.surplus_per_worker
+    })
+}
+
 /// This worker's share of the connections.
-fn limit(worker: &Local) -> usize {
+pub(super) fn limit(worker: &Local) -> usize {
     let generation = worker.generation();
     generation.snapshot().map_or(1, |snapshot| {
         snapshot.settings.connections_per_worker.max(1)

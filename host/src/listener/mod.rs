@@ -2,7 +2,7 @@
 //!
 //! - [`bind`]: sockets, one for each worker, made before anything is published;
 //! - [`unix`]: those in the file system;
-//! - [`accept`]: taking connections off a socket;
+//! - [`accept`]: taking connections off a socket; `room`: what becomes of more than there is room for;
 //! - `connection`: one connection, from accept to close, on one task of one worker;
 //! - `handshake`: what comes before its first request: `proxy`, then `secure` (and `identity`, who a client is by its
 //!   certificate), then `preface`, which tells the version;
@@ -19,5 +19,6 @@ mod identity;
 mod io;
 mod preface;
 mod proxy;
+mod room;
 mod secure;
 pub mod unix;

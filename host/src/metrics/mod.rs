@@ -42,7 +42,7 @@ pub struct Metrics {
     /// Connections and attempts.
     pub traffic: traffic::Traffic,
     /// Who was let in.
-    pub admission: Admission,
+    pub admission: Arc<Admission>,
     /// What control did.
     pub events: event::Events,
     /// What plugins count.
@@ -65,7 +65,7 @@ impl Metrics {
             workers,
             routes: route::Accounts::new(workers),
             traffic: traffic::Traffic::default(),
-            admission: Admission::default(),
+            admission: Arc::default(),
             events: event::Events::default(),
             book: Book::new(workers),
             kv: OnceLock::new(),

@@ -102,6 +102,8 @@ names! {
         "Whether an upstream with a breaker gets requests: 0 it does, 1 some try it, 2 it is left alone."
     BREAKER_TRANSITIONS "swapgate_breaker_transitions_total" Counter "times" ["upstream" "to"]
         "How often the breaker of an upstream changed its state, by what it changed to."
+    SHED "swapgate_shed_total" Counter "requests" ["reason"]
+        "Requests that were turned away because the process has more to do than it takes, by reason."
     ROUTE_REQUESTS "swapgate_route_requests" Gauge "requests" ["route"]
         "Requests that a route with concurrency has under way, in the whole process."
     ROUTE_WAITING "swapgate_route_queue_waiting" Gauge "requests" ["route"]

@@ -34,6 +34,14 @@ pub fn show(page: &mut Page) {
     number(&names::PROCESS_THREADS, stat.field(20));
 }
 
+/// How much memory of the process is resident; see `statm` in `proc_pid_statm(5)`.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    let statm = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages.saturating_mul(rustix::param::page_size() as u64))
+}
+
 /// The fields of `/proc/self/stat` behind the name of the program; see proc_pid_stat(5), which counts from 1.
 #[derive(Debug, Default)]
 struct Stat<'a>(Vec<&'a str>);

@@ -119,6 +119,9 @@ fn refused(refusal: &Refusal) -> &'static str {
         Refusal::Full { .. } | Refusal::Late { .. } => {
             "too many requests are under way here; try again after the time in Retry-After"
         }
+        Refusal::Shed { .. } => {
+            "the gateway has more to do than it can; try again after the time in Retry-After"
+        }
         Refusal::Open { .. } => {
             "the upstream fails and is left alone for a while; try again after the time in Retry-After"
         }

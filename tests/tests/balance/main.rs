@@ -5,6 +5,7 @@ mod latency;
 mod slow_start;
 mod sticky;
 mod tiers;
+mod under_way;
 mod weights;
 
 use std::collections::BTreeMap;

@@ -89,6 +89,24 @@ fn a_cookie_wins_over_a_hash() {
 }
 
 #[test]
+fn shares_of_a_split_keep_their_clients_and_their_keys() {
+    let targets = targets(3);
+    let keys = format!("{STICKY}, algorithm: consistent-hash, hash: [\"header:x-user\"]");
+    let whole = text(&keys, &entries(&targets));
+    let split = "{name: all, service: up, split: [{upstream: up, weight: 1}]}";
+    let gateway = Gateway::with(&whole.replace("{name: all, service: up}", split)).start();
+    let mut client = gateway.client();
+    for user in 0..20 {
+        let first = ask(&mut client, "/", &format!("X-User: {user}\r\n"));
+        let again = ask(&mut client, "/", &format!("X-User: {user}\r\n"));
+        assert_eq!(target_of(&first), target_of(&again));
+        let (_, value) = given(&first).expect("a cookie");
+        let kept = with(&gateway, &value);
+        assert_eq!((target_of(&kept), given(&kept)), (target_of(&first), None));
+    }
+}
+
+#[test]
 fn over_tls_it_is_only_for_tls_and_it_lives_as_long_as_it_should() {
     let certificates = Certificates::new();
     let pair = certificates.server(&["a.test"]);

@@ -3,4 +3,5 @@
 
 mod breaker;
 mod limits;
+mod overload;
 mod world;

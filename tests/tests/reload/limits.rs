@@ -64,30 +64,37 @@ fn client_times_take_effect_for_new_connections() {
     client.expect_closed();
 }
 
-/// A client that waits for room gets it as soon as the limit is raised, not when another client leaves.
+/// A client that is one too many is served as soon as the limit is raised, not when another client leaves.
 #[test]
 fn more_connections_are_admitted_at_once() {
-    let a = named("a");
+    let gate = Gate::new();
+    let held = gate.clone();
+    let upstream = Upstream::answering(move |request| {
+        held.pass();
+        request.to_answer()
+    });
     let gateway = Gateway::with(&config("limits: {connections: 2}", ""))
-        .set("a", a.address())
+        .set("a", upstream.address())
         .start();
-    let mut inside: Vec<Client> = (0..2).map(|_| gateway.client()).collect();
-    for client in &mut inside {
-        assert_eq!(client.get("/").status, 200);
+    let ask = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let mut inside: Vec<Client> = (0..3).map(|_| gateway.client()).collect();
+    gateway.wait_for_metric("swapgate_connections{listener=\"public\"}", 3.0);
+    for (client, count) in inside.iter_mut().zip(1..=2) {
+        client.send(ask);
+        upstream.wait_for_requests(count);
     }
-    let mut waiting = gateway.client();
-    waiting.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert_eq!(gateway.get("/").status, 503);
     gateway.reload_published(&config("limits: {connections: 3}", ""));
-    assert_eq!(waiting.expect_response().status, 200);
-    // Fewer than there are: nobody is thrown out, nobody new comes in until there is room.
+    inside[2].send(ask);
+    upstream.wait_for_requests(3);
+    // Fewer than there are: nobody is thrown out, nobody new is served until there is room.
     gateway.reload_published(&config("limits: {connections: 1}", ""));
+    assert_eq!(gateway.get("/").status, 503);
+    gate.open();
     for client in &mut inside {
-        assert_eq!(client.get("/").status, 200);
+        assert_eq!(client.expect_response().status, 200);
     }
-    let mut late = gateway.client();
-    late.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     drop(inside);
-    assert_eq!(waiting.get("/").status, 200);
-    drop(waiting);
-    assert_eq!(late.expect_response().status, 200);
+    gateway.wait_for_metric("swapgate_connections{listener=\"public\"}", 0.0);
+    assert_eq!(gateway.get("/").status, 200);
 }

@@ -77,15 +77,17 @@ fn the_limit_of_connections_holds_and_lets_go() {
             upstream.requests().len()
         );
         gate.open();
-        // Whoever is served leaves, in whatever order they were let in; so each is served in the end.
+        // Each is served in the end, or told at once to come again.
         let threads: Vec<_> = clients
             .into_iter()
             .map(|mut client| std::thread::spawn(move || client.expect_response().status))
             .collect();
-        for thread in threads {
-            assert_eq!(thread.join().unwrap(), 200, "{settings}");
-        }
-        assert_eq!(upstream.take_requests().len(), 20);
+        let statuses = threads.into_iter().map(|thread| thread.join().unwrap());
+        let served = statuses
+            .inspect(|status| assert!(matches!(status, 200 | 503), "{settings}: {status}"))
+            .filter(|status| *status == 200)
+            .count();
+        assert_eq!(upstream.take_requests().len(), served);
         // Clients that vanish, at whatever point, give their room back.
         for round in 0..20 {
             let mut client = gateway.client();
