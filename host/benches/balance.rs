@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use swapgate::config::ready::Algorithm;
+use swapgate::metrics::retries::Retried;
 use swapgate::metrics::traffic::{Attempts, Connections};
 use swapgate::snapshot::{Target, TargetAccount, Upstream};
 use swapgate::upstream::balance::{Ring, Tried, Wish};
@@ -34,10 +35,12 @@ fn group(algorithm: Algorithm, count: usize, slow_start: bool) -> Group {
     let account = TargetAccount {
         health: Arc::default(),
         attempts: Arc::new(Attempts::new(1)),
+        retried: Arc::new(Retried::new(1)),
         connections: Arc::new(Connections::new(1)),
     };
     let target = |number| Target {
         address: address(number).into(),
+        name: None,
         weight: 1,
         priority: 0,
         account: TargetAccount {

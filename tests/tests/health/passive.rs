@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use serde_json::Value;
 use swapgate_tests::proxy::Place;
 use swapgate_tests::unreachable::Refusing;
-use swapgate_tests::{Client, Fault, Gateway, Nginx, Proxy, Upstream, eventually};
+use swapgate_tests::{Client, Fault, Gateway, Nginx, Proxy, Upstream};
 
 use super::world::{SOON, before, series, target, wait_for_state};
 
