@@ -5,45 +5,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::cell::Cells;
 use super::names;
 use super::page::Family;
+use super::tally::{Tally, labels};
 
-/// Why there was no session in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// The client took too long.
-    Timeout,
-    /// It left in the middle.
-    Closed,
-    /// It refused: the certificate that it was shown, mostly.
-    Refused,
-    /// It does not speak a version that is spoken here.
-    Version,
-    /// Nothing else fits: cipher suites, groups, signatures.
-    Cipher,
-    /// It speaks no protocol that is spoken here (ALPN).
-    Protocol,
-    /// It showed no certificate and has to.
-    NoCertificate,
-    /// It showed one that is not believed.
-    Certificate,
-    /// What it sent is no TLS, or broken.
-    Malformed,
-    /// A fault on this side.
-    Internal,
+labels! {
+    /// Why there was no session in the end.
+    pub enum Failure {
+        /// The client took too long.
+        Timeout "timeout",
+        /// It left in the middle.
+        Closed "closed",
+        /// It refused: the certificate that it was shown, mostly.
+        Refused "refused",
+        /// It does not speak a version that is spoken here.
+        Version "version",
+        /// Nothing else fits: cipher suites, groups, signatures.
+        Cipher "cipher",
+        /// It speaks no protocol that is spoken here (ALPN).
+        Protocol "protocol",
+        /// It showed no certificate and has to.
+        NoCertificate "no_certificate",
+        /// It showed one that is not believed.
+        Certificate "certificate",
+        /// What it sent is no TLS, or broken.
+        Malformed "malformed",
+        /// A fault on this side.
+        Internal "internal",
+    }
 }
-
-/// All of them with their values of the label, in the order of their declaration.
-const FAILURES: [(Failure, &str); 10] = [
-    (Failure::Timeout, "timeout"),
-    (Failure::Closed, "closed"),
-    (Failure::Refused, "refused"),
-    (Failure::Version, "version"),
-    (Failure::Cipher, "cipher"),
-    (Failure::Protocol, "protocol"),
-    (Failure::NoCertificate, "no_certificate"),
-    (Failure::Certificate, "certificate"),
-    (Failure::Malformed, "malformed"),
-    (Failure::Internal, "internal"),
-];
 
 /// Versions and whether a session was taken up again, with their values of the labels.
 const SESSIONS: [(&str, &str); 4] = [
@@ -55,37 +43,34 @@ const SESSIONS: [(&str, &str); 4] = [
 
 /// What the handshakes of one listener came to.
 #[derive(Debug)]
-pub struct Handshakes(Cells<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    sessions: [AtomicU64; SESSIONS.len()],
-    failures: [AtomicU64; FAILURES.len()],
+pub struct Handshakes {
+    sessions: Cells<[AtomicU64; SESSIONS.len()]>,
+    failures: Tally<Failure, { Failure::COUNT }>,
 }
 
 impl Handshakes {
     /// None yet.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self(Cells::new(workers))
+        Self {
+            sessions: Cells::new(workers),
+            failures: Tally::new(workers),
+        }
     }
 
     /// Counts one that was finished.
     pub fn done(&self, version: &str, resumed: bool) {
-        let (counts, writer) = self.0.mine();
+        let (sessions, writer) = self.sessions.mine();
         let resumed = if resumed { "true" } else { "false" };
         let place = SESSIONS.iter().position(|one| *one == (version, resumed));
-        if let Some(cell) = place.and_then(|place| counts.sessions.get(place)) {
+        if let Some(cell) = place.and_then(|place| sessions.get(place)) {
             writer.add(cell, 1);
         }
     }
 
     /// Counts one that failed.
     pub fn failed(&self, why: Failure) {
-        let (counts, writer) = self.0.mine();
-        if let Some(cell) = counts.failures.get(why as usize) {
-            writer.add(cell, 1);
-        }
+        self.failures.count(why);
     }
 
     /// One begins; it is a [`Failure::Timeout`] unless it comes to something else.
@@ -94,25 +79,18 @@ impl Handshakes {
         Shaking(Some(self))
     }
 
-    fn sum(&self, number: impl Fn(&Counts) -> Option<&AtomicU64>) -> u64 {
-        let cells = self.0.all().filter_map(number);
-        cells.map(|cell| cell.load(Ordering::Relaxed)).sum()
-    }
-
     /// Adds the series of this listener.
     pub(super) fn show(&self, listener: &str, (done, failed): (&mut Family, &mut Family)) {
         for (place, (version, resumed)) in SESSIONS.into_iter().enumerate() {
-            let count = self.sum(|counts| counts.sessions.get(place));
+            let cells = self.sessions.all().filter_map(|row| row.get(place));
+            let count = cells.map(|cell| cell.load(Ordering::Relaxed)).sum();
             // The usual ones are there from the beginning, so that a rate has something to begin with.
             if count > 0 || version == "TLSv1.3" {
                 done.count(&[listener, version, resumed], count);
             }
         }
-        for (place, (_, reason)) in FAILURES.into_iter().enumerate() {
-            let count = self.sum(|counts| counts.failures.get(place));
-            if count > 0 {
-                failed.count(&[listener, reason], count);
-            }
+        for (_, reason, count) in self.failures.each().filter(|(.., count)| *count > 0) {
+            failed.count(&[listener, reason], count);
         }
     }
 
@@ -157,13 +135,6 @@ impl Drop for Shaking<'_> {
 mod tests {
     use super::*;
     use crate::metrics::page::Page;
-
-    #[test]
-    fn every_failure_has_its_cell() {
-        for (index, (failure, _)) in FAILURES.into_iter().enumerate() {
-            assert_eq!(failure as usize, index);
-        }
-    }
 
     #[test]
     fn what_was_counted_is_shown() {

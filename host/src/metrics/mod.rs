@@ -3,7 +3,7 @@
 //! Workers count, and do it without sharing anything they write; control and the admin listener read. What is counted by
 //! route, listener or target is attached to the snapshot or the socket that a worker is given, so nothing is looked up.
 //!
-//! - [`cell`]: numbers that workers write without getting in one another's way;
+//! - [`cell`]: numbers that workers write without getting in one another's way; [`tally`]: those that a label tells apart;
 //! - [`route`]: exchanges, by route; [`traffic`]: connections and attempts; [`mod@handshake`]: TLS;
 //!   [`proxy`]: PROXY headers; [`retries`]: requests that were sent again; [`mirror`]: copies of requests;
 //!   [`event`]: what control did;
@@ -24,6 +24,7 @@ pub mod proxy;
 pub mod retries;
 pub mod route;
 pub mod series;
+pub mod tally;
 pub mod traffic;
 
 use std::sync::{Arc, OnceLock};

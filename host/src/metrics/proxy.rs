@@ -1,44 +1,34 @@
 //! Connections that were not served for the sake of a PROXY header, by listener.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::cell::Cells;
 use super::names;
 use super::page::Family;
+use super::tally::{Tally, labels};
 
-/// Why a connection was not served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// The header took too long.
-    Timeout,
-    /// The client left before it.
-    Closed,
-    /// It came from an address that is not trusted.
-    Untrusted,
-    /// There was none, and there has to be.
-    Missing,
-    /// It could not be believed.
-    Malformed,
+labels! {
+    /// Why a connection was not served.
+    pub enum Failure {
+        /// The header took too long.
+        Timeout "timeout",
+        /// The client left before it.
+        Closed "closed",
+        /// It came from an address that is not trusted.
+        Untrusted "untrusted",
+        /// There was none, and there has to be.
+        Missing "missing",
+        /// It could not be believed.
+        Malformed "malformed",
+    }
 }
-
-/// All of them with their values of the label, in the order of their declaration.
-const FAILURES: [(Failure, &str); 5] = [
-    (Failure::Timeout, "timeout"),
-    (Failure::Closed, "closed"),
-    (Failure::Untrusted, "untrusted"),
-    (Failure::Missing, "missing"),
-    (Failure::Malformed, "malformed"),
-];
 
 /// The connections of one listener that were not served.
 #[derive(Debug)]
-pub struct Failures(Cells<[AtomicU64; FAILURES.len()]>);
+pub struct Failures(Tally<Failure, { Failure::COUNT }>);
 
 impl Failures {
     /// None yet.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self(Cells::new(workers))
+        Self(Tally::new(workers))
     }
 
     /// A header is waited for; that is a [`Failure::Timeout`] unless it comes to something else.
@@ -47,18 +37,9 @@ impl Failures {
         Reading(Some(self))
     }
 
-    fn count(&self, why: Failure) {
-        let (cells, writer) = self.0.mine();
-        if let Some(cell) = cells.get(why as usize) {
-            writer.add(cell, 1);
-        }
-    }
-
     /// Adds the series of this listener; all of them, for there are few, and the first of each is what one waits for.
     pub(super) fn show(&self, listener: &str, family: &mut Family) {
-        for (place, (_, reason)) in FAILURES.into_iter().enumerate() {
-            let cells = self.0.all().filter_map(|cells| cells.get(place));
-            let count = cells.map(|cell| cell.load(Ordering::Relaxed)).sum();
+        for (_, reason, count) in self.0.each() {
             family.count(&[listener, reason], count);
         }
     }
@@ -82,7 +63,7 @@ impl Reading<'_> {
     /// The connection is not served.
     pub fn failed(mut self, why: Failure) {
         if let Some(failures) = self.0.take() {
-            failures.count(why);
+            failures.0.count(why);
         }
     }
 }
@@ -90,7 +71,7 @@ impl Reading<'_> {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         if let Some(failures) = self.0 {
-            failures.count(Failure::Timeout);
+            failures.0.count(Failure::Timeout);
         }
     }
 }
@@ -99,13 +80,6 @@ impl Drop for Reading<'_> {
 mod tests {
     use super::*;
     use crate::metrics::page::Page;
-
-    #[test]
-    fn every_failure_has_its_cell() {
-        for (index, (failure, _)) in FAILURES.into_iter().enumerate() {
-            assert_eq!(failure as usize, index);
-        }
-    }
 
     #[test]
     fn what_was_counted_is_shown() {

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cell::Cells;
 use super::handshake::Handshakes;
-use super::mirror::Mirrored;
+use super::mirror::{self, Mirrored};
 use super::names;
 use super::page::{Family, Page};
 use super::proxy;
 use super::retries::Retried;
+use super::tally::{Tally, labels};
 use crate::endpoint::Endpoint;
 use crate::health::Register;
 
@@ -175,68 +176,32 @@ impl Drop for Open {
     }
 }
 
-/// What an attempt to get an answer from a target came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
-    /// The head of an answer came.
-    Ok,
-    /// The target took no connection.
-    ConnectError,
-    /// It took one, and TLS came to nothing.
-    TlsError,
-    /// It took none in time.
-    ConnectTimeout,
-    /// No head of an answer came in time.
-    Timeout,
-    /// The connection ended before the answer.
-    Closed,
-    /// A kept connection was dead, and another attempt followed.
-    Stale,
-    /// What came is no answer that could be passed on.
-    Malformed,
-    /// The exchange ended before its answer came: the client left, or its body broke.
-    Cancelled,
+labels! {
+    /// What an attempt to get an answer from a target came to.
+    pub enum Attempt {
+        /// The head of an answer came.
+        Ok "ok",
+        /// The target took no connection.
+        ConnectError "connect_error",
+        /// It took one, and TLS came to nothing.
+        TlsError "tls_error",
+        /// It took none in time.
+        ConnectTimeout "connect_timeout",
+        /// No head of an answer came in time.
+        Timeout "timeout",
+        /// The connection ended before the answer.
+        Closed "closed",
+        /// A kept connection was dead, and another attempt followed.
+        Stale "stale",
+        /// What came is no answer that could be passed on.
+        Malformed "malformed",
+        /// The exchange ended before its answer came: the client left, or its body broke.
+        Cancelled "cancelled",
+    }
 }
-
-/// All outcomes with their values of the label, in the order of their declaration.
-const OUTCOMES: [(Attempt, &str); 9] = [
-    (Attempt::Ok, "ok"),
-    (Attempt::ConnectError, "connect_error"),
-    (Attempt::TlsError, "tls_error"),
-    (Attempt::ConnectTimeout, "connect_timeout"),
-    (Attempt::Timeout, "timeout"),
-    (Attempt::Closed, "closed"),
-    (Attempt::Stale, "stale"),
-    (Attempt::Malformed, "malformed"),
-    (Attempt::Cancelled, "cancelled"),
-];
 
 /// Attempts at one target of one upstream.
-#[derive(Debug)]
-pub struct Attempts(Cells<[AtomicU64; OUTCOMES.len()]>);
-
-impl Attempts {
-    /// None yet.
-    #[must_use]
-    pub fn new(workers: usize) -> Self {
-        Self(Cells::new(workers))
-    }
-
-    /// Counts one.
-    pub fn count(&self, outcome: Attempt) {
-        let (cells, writer) = self.0.mine();
-        if let Some(cell) = cells.get(outcome as usize) {
-            writer.add(cell, 1);
-        }
-    }
-
-    /// How many came to this.
-    #[must_use]
-    pub fn read(&self, outcome: Attempt) -> u64 {
-        let cells = self.0.all().filter_map(|cells| cells.get(outcome as usize));
-        cells.map(|cell| cell.load(Ordering::Relaxed)).sum()
-    }
-}
+pub type Attempts = Tally<Attempt, { Attempt::COUNT }>;
 
 /// An attempt that is running; dropping it before it came to anything counts it as cancelled.
 #[derive(Debug)]
@@ -317,9 +282,8 @@ impl Traffic {
         let mut attempts = Family::of(&names::ATTEMPTS);
         self.attempts.each(|(upstream, target), account| {
             let target = target.to_string();
-            for (outcome, name) in OUTCOMES {
+            for (outcome, name, count) in account.each() {
                 // The good outcome is there from the beginning, so that a rate has something to begin with.
-                let count = account.read(outcome);
                 if count > 0 || outcome == Attempt::Ok {
                     attempts.count(&[upstream, &target, name], count);
                 }
@@ -335,9 +299,9 @@ impl Traffic {
             held.count(&[&target], connections.open());
             connects.count(&[&target], connections.sum(|cell| &cell.begun));
         });
-        let mut mirrored = Mirrored::family();
+        let mut mirrored = mirror::family();
         self.mirrored
-            .each(|upstream, account| account.show(upstream, &mut mirrored));
+            .each(|upstream, account| mirror::show(account, upstream, &mut mirrored));
         let families = [
             open, accepted, waits, errors, unproxied, done, failed, streams, floods, attempts,
             again, denied, held, connects, mirrored,
@@ -352,6 +316,7 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::tally::Label as _;
 
     #[test]
     fn what_is_open_is_what_began_and_did_not_end() {
@@ -367,10 +332,9 @@ mod tests {
     #[test]
     fn every_outcome_has_its_cell() {
         let attempts = Attempts::new(0);
-        for (index, (outcome, _)) in OUTCOMES.into_iter().enumerate() {
-            assert_eq!(outcome as usize, index);
-            attempts.count(outcome);
-            assert_eq!(attempts.read(outcome), 1);
+        for (outcome, _) in Attempt::ALL {
+            attempts.count(*outcome);
+            assert_eq!(attempts.read(*outcome), 1);
         }
         drop(Attempting::new(Some(&attempts)));
         assert_eq!(attempts.read(Attempt::Cancelled), 2);
