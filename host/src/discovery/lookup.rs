@@ -114,8 +114,13 @@ impl Lookup {
                 miss: None,
             };
         }
-        let servers = records.iter().filter(|one| one.leads_somewhere());
-        let servers: BTreeSet<_> = servers.map(|one| one.host.clone()).take(SERVERS).collect();
+        let (records, _) = srv::best(records);
+        let mut servers = BTreeSet::new();
+        for record in &records {
+            if servers.len() < SERVERS {
+                servers.insert(record.host.clone());
+            }
+        }
         self.hosts.retain(|host, _| servers.contains(host));
         let mut missed = None;
         for (host, found) in look_up(servers, resolver).await {
@@ -142,11 +147,10 @@ impl Lookup {
         }
         // A machine without IPv6 would try half of the targets of most names in vain. Where there is no way to any of them,
         // that is what has to be told.
-        if places
-            .iter()
-            .any(|place| (self.has_route)(place.address.ip()))
-        {
-            places.retain(|place| (self.has_route)(place.address.ip()));
+        let ips: BTreeSet<_> = places.iter().map(|place| place.address.ip()).collect();
+        let reached: BTreeSet<_> = ips.into_iter().filter(|ip| (self.has_route)(*ip)).collect();
+        if !reached.is_empty() {
+            places.retain(|place| reached.contains(&place.address.ip()));
         }
         let too_many = places.len() > PLACES;
         places.sort_by_key(|place| (place.tier, place.address));

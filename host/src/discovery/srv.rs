@@ -1,9 +1,15 @@
 //! From SRV records to tiers and weights (RFC 2782).
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::Place;
+
+/// How many records of a service count.
+pub const RECORDS: usize = 256;
+/// How many places are looked at. More than are used, for there may be no way to some of them.
+const PLACES: usize = 1024;
 
 /// What one record says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,28 +42,42 @@ fn is_nowhere(record: &Record) -> bool {
     record.host == "." || record.host.is_empty()
 }
 
-/// The places of a service, whose servers have these addresses. Priorities become tiers in their order: of them it only
-/// counts which comes first. Where a server is named twice, the better tier has it.
+/// The records that lead somewhere, each once: the first ones first, whatever the order of the answer. An answer may hold
+/// thousands, and each of them may lead to hundreds of addresses; so only the best [`RECORDS`] count. With whether there are
+/// more.
+#[must_use]
+pub fn best(mut records: Vec<Record>) -> (Vec<Record>, bool) {
+    records.retain(Record::leads_somewhere);
+    records.sort_unstable_by(|one, other| {
+        let order = |record: &Record| (record.priority, Reverse(record.weight), record.port);
+        (order(one), &one.host).cmp(&(order(other), &other.host))
+    });
+    records.dedup();
+    let too_many = records.len() > RECORDS;
+    records.truncate(RECORDS);
+    (records, too_many)
+}
+
+/// The places of a service with these [`best`] records, whose servers have these addresses. Priorities become tiers in their
+/// order: of them it only counts which comes first. Where a server is named twice, the better tier has it.
 #[must_use]
 pub fn places(records: &[Record], addresses: impl Fn(&str) -> Vec<IpAddr>) -> Vec<Place> {
-    let records: Vec<_> = records.iter().filter(|one| one.leads_somewhere()).collect();
-    let priorities: BTreeSet<u16> = records.iter().map(|one| one.priority).collect();
-    let tier = |record: &Record| {
-        let before = priorities.range(..record.priority).count();
-        u8::try_from(before).unwrap_or(u8::MAX)
-    };
     let mut found: BTreeMap<SocketAddr, Place> = BTreeMap::new();
+    let mut tiers: BTreeSet<u16> = BTreeSet::new();
     for record in records {
+        tiers.insert(record.priority);
+        let tier = u8::try_from(tiers.len() - 1).unwrap_or(u8::MAX);
         for ip in addresses(&record.host) {
-            let place = Place {
-                address: SocketAddr::new(ip, record.port),
-                tier: tier(record),
-                weight: record.weight.max(1).into(),
-            };
-            let best = found.entry(place.address).or_insert(place);
-            if (place.tier, u32::MAX - place.weight) < (best.tier, u32::MAX - best.weight) {
-                *best = place;
+            if found.len() >= PLACES {
+                return found.into_values().collect();
             }
+            let address = SocketAddr::new(ip, record.port);
+            // The records are in their order, so the first one is the best.
+            found.entry(address).or_insert(Place {
+                address,
+                tier,
+                weight: record.weight.max(1).into(),
+            });
         }
     }
     found.into_values().collect()
@@ -97,9 +117,9 @@ mod tests {
             record(30, 9, 8081, "b."),
             record(40, 9, 8082, "unknown."),
         ];
-        let forth = places(&records, ips);
+        let forth = places(&best(records.clone()).0, ips);
         records.reverse();
-        assert_eq!(forth, places(&records, ips));
+        assert_eq!(forth, places(&best(records).0, ips));
         let seen: Vec<_> = forth
             .iter()
             .map(|one| (one.address.to_string(), one.tier, one.weight))
@@ -120,6 +140,29 @@ mod tests {
         assert!(are_none(&[record(0, 0, 0, ".")]));
         assert!(!are_none(&[]));
         assert!(!are_none(&[record(0, 0, 80, "a.")]));
-        assert!(places(&[record(0, 0, 0, ".")], ips).is_empty());
+        assert!(best(vec![record(0, 0, 0, ".")]).0.is_empty());
+    }
+
+    #[test]
+    fn what_a_large_answer_costs_is_bounded() {
+        let record = |n: u16| record(n % 3, n % 7, n + 1, "a.");
+        let records: Vec<_> = (0..2800).chain(0..2800).map(record).collect();
+        let (kept, too_many) = best(records);
+        assert!(too_many && kept.len() == RECORDS);
+        assert!(
+            kept.iter()
+                .all(|one| (one.priority, one.weight) == (0, 6) || one.weight == 5)
+        );
+        let asked = std::cell::Cell::new(0);
+        let all = |_: &str| {
+            asked.set(asked.get() + 1);
+            (0..514_u16)
+                .map(|n| IpAddr::from([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]]))
+                .collect()
+        };
+        assert_eq!(places(&kept, all).len(), PLACES);
+        assert!(asked.get() < 4, "{asked:?}");
+        let (kept, too_many) = best((0..2800).map(|_| record(1)).collect());
+        assert_eq!((kept.len(), too_many), (1, false));
     }
 }
