@@ -21,6 +21,9 @@ pub(super) struct State {
     before: Option<Before>,
     /// When it left the configuration.
     removed: Option<u64>,
+    /// Whether what becomes of requests counts for nothing: the configuration says so, whatever exchanges of an older
+    /// generation go by.
+    unjudged: bool,
     /// The last check.
     pub(super) last: Option<LastCheck>,
 }
@@ -233,8 +236,19 @@ impl State {
         down.map(|_| Turn::Back("it is not checked any more".to_owned()))
     }
 
+    /// It is judged by its requests. Gives back whether it begins anew with that.
+    pub(super) fn judge(&mut self) -> bool {
+        std::mem::take(&mut self.unjudged)
+    }
+
+    /// Whether it is not judged by its requests.
+    pub(super) fn is_unjudged(&self) -> bool {
+        self.unjudged
+    }
+
     /// Nobody ejects it any more.
     pub(super) fn forget_requests(&mut self) -> Option<Turn> {
+        self.unjudged = true;
         self.before = None;
         let ejection = self.ejection.take();
         ejection.map(|_| Turn::Back("targets are not ejected any more".to_owned()))

@@ -80,7 +80,7 @@ impl TargetHealth {
             return;
         }
         self.change(|state, now| {
-            if state.is_ejected() || state.is_removed() {
+            if state.is_ejected() || state.is_removed() || state.is_unjudged() {
                 return Vec::new();
             }
             let Some(place) = self.upstream.place(limit) else {
@@ -150,8 +150,10 @@ impl TargetHealth {
                 turns.extend(state.forget_checks());
             }
             if health.passive.is_none() {
-                self.failures.store(0, Ordering::Relaxed);
                 turns.extend(state.forget_requests());
+            } else if state.judge() {
+                // Exchanges of an older generation may have counted on.
+                self.failures.store(0, Ordering::Relaxed);
             }
             turns
         });
@@ -287,9 +289,30 @@ mod tests {
         one.configured(&Health::default());
         assert!(one.is_in_rotation(), "nobody ejects any more");
         assert!(one.since_ms() > 0, "it has come back");
+        one.failed(&passive(1), 2, Fault::Useless("no answer"));
+        assert!(one.is_in_rotation(), "an older generation ejects nobody");
         two.failed(&passive(1), 2, Fault::Useless("no answer"));
         assert!(!two.is_in_rotation());
         assert_eq!((most(10, 50), most(1, 50), most(3, 0)), (5, 1, 1));
+    }
+
+    #[test]
+    fn whoever_is_judged_again_begins_anew() {
+        let [one, _] = two();
+        one.configured(&Health::default());
+        let fail = || one.failed(&passive(2), 2, Fault::Useless("no answer"));
+        fail();
+        fail();
+        let health = Health {
+            active: None,
+            passive: Some(passive(2)),
+        };
+        one.configured(&health);
+        fail();
+        assert!(one.is_in_rotation(), "only this one counts");
+        one.configured(&health);
+        fail();
+        assert!(!one.is_in_rotation());
     }
 
     #[test]
