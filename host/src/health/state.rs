@@ -229,6 +229,11 @@ impl State {
         self.ejection.as_ref().map(|one| one.until)
     }
 
+    /// Other checks begin: those of before count for nothing in a row with them. What they found stays until these know better.
+    pub(super) fn begin_checks(&mut self) {
+        (self.good, self.bad) = (0, 0);
+    }
+
     /// Nobody checks it any more.
     pub(super) fn forget_checks(&mut self) -> Option<Turn> {
         (self.good, self.bad, self.last) = (0, 0, None);

@@ -93,6 +93,14 @@ impl TargetHealth {
         });
     }
 
+    /// Other checks than before begin.
+    pub fn begin_checks(&self) {
+        self.change(|state, _| {
+            state.begin_checks();
+            Vec::new()
+        });
+    }
+
     /// A check came to its end.
     pub fn checked(
         &self,
@@ -330,6 +338,36 @@ mod tests {
         assert!(one.is_in_rotation());
         two.configured(&health);
         assert!(!two.is_in_rotation(), "a reload changes nothing");
+    }
+
+    #[test]
+    fn other_checks_come_to_their_own_conclusion() {
+        let [target, _] = two();
+        let settings = |healthy, unhealthy| ActiveHealth {
+            check: HealthCheck::Tcp,
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            jitter: 0,
+            healthy,
+            unhealthy,
+        };
+        let bad = |settings: &ActiveHealth| {
+            let refused = (CheckResult::ConnectError, "refused".into());
+            target.checked(settings, Duration::ZERO, Err(refused));
+        };
+        bad(&settings(1, 3));
+        bad(&settings(1, 3));
+        target.begin_checks();
+        bad(&settings(1, 2));
+        assert!(target.is_in_rotation(), "one of its own is not two");
+        bad(&settings(1, 2));
+        assert!(!target.is_in_rotation());
+        target.checked(&settings(2, 2), Duration::ZERO, Ok(()));
+        target.begin_checks();
+        target.checked(&settings(2, 2), Duration::ZERO, Ok(()));
+        assert!(!target.is_in_rotation(), "it stays down until they know");
+        target.checked(&settings(2, 2), Duration::ZERO, Ok(()));
+        assert!(target.is_in_rotation());
     }
 
     #[test]

@@ -76,7 +76,10 @@ fn watch(upstream: &Upstream, target: &Target, task: Option<Task>) -> Watched {
             manner: upstream.manner.clone(),
         };
         task.filter(|task| task.is_as(&to, settings))
-            .unwrap_or_else(|| Task::begin(to, settings.clone(), Arc::clone(&health)))
+            .unwrap_or_else(|| {
+                health.begin_checks();
+                Task::begin(to, settings.clone(), Arc::clone(&health))
+            })
     });
     Watched { health, task }
 }
