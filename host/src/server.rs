@@ -137,7 +137,11 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     // Watching begins before the first look, so that nothing falls between the two.
     let mut watch = Watch::start(&config.plugins_dir, &options.config, &events);
     let sockets = binder.clone();
-    let discovery = Discovery::new(events.clone(), Arc::clone(catalog.metrics()), admin_address);
+    let ear = events.clone();
+    let moved = move || {
+        let _ = ear.send(Event::Targets);
+    };
+    let discovery = Discovery::new(moved, Arc::clone(catalog.metrics()), admin_address);
     let start = Start {
         file: options.config.clone(),
         text: source.text,

@@ -1,5 +1,5 @@
-//! Keeps up with every name of the configuration, and tells control when one leads elsewhere. Each name has a task of its
-//! own, so that a server that does not answer for one keeps nobody from asking for the others.
+//! Keeps up with every name of the configuration, and says when one leads elsewhere. Each name has a task of its own, so that
+//! a server that does not answer for one keeps nobody from asking for the others.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -18,7 +17,6 @@ use super::lookup::{Lookup, Outcome};
 use super::resolver::{Miss, Resolver};
 use super::{Known, Place};
 use crate::config::ready::{Config, Dns, TargetAddress};
-use crate::control::events::Event;
 use crate::metrics::Metrics;
 
 /// The longest pause after look-ups that failed.
@@ -39,7 +37,8 @@ pub struct Discovery {
 
 /// Who hears of what is found.
 struct Ear {
-    events: UnboundedSender<Event>,
+    /// Is called when a name leads elsewhere, or cannot be looked up any more.
+    moved: Box<dyn Fn()>,
     metrics: Arc<Metrics>,
     heard: Notify,
 }
@@ -68,12 +67,13 @@ impl Drop for Watched {
 }
 
 impl Discovery {
-    /// Nothing is looked up yet. No name leads to the admin listener.
+    /// Nothing is looked up yet. `moved` is called whenever something else is known of a name than before. No name leads to
+    /// the admin listener.
     #[must_use]
-    pub fn new(events: UnboundedSender<Event>, metrics: Arc<Metrics>, admin: SocketAddr) -> Self {
+    pub fn new(moved: impl Fn() + 'static, metrics: Arc<Metrics>, admin: SocketAddr) -> Self {
         Self {
             ear: Rc::new(Ear {
-                events,
+                moved: Box::new(moved),
                 metrics,
                 heard: Notify::new(),
             }),
@@ -242,7 +242,7 @@ impl Task {
         }
         self.ear.heard.notify_waiters();
         if moved || before.miss != *miss {
-            let _ = self.ear.events.send(Event::Targets);
+            (self.ear.moved)();
         }
     }
 
