@@ -281,6 +281,7 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
     let mut again: Option<Instant> = None;
     let mut read_again: Option<(Instant, bool)> = None;
     let mut files_again: Option<Instant> = None;
+    let mut targets_again: Option<Instant> = None;
     loop {
         watch.follow(control.named_files());
         let mut due = Due::default();
@@ -308,6 +309,7 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
             }
             () = until(again), if again.is_some() => due.add(Event::Folder),
             () = until(files_again), if files_again.is_some() => due.add(Event::Files),
+            () = until(targets_again), if targets_again.is_some() => due.add(Event::Targets),
             () = until(read_again.map(|(at, _)| at)), if read_again.is_some() => {
                 due.add(Event::Config { asked: false });
             }
@@ -327,7 +329,8 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
             files_again = wait.map(|wait| Instant::now() + wait);
         }
         if due.targets {
-            control.rediscover().await;
+            let wait = control.rediscover().await;
+            targets_again = wait.map(|wait| Instant::now() + wait);
         }
         if due.folder {
             again = control.rescan().await.map(|wait| Instant::now() + wait);

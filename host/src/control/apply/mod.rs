@@ -71,6 +71,8 @@ pub struct Control {
     attempts: u64,
     /// How often names led elsewhere.
     retargets: u64,
+    /// When that was last.
+    retargeted: Option<Instant>,
 }
 
 /// A configuration that was refused and may become good.
@@ -237,6 +239,7 @@ impl Control {
             generation: 1,
             attempts: 0,
             retargets: 0,
+            retargeted: None,
         };
         control.keep_text();
         warn_of_unverified(&control.config);
