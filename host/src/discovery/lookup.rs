@@ -28,9 +28,16 @@ pub struct Lookup {
     admin: SocketAddr,
     /// Whether there is a way to an address.
     has_route: fn(IpAddr) -> bool,
+    memory: Memory,
+}
+
+/// What is known of a name or a service from look-ups of before.
+#[derive(Clone, Default)]
+pub struct Memory {
     /// By name: what was looked for itself, or the servers of a service.
-    hosts: BTreeMap<String, Host>,
-    places: Arc<[Place]>,
+    hosts: Rc<BTreeMap<String, Host>>,
+    /// Where it leads, in an order that does not depend on that of the answers.
+    pub places: Arc<[Place]>,
 }
 
 /// What a look-up came to.
@@ -40,38 +47,33 @@ pub struct Outcome {
     pub ttl: Option<Duration>,
     /// What went wrong, with all of it or with a part.
     pub miss: Option<Miss>,
+    /// Whether there is more than is used; this is no failure.
+    pub more: bool,
 }
 
 /// The addresses of one name, by family: where only one family can be looked up, the other one stays.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Host {
     v4: BTreeSet<IpAddr>,
     v6: BTreeSet<IpAddr>,
 }
 
 impl Lookup {
-    /// Of something that was known to lead to these places.
+    /// Of something that this is known of.
     #[must_use]
-    pub fn new(what: TargetAddress, admin: SocketAddr, places: Arc<[Place]>) -> Self {
-        let mut hosts = BTreeMap::new();
-        if let TargetAddress::Name { host, .. } = &what {
-            let known = places.iter().map(|place| place.address.ip());
-            let (v4, v6) = known.partition(IpAddr::is_ipv4);
-            hosts.insert(host.to_string(), Host { v4, v6 });
-        }
+    pub fn new(what: TargetAddress, admin: SocketAddr, memory: Memory) -> Self {
         Self {
             what,
             admin,
             has_route,
-            hosts,
-            places,
+            memory,
         }
     }
 
-    /// Where it leads, in an order that does not depend on that of the answers.
+    /// What is known of it.
     #[must_use]
-    pub fn places(&self) -> &Arc<[Place]> {
-        &self.places
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Asks again.
@@ -90,7 +92,8 @@ impl Lookup {
     }
 
     fn name(&mut self, host: &str, port: u16, found: Addresses) -> Outcome {
-        let known = self.hosts.entry(host.to_owned()).or_default();
+        let hosts = Rc::make_mut(&mut self.memory.hosts);
+        let known = hosts.entry(host.to_owned()).or_default();
         match known.learn(found) {
             Ok(ttl) => {
                 let place = |ip| Place {
@@ -108,33 +111,40 @@ impl Lookup {
     async fn service(&mut self, answer: Answer<Vec<Record>>, resolver: &Rc<Resolver>) -> Outcome {
         let Answer { records, mut ttl } = answer;
         if srv::are_none(&records) {
-            self.places = Arc::from([]);
+            self.memory.places = Arc::from([]);
             return Outcome {
                 ttl: Some(ttl),
-                miss: None,
+                ..Outcome::default()
             };
         }
-        let (records, _) = srv::best(records);
+        let (records, mut more) = srv::best(records);
         let mut servers = BTreeSet::new();
         for record in &records {
             if servers.len() < SERVERS {
                 servers.insert(record.host.clone());
+            } else {
+                more |= !servers.contains(&record.host);
             }
         }
-        self.hosts.retain(|host, _| servers.contains(host));
+        let hosts = Rc::make_mut(&mut self.memory.hosts);
+        hosts.retain(|host, _| servers.contains(host));
         let mut missed = None;
         for (host, found) in look_up(servers, resolver).await {
-            match self.hosts.entry(host.clone()).or_default().learn(found) {
+            match hosts.entry(host.clone()).or_default().learn(found) {
                 Ok(good) => ttl = ttl.min(good),
                 Err(miss) => missed = Some(Miss::Failed(format!("its server {host}: {miss}"))),
             }
         }
         let addresses = |host: &str| {
-            let known = self.hosts.get(host).map(Host::all);
+            let known = hosts.get(host).map(Host::all);
             known.into_iter().flatten().collect()
         };
         let places = srv::places(&records, addresses);
-        self.lead_to(places, ttl, missed)
+        let outcome = self.lead_to(places, ttl, missed);
+        Outcome {
+            more: outcome.more || more,
+            ..outcome
+        }
     }
 
     /// It leads there from now on, unless that is nowhere.
@@ -152,18 +162,14 @@ impl Lookup {
         if !reached.is_empty() {
             places.retain(|place| reached.contains(&place.address.ip()));
         }
-        let too_many = places.len() > PLACES;
+        let more = places.len() > PLACES;
         places.sort_by_key(|place| (place.tier, place.address));
         places.truncate(PLACES);
-        self.places = places.into();
-        let said = || {
-            Miss::Failed(format!(
-                "it leads to more than {PLACES} addresses; the others are not used"
-            ))
-        };
+        self.memory.places = places.into();
         Outcome {
             ttl: Some(ttl),
-            miss: miss.or_else(|| too_many.then(said)),
+            miss,
+            more,
         }
     }
 }
@@ -171,8 +177,8 @@ impl Lookup {
 impl Outcome {
     fn missed(miss: Miss) -> Self {
         Self {
-            ttl: None,
             miss: Some(miss),
+            ..Self::default()
         }
     }
 }
@@ -273,7 +279,7 @@ mod tests {
         let name = TargetAddress::Name { host, port };
         Lookup {
             has_route: |ip| ip != IpAddr::from([10, 0, 0, 99]),
-            ..Lookup::new(name, ADMIN, Arc::from([]))
+            ..Lookup::new(name, ADMIN, Memory::default())
         }
     }
 
@@ -286,7 +292,8 @@ mod tests {
             last = lookup.name("a", 80, Addresses { v4, v6 });
         }
         let seen = lookup
-            .places()
+            .memory()
+            .places
             .iter()
             .map(|place| place.address.ip().to_string());
         assert_eq!(seen.collect::<Vec<_>>(), expected);
@@ -343,7 +350,7 @@ mod tests {
         let mut admin = lookup(8001);
         let v4 = ips(&["127.0.0.1"]);
         let outcome = admin.name("a", 8001, Addresses { v4, v6: failed() });
-        assert_eq!((outcome.ttl, admin.places().len()), (None, 0));
+        assert_eq!((outcome.ttl, admin.memory().places.len()), (None, 0));
 
         let mut many = lookup(80);
         let crowd: Vec<_> = (0..1000_u32)
@@ -355,7 +362,47 @@ mod tests {
             ttl: Duration::ZERO,
         });
         let outcome = many.name("a", 80, Addresses { v4: failed(), v6 });
-        assert_eq!(many.places().len(), PLACES);
-        assert!(outcome.ttl.is_some() && outcome.miss.is_some());
+        assert_eq!(many.memory().places.len(), PLACES);
+        assert!(outcome.ttl.is_some() && outcome.more);
+        assert_eq!(outcome.miss, None, "what is too much is no failure");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_cannot_be_looked_up_keeps_its_places_after_a_hand_over() {
+        let service = TargetAddress::Service("_http._tcp.a.test".into());
+        let first = Rc::new(BTreeMap::from([(
+            "s.test.".to_owned(),
+            Host {
+                v4: BTreeSet::from([IpAddr::from([10, 0, 0, 7])]),
+                v6: BTreeSet::new(),
+            },
+        )]));
+        let memory = Memory {
+            hosts: first,
+            places: Arc::from([]),
+        };
+        let mut lookup = Lookup {
+            has_route: |_| true,
+            ..Lookup::new(service, ADMIN, memory)
+        };
+        // Nobody answers there.
+        let resolver = Rc::new(Resolver::new(crate::config::ready::Dns {
+            servers: vec![SocketAddr::from(([127, 0, 0, 1], 9))],
+            min_ttl: Duration::from_secs(1),
+            max_ttl: Duration::from_secs(1),
+            timeout: Duration::from_millis(200),
+        }));
+        let records = vec![Record {
+            priority: 1,
+            weight: 1,
+            port: 80,
+            host: "s.test.".to_owned(),
+        }];
+        let ttl = Duration::from_secs(5);
+        let local = tokio::task::LocalSet::new();
+        let asked = lookup.service(Answer { records, ttl }, &resolver);
+        let outcome = local.run_until(asked).await;
+        assert!(outcome.miss.is_some());
+        assert_eq!(lookup.memory().places.len(), 1, "{outcome:?}");
     }
 }

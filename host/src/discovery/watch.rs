@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::lookup::{Lookup, Outcome};
+use super::lookup::{Lookup, Memory, Outcome};
 use super::resolver::{Miss, Resolver};
 use super::{Known, Place};
 use crate::config::ready::{Config, Dns, TargetAddress};
@@ -23,6 +23,8 @@ use crate::metrics::Metrics;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The shortest pause after any.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// What is said where there is more than is used.
+const MORE: &str = "it leads to more addresses than are used; the others are left out";
 /// How many addresses a line of the log names.
 const NAMED: usize = 8;
 
@@ -53,9 +55,11 @@ struct Watched {
 /// What is known of a name.
 #[derive(Default)]
 struct Finding {
-    places: Arc<[Place]>,
+    memory: Memory,
     /// Why it is what was known before.
     miss: Option<Miss>,
+    /// Whether there is more than is used.
+    more: bool,
     /// Whether it was asked for until an answer or the lack of one.
     asked: bool,
 }
@@ -89,7 +93,7 @@ impl Discovery {
         let resolver = self.resolver(&config.dns);
         for name in names(config) {
             if !self.watched.contains_key(name) {
-                let watched = self.watch(name, &resolver, Arc::default());
+                let watched = self.watch(name, &resolver, Memory::default());
                 self.watched.insert(name.clone(), watched);
             }
         }
@@ -123,8 +127,8 @@ impl Discovery {
             (kept.into_iter().collect(), others)
         };
         for (name, before) in others {
-            let places = Arc::clone(&before.finding.borrow().places);
-            let watched = self.watch(&name, &resolver, places);
+            let memory = before.finding.borrow().memory.clone();
+            let watched = self.watch(&name, &resolver, memory);
             kept.insert(name, watched);
         }
         self.watched = kept;
@@ -134,7 +138,7 @@ impl Discovery {
     #[must_use]
     pub fn known(&self) -> Known {
         Known::new(self.watched.iter().map(|(name, one)| {
-            let places = Arc::clone(&one.finding.borrow().places);
+            let places = Arc::clone(&one.finding.borrow().memory.places);
             (name.clone(), places)
         }))
     }
@@ -146,11 +150,13 @@ impl Discovery {
         all.sort_by_key(|(name, _)| name.to_string());
         let shown = |(name, one): (&TargetAddress, &Watched)| {
             let finding = one.finding.borrow();
-            let addresses = finding.places.iter().map(|place| place.address.to_string());
+            let places = finding.memory.places.iter();
+            let addresses = places.map(|place| place.address.to_string());
             json!({
                 "name": name.to_string(),
                 "addresses": addresses.collect::<Vec<_>>(),
                 "error": finding.miss.as_ref().map(ToString::to_string),
+                "note": finding.more.then_some(MORE),
             })
         };
         all.into_iter().map(shown).collect()
@@ -163,19 +169,14 @@ impl Discovery {
         same.map_or_else(|| Rc::new(Resolver::new(dns.clone())), Rc::clone)
     }
 
-    fn watch(
-        &self,
-        name: &TargetAddress,
-        resolver: &Rc<Resolver>,
-        places: Arc<[Place]>,
-    ) -> Watched {
+    fn watch(&self, name: &TargetAddress, resolver: &Rc<Resolver>, memory: Memory) -> Watched {
         let finding = Rc::new(RefCell::new(Finding {
-            places: Arc::clone(&places),
+            memory: memory.clone(),
             ..Finding::default()
         }));
         let task = Task {
             name: name.to_string(),
-            lookup: Lookup::new(name.clone(), self.admin, places),
+            lookup: Lookup::new(name.clone(), self.admin, memory),
             resolver: Rc::clone(resolver),
             finding: Rc::clone(&finding),
             ear: Rc::clone(&self.ear),
@@ -216,38 +217,45 @@ impl Task {
                 0
             };
             let pause = pause(&outcome, failures, self.resolver.settings());
-            self.tell(&outcome.miss);
+            self.tell(&outcome);
             sleep(pause).await;
         }
     }
 
     /// Says what is new, and only that.
-    fn tell(&self, miss: &Option<Miss>) {
-        let before = {
-            let mut finding = self.finding.borrow_mut();
-            let now = Finding {
-                places: Arc::clone(self.lookup.places()),
-                miss: miss.clone(),
-                asked: true,
-            };
-            std::mem::replace(&mut *finding, now)
+    fn tell(&self, outcome: &Outcome) {
+        let now = Finding {
+            memory: self.lookup.memory().clone(),
+            miss: outcome.miss.clone(),
+            // What is used stays where nothing was found, and so does what is left out.
+            more: outcome.more || (outcome.ttl.is_none() && self.finding.borrow().more),
+            asked: true,
         };
-        let places = self.lookup.places();
-        let moved = before.places != *places;
+        let more = now.more;
+        let before = self.finding.replace(now);
+        let missed = before.miss != outcome.miss;
+        let moved = *before.memory.places != *self.places();
         if moved {
-            self.say_moved(&before.places);
+            self.say_moved(&before.memory.places);
         }
-        if before.miss != *miss {
-            self.say_missed(miss.as_ref());
+        if missed {
+            self.say_missed(outcome.miss.as_ref());
+        }
+        if more && !before.more {
+            tracing::warn!(target: "discovery", name = self.name, "{MORE}");
         }
         self.ear.heard.notify_waiters();
-        if moved || before.miss != *miss {
+        if moved || missed || more != before.more {
             (self.ear.moved)();
         }
     }
 
+    fn places(&self) -> &[Place] {
+        &self.lookup.memory().places
+    }
+
     fn say_moved(&self, before: &[Place]) {
-        let places = self.lookup.places();
+        let places = self.places();
         let lacks =
             |list: &[Place], one: &Place| list.iter().all(|other| other.address != one.address);
         let added = places.iter().filter(|one| lacks(before, one));
@@ -264,7 +272,7 @@ impl Task {
 
     fn say_missed(&self, miss: Option<&Miss>) {
         let name = &self.name;
-        let known = self.lookup.places().len();
+        let known = self.places().len();
         match miss {
             None => tracing::info!(target: "discovery", name, "can be looked up again"),
             Some(miss) if known == 0 => {
@@ -325,6 +333,7 @@ mod tests {
             let outcome = Outcome {
                 ttl: ttl.map(Duration::from_secs),
                 miss: (failures > 0).then_some(Miss::NoName),
+                more: true,
             };
             assert_eq!(
                 pause(&outcome, failures, &dns),
