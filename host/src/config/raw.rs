@@ -20,7 +20,9 @@ pub(super) use route::{
 pub(super) use tls::{
     RawClientCertificates, RawClientMode, RawListenerTls, RawUpstreamTls, RawVersion,
 };
-pub(super) use upstream::{RawAlgorithm, RawService, RawTarget, RawUpstream, RawUpstreamProtocol};
+pub(super) use upstream::{
+    RawAlgorithm, RawService, RawSticky, RawTarget, RawUpstream, RawUpstreamProtocol,
+};
 
 mod dns;
 mod health;

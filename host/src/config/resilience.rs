@@ -16,6 +16,9 @@ use super::route;
 use super::validate::{Checker, within_schema};
 use super::value::{self, Flaw};
 
+/// How long an answer about a name may be waited for at most.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
 pub(super) fn overload(check: &mut Checker<'_>, raw: &RawOverload) -> Overload {
     let memory = raw.memory.as_ref();
     Overload {
@@ -33,6 +36,15 @@ pub(super) fn dns(check: &mut Checker<'_>, raw: &RawDns) -> Dns {
         timeout: check.duration("/dns/timeout", &raw.timeout),
     };
     at_least(check, "/dns/max_ttl", dns.max_ttl, ("min_ttl", dns.min_ttl));
+    if dns.timeout > LONGEST_ANSWER {
+        let found = check.found("/dns/timeout");
+        check.error("/dns/timeout", |place| {
+            let problem = "this is too long, for a start and every reload that brings a name may have to wait for it";
+            ConfigError::new(place, problem)
+                .found_if(found)
+                .advice(format!("make it {LONGEST_ANSWER:?} or shorter"))
+        });
+    }
     dns
 }
 
@@ -53,6 +65,14 @@ fn active(check: &mut Checker<'_>, at: &str, raw: &RawActiveHealth) -> ActiveHea
         let flaw = || Flaw::new("a host such as users.internal, with a port if it has one");
         check.value(&child(at, "host"), good.then_some(()).ok_or_else(flaw));
     }
+    let (kind, others): (_, &[&str]) = match raw.kind {
+        RawHealthCheck::Http => ("http", &["service"]),
+        RawHealthCheck::Tcp => ("tcp", &["path", "host", "service", "statuses"]),
+        RawHealthCheck::Grpc => ("grpc", &["path", "statuses"]),
+    };
+    others
+        .iter()
+        .for_each(|key| unused(check, &child(at, key), kind));
     let health_check = match raw.kind {
         RawHealthCheck::Http => HealthCheck::Http {
             path: path(check, &child(at, "path"), &raw.path),
@@ -73,6 +93,18 @@ fn active(check: &mut Checker<'_>, at: &str, raw: &RawActiveHealth) -> ActiveHea
         healthy: number(raw.healthy),
         unhealthy: number(raw.unhealthy),
     }
+}
+
+/// Notes a key that checks of this type do not go by.
+fn unused(check: &mut Checker<'_>, pointer: &str, kind: &str) {
+    let Some(found) = check.found(pointer) else {
+        return;
+    };
+    check.error(pointer, |place| {
+        ConfigError::new(place, format!("a check of type {kind} has no use for this"))
+            .found_if(Some(found))
+            .advice("leave the key out, or choose another type")
+    });
 }
 
 fn path(check: &mut Checker<'_>, pointer: &str, text: &str) -> Box<str> {

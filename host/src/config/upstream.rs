@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 
 use http::HeaderName;
 
 use super::error::ConfigError;
 use super::node::child;
-use super::raw::{RawAlgorithm, RawTarget, RawUpstream};
+use super::raw::{RawAlgorithm, RawSticky, RawTarget, RawUpstream};
 use super::ready::{Algorithm, Balance, HashBy, Sticky, Target, TargetAddress, Upstream};
 use super::resilience::{self, percent};
 use super::tls;
@@ -67,17 +68,33 @@ fn balance(check: &mut Checker<'_>, at: &str, raw: &RawUpstream) -> Balance {
     Balance {
         algorithm,
         hash: check.each(&list, &raw.hash, hash_by),
-        sticky: raw.sticky.as_ref().map(|sticky| {
-            let at = child(at, "sticky");
-            check.value(&child(&at, "cookie"), value::token(&sticky.cookie));
-            let max_age = sticky.max_age.as_ref();
-            Sticky {
-                cookie: sticky.cookie.as_str().into(),
-                max_age: max_age.map(|age| check.duration(&child(&at, "max_age"), age)),
-            }
-        }),
+        sticky: raw
+            .sticky
+            .as_ref()
+            .map(|raw| sticky(check, &child(at, "sticky"), raw)),
         slow_start: slow_start.map(|time| check.duration(&child(at, "slow_start"), time)),
         panic: percent(raw.panic),
+    }
+}
+
+fn sticky(check: &mut Checker<'_>, at: &str, raw: &RawSticky) -> Sticky {
+    check.value(&child(at, "cookie"), value::token(&raw.cookie));
+    let pointer = child(at, "max_age");
+    let max_age = raw.max_age.as_ref();
+    let max_age = max_age.map(|age| check.duration(&pointer, age));
+    if max_age.is_some_and(|age| age < Duration::from_secs(1)) {
+        let found = check.found(&pointer);
+        check.error(&pointer, |place| {
+            let problem =
+                "this is shorter than a second, and clients would forget the cookie at once";
+            ConfigError::new(place, problem)
+                .found_if(found)
+                .advice("make it 1s or longer, or leave it out for a cookie of the session")
+        });
+    }
+    Sticky {
+        cookie: raw.cookie.as_str().into(),
+        max_age,
     }
 }
 

@@ -281,47 +281,32 @@ fn failing_upstreams_are_described_whole() {
 }
 
 #[test]
-fn structure_and_meaning_are_told_in_one_run() {
+fn what_would_mean_nothing_is_refused() {
+    let upstream = |name: &str, keys: &str| {
+        format!("- {{name: {name}, targets: [{{address: '1.2.3.4:5'}}], {keys}}}\n")
+    };
+    let upstreams = [
+        upstream("a", "sticky: {cookie: c, max_age: 900ms}"),
+        upstream(
+            "b",
+            "health: {active: {type: tcp, path: /, statuses: ['200']}}",
+        ),
+        upstream("c", "health: {active: {service: s}}"),
+        upstream(
+            "d",
+            "health: {active: {type: grpc, service: s, host: h, path: /}}",
+        ),
+        upstream("e", "sticky: {cookie: c, max_age: 1s}"),
+    ];
     check_more(
-        "workers: many\ndrain: {shutdown: 5}\nclient_timeouts: {idle: 5 parsecs}\nmerge_slashes: ~\nservices: [{upstream: nowhere}, 7]\n",
+        &format!("dns: {{timeout: 31s}}\nupstreams:\n{}", upstreams.concat()),
         "
-        3:10: workers: this value does not fit: found \"many\", expected a whole number
-        4:19: drain.shutdown: this value does not fit: found the number 5, expected a time with a unit such as 250ms, 5s or 1m
-        5:25: client_timeouts.idle: this value does not fit: found \"5 parsecs\", expected a time with a unit such as 250ms, 5s or 1m; use one of the units ms, s, m and h
-        6:16: merge_slashes: this value does not fit: found nothing, expected true or false
-        7:12: services[0].name: the key \"name\" is missing: expected a text
-        7:23: services[0].upstream: there is no upstream of this name: found \"nowhere\", expected the name of an entry of upstreams, which is empty
-        7:33: services[1]: this value does not fit: found the number 7, expected a map",
-    );
-}
-
-#[test]
-fn no_error_follows_from_another_one() {
-    // The name of the upstream is wrong, so nobody can say that the service refers to nothing.
-    check_more(
-        "upstreams: [{name: 5, targets: [{address: '1.2.3.4:5'}]}]\nservices: [{name: s, upstream: five}]",
-        "
-        3:20: upstreams[0].name: this value does not fit: found the number 5, expected a text",
-    );
-    check_more(
-        "admin: {address: '0.0.0.0:1', token: 5}",
-        "
-        3:38: admin.token: this value does not fit: found the number 5, expected a text",
-    );
-    check_more(
-        "services: what\nroutes: [{name: r, service: s}]",
-        "
-        3:11: services: this value does not fit: found \"what\", expected a list",
-    );
-}
-
-#[test]
-fn names_addresses_and_references_fit_together() {
-    check("format: 1\nlisteners: [{name: a, address: '127.0.0.1:8001'}, {name: a, address: '127.0.0.1:9'}, {name: 'b c', address: '127.0.0.1:9'}]", "
-        2:32: listeners[0].address: this address is taken by admin.address in line 1: found \"127.0.0.1:8001\"; choose another one
-        2:58: listeners[1].name: this name is taken by listeners[0].name in line 2: found \"a\"; choose another one
-        2:93: listeners[2].name: this value does not fit: found \"b c\", expected 1 to 128 letters, digits, \"-\", \"_\", \".\" or \"~\"
-        2:109: listeners[2].address: this address is taken by listeners[1].address in line 2: found \"127.0.0.1:9\"; choose another one");
+        3:16: dns.timeout: this is too long, for a start and every reload that brings a name may have to wait for it: found \"31s\"; make it 30s or shorter
+        5:77: upstreams[0].sticky.max_age: this is shorter than a second, and clients would forget the cookie at once: found \"900ms\"; make it 1s or longer, or leave it out for a cookie of the session
+        6:83: upstreams[1].health.active.path: a check of type tcp has no use for this: found \"/\"; leave the key out, or choose another type
+        6:96: upstreams[1].health.active.statuses: a check of type tcp has no use for this: found a list; leave the key out, or choose another type
+        7:75: upstreams[2].health.active.service: a check of type http has no use for this: found \"s\"; leave the key out, or choose another type
+        8:105: upstreams[3].health.active.path: a check of type grpc has no use for this: found \"/\"; leave the key out, or choose another type");
     check_more("services: [{name: s, upstream: usres}]\nupstreams: [{name: users, targets: [{address: '1.2.3.4:5'}]}]", "
         3:32: services[0].upstream: there is no upstream of this name: found \"usres\", expected one of users; did you mean \"users\"?");
     check_more("plugins: [{name: p}, {name: q}, {name: p}]", "
