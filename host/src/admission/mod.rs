@@ -5,7 +5,8 @@
 //! - [`overload`]: what the whole process takes;
 //! - [`refusal`]: why somebody is not let in.
 //!
-//! What is absent here: sockets, the clock (time comes as an argument), and the answers that those get who are refused.
+//! What is absent here: sockets, and the answers that those get who are refused. Time comes as an argument; only what is shown
+//! reads the clock.
 
 pub mod breaker;
 pub mod gate;

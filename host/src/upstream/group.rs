@@ -23,7 +23,7 @@ use crate::snapshot::{Target, Upstream};
 pub struct Group {
     /// What all workers know of it. Its targets are those of `pools`, in the same order.
     pub upstream: Arc<Upstream>,
-    /// The connections to each target; never empty.
+    /// The connections to each target; empty while its names lead nowhere.
     pools: Vec<Rc<Pool>>,
     /// What this worker knows of each target.
     seats: Vec<Rc<Seat>>,
