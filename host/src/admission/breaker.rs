@@ -7,7 +7,8 @@
 //!
 //! While it is closed a request reads one number that is hardly ever written, and counts in numbers of its own worker.
 //! Everything else goes through a lock, which is taken when a request fails and while the breaker is not closed. Nothing
-//! happens by itself: an open breaker whose time is over becomes half-open with the next request.
+//! happens by itself: an open breaker whose time is over becomes half-open with the next request. Trials that do not end
+//! keep their places for as long as it would stay open, so that a few slow requests cannot keep everybody out.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use super::window::{Sums, Window};
 use crate::config::ready::UpstreamBreaker;
+use crate::health::clock::millis;
 
 /// The breaker of one upstream.
 #[derive(Debug)]
@@ -42,10 +44,14 @@ struct Inner {
 enum State {
     Closed,
     HalfOpen {
-        /// Trials that are under way or went well.
-        given: u32,
+        /// Trials that are under way and hold a place.
+        out: u32,
         /// Those that went well.
         good: u32,
+        /// When the last one was let through.
+        since_ms: u64,
+        /// Counts how often places were taken back from trials that did not end.
+        wave: u64,
     },
     Open {
         until_ms: u64,
@@ -59,6 +65,16 @@ struct Settings {
     window: Duration,
     open: Duration,
     trials: u32,
+}
+
+/// A change of its state, which is told once the lock is free: a log may take its time.
+#[derive(Debug)]
+#[must_use]
+struct Change {
+    to: State,
+    settings: Settings,
+    /// What the window held, where that is why.
+    sums: Option<Sums>,
 }
 
 /// What a breaker stands at.
@@ -92,8 +108,8 @@ pub struct Pass<'a> {
 enum Kind {
     /// It counts in this era.
     Counted(u64),
-    /// It is a trial of this round.
-    Trial(u64),
+    /// It is a trial of this round, and holds a place in this wave of it.
+    Trial { round: u64, wave: u64 },
     /// It has said what it came to.
     Told,
 }
@@ -116,10 +132,15 @@ impl Breaker {
         }
     }
 
-    /// From now on it goes by this. It stays in its state.
+    /// From now on it goes by this. It stays in its state, unless as many trials went well as are asked for now.
     pub fn set(&self, settings: &UpstreamBreaker) {
-        self.lock().settings = Settings::of(settings);
+        let mut inner = self.lock();
+        inner.settings = Settings::of(settings);
         self.window.set(millis(settings.window));
+        // No trial may be left, nor let through, to say so.
+        let change = self.closes(&mut inner);
+        drop(inner);
+        self.tell(change);
     }
 
     /// Lets a request through.
@@ -128,41 +149,34 @@ impl Breaker {
     /// The upstream is left alone: how much longer.
     pub fn enter(&self, now_ms: u64) -> Result<Pass<'_>, Duration> {
         let era = self.window.era();
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Ok(self.pass(Kind::Counted(era)));
         }
         let mut inner = self.lock();
-        if let State::Open { until_ms } = inner.state {
-            if now_ms < until_ms {
-                return Err(self.refuse(until_ms - now_ms));
-            }
-            inner.round += 1;
-            self.becomes(&mut inner, State::HalfOpen { given: 0, good: 0 }, None);
-        }
-        let (round, trials) = (inner.round, inner.settings.trials);
-        match &mut inner.state {
-            State::HalfOpen { given, .. } if *given < trials => {
-                *given += 1;
-                Ok(self.pass(Kind::Trial(round)))
-            }
-            State::HalfOpen { .. } => Err(self.refuse(0)),
-            // It closed while the lock was waited for.
-            _ => Ok(self.pass(Kind::Counted(self.window.era()))),
-        }
+        let Err(left_ms) = inner.left(now_ms) else {
+            let (kind, change) = self.admit(&mut inner, now_ms);
+            drop(inner);
+            self.tell(change);
+            return Ok(self.pass(kind));
+        };
+        drop(inner);
+        Err(self.refuse(left_ms))
     }
 
-    /// How much longer the upstream is left alone, if nobody is let through now.
+    /// Refuses a request that would not be let through now: how much longer the upstream is left alone.
     #[must_use]
-    pub fn is_open(&self, now_ms: u64) -> Option<Duration> {
-        if self.closed.load(Ordering::Acquire) {
+    pub fn refuses(&self, now_ms: u64) -> Option<Duration> {
+        if self.is_closed() {
             return None;
         }
-        let inner = self.lock();
-        match inner.state {
-            State::Open { until_ms } if now_ms < until_ms => Some(self.refuse(until_ms - now_ms)),
-            State::HalfOpen { given, .. } if given >= inner.settings.trials => Some(self.refuse(0)),
-            _ => None,
-        }
+        let left = self.lock().left(now_ms);
+        left.err().map(|left_ms| self.refuse(left_ms))
+    }
+
+    /// Whether everybody may pass.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// What it stands at.
@@ -201,6 +215,34 @@ impl Breaker {
         Duration::from_millis(left_ms)
     }
 
+    /// Lets a request through that may pass.
+    fn admit(&self, inner: &mut Inner, now_ms: u64) -> (Kind, Option<Change>) {
+        let mut change = None;
+        if let State::Open { .. } = inner.state {
+            inner.round += 1;
+            change = Some(self.becomes(inner, State::half_open(now_ms), None));
+        }
+        let (round, trials) = (inner.round, inner.settings.trials);
+        let State::HalfOpen {
+            out,
+            good,
+            since_ms,
+            wave,
+        } = &mut inner.state
+        else {
+            // It closed while the lock was waited for.
+            return (Kind::Counted(self.window.era()), change);
+        };
+        if out.saturating_add(*good) >= trials {
+            // Those that are under way hold no place any more, for they may never end; what they come to still counts.
+            *wave += 1;
+            *out = 0;
+        }
+        *out += 1;
+        *since_ms = now_ms;
+        (Kind::Trial { round, wave: *wave }, change)
+    }
+
     /// A request failed while the breaker was closed.
     fn failed(&self, era: u64, now_ms: u64) {
         self.window.count(era, true, now_ms);
@@ -212,47 +254,85 @@ impl Breaker {
         let settings = inner.settings;
         let enough = sums.requests >= settings.requests;
         if enough && sums.failures * 100 >= settings.failures * sums.requests {
-            self.opens(&mut inner, now_ms, Some(sums));
+            let change = self.opens(&mut inner, now_ms, Some(sums));
+            drop(inner);
+            self.tell(Some(change));
         }
     }
 
     /// What a trial came to; none: nothing.
-    fn tried(&self, round: u64, went_well: Option<bool>, now_ms: u64) {
+    fn tried(&self, (round, wave): (u64, u64), went_well: Option<bool>, now_ms: u64) {
         let mut inner = self.lock();
         if inner.round != round {
             return;
         }
-        let trials = inner.settings.trials;
-        let State::HalfOpen { given, good } = &mut inner.state else {
+        let State::HalfOpen {
+            out,
+            good,
+            wave: present,
+            ..
+        } = &mut inner.state
+        else {
             return;
         };
-        match went_well {
-            None => *given = given.saturating_sub(1),
-            Some(false) => self.opens(&mut inner, now_ms, None),
+        if wave == *present {
+            *out = out.saturating_sub(1);
+        }
+        let change = match went_well {
+            None => None,
+            Some(false) => Some(self.opens(&mut inner, now_ms, None)),
             Some(true) => {
-                *good += 1;
-                if *good >= trials {
-                    self.window.clear();
-                    self.becomes(&mut inner, State::Closed, None);
-                }
+                *good = good.saturating_add(1);
+                self.closes(&mut inner)
             }
+        };
+        drop(inner);
+        self.tell(change);
+    }
+
+    fn opens(&self, inner: &mut Inner, now_ms: u64, sums: Option<Sums>) -> Change {
+        let until_ms = now_ms.saturating_add(millis(inner.settings.open));
+        self.becomes(inner, State::Open { until_ms }, sums)
+    }
+
+    /// Closes it, if as many trials went well as must.
+    fn closes(&self, inner: &mut Inner) -> Option<Change> {
+        match inner.state {
+            State::HalfOpen { good, .. } if good >= inner.settings.trials => {
+                self.window.clear();
+                Some(self.becomes(inner, State::Closed, None))
+            }
+            _ => None,
         }
     }
 
-    fn opens(&self, inner: &mut Inner, now_ms: u64, sums: Option<Sums>) {
-        let until_ms = now_ms.saturating_add(millis(inner.settings.open));
-        self.becomes(inner, State::Open { until_ms }, sums);
-    }
-
-    /// Changes its state, and says so.
-    fn becomes(&self, inner: &mut Inner, state: State, sums: Option<Sums>) {
+    /// Changes its state.
+    fn becomes(&self, inner: &mut Inner, state: State, sums: Option<Sums>) -> Change {
         inner.state = state;
         self.closed.store(state == State::Closed, Ordering::Release);
         if let Some(count) = self.came_to.get(state.number()) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        let (upstream, open, window) = (&*self.name, inner.settings.open, inner.settings.window);
-        match (state, sums) {
+        Change {
+            to: state,
+            settings: inner.settings,
+            sums,
+        }
+    }
+
+    /// Says what became of it, if anything did.
+    fn tell(&self, change: Option<Change>) {
+        let Some(Change { to, settings, sums }) = change else {
+            return;
+        };
+        let Settings {
+            open,
+            window,
+            trials,
+            ..
+        } = settings;
+        let upstream = &*self.name;
+        match (to, sums) {
             (State::Open { .. }, Some(Sums { requests, failures })) => {
                 tracing::warn!(target: "upstream", upstream, breaker = "open", "breaker of upstream {upstream} is open: {failures} of {requests} requests within {window:?} failed; it is left alone for {open:?}");
             }
@@ -260,7 +340,6 @@ impl Breaker {
                 tracing::warn!(target: "upstream", upstream, breaker = "open", "breaker of upstream {upstream} is open again: a trial failed; it is left alone for {open:?}");
             }
             (State::HalfOpen { .. }, _) => {
-                let trials = inner.settings.trials;
                 tracing::info!(target: "upstream", upstream, breaker = "half-open", "breaker of upstream {upstream} is half-open: {trials} requests try it");
             }
             (State::Closed, _) => {
@@ -280,7 +359,9 @@ impl Pass<'_> {
         match std::mem::replace(&mut self.kind, Kind::Told) {
             Kind::Counted(era) if went_well => self.breaker.window.count(era, false, now_ms),
             Kind::Counted(era) => self.breaker.failed(era, now_ms),
-            Kind::Trial(round) => self.breaker.tried(round, Some(went_well), now_ms),
+            Kind::Trial { round, wave } => {
+                self.breaker.tried((round, wave), Some(went_well), now_ms);
+            }
             Kind::Told => {}
         }
     }
@@ -288,13 +369,45 @@ impl Pass<'_> {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        if let Kind::Trial(round) = self.kind {
-            self.breaker.tried(round, None, 0);
+        if let Kind::Trial { round, wave } = self.kind {
+            self.breaker.tried((round, wave), None, 0);
+        }
+    }
+}
+
+impl Inner {
+    /// Whether a request may pass.
+    ///
+    /// # Errors
+    /// How much longer none may, in milliseconds; 0: nobody knows, for trials are under way.
+    fn left(&self, now_ms: u64) -> Result<(), u64> {
+        match self.state {
+            State::Open { until_ms } if now_ms < until_ms => Err(until_ms - now_ms),
+            State::HalfOpen {
+                out,
+                good,
+                since_ms,
+                ..
+            } if out.saturating_add(good) >= self.settings.trials
+                && now_ms.saturating_sub(since_ms) < millis(self.settings.open) =>
+            {
+                Err(0)
+            }
+            State::Open { .. } | State::HalfOpen { .. } | State::Closed => Ok(()),
         }
     }
 }
 
 impl State {
+    fn half_open(now_ms: u64) -> Self {
+        Self::HalfOpen {
+            out: 0,
+            good: 0,
+            since_ms: now_ms,
+            wave: 0,
+        }
+    }
+
     fn number(self) -> usize {
         match self {
             Self::Closed => 0,
@@ -314,10 +427,6 @@ impl Settings {
             trials: settings.trials.max(1),
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -435,6 +544,49 @@ mod tests {
         run(&breaker, &[false], 0);
         check(&breaker, "open", [0, 0, 1]);
         run(&breaker, &[true], 5000);
+        check(&breaker, "closed", [1, 1, 1]);
+    }
+
+    #[test]
+    fn fewer_trials_than_went_well_close_it() {
+        let breaker = breaker(3);
+        run(&breaker, &[false; 4], 0);
+        run(&breaker, &[true], 5000);
+        check(&breaker, "half-open", [0, 1, 1]);
+        breaker.set(&settings(2));
+        check(&breaker, "half-open", [0, 1, 1]);
+        breaker.set(&settings(1));
+        check(&breaker, "closed", [1, 1, 1]);
+        assert_eq!(breaker.figures(5000).sums, Sums::default());
+        assert!(breaker.enter(5000).is_ok());
+    }
+
+    #[test]
+    fn trials_that_do_not_end_make_room_for_others() {
+        let breaker = breaker(2);
+        run(&breaker, &[false; 4], 0);
+        let (one, two) = (breaker.enter(5000).unwrap(), breaker.enter(6000).unwrap());
+        assert_eq!(breaker.enter(10_999).unwrap_err(), Duration::ZERO);
+        assert!(breaker.refuses(10_999).is_some());
+        assert!(breaker.refuses(11_000).is_none());
+        let (three, four) = (
+            breaker.enter(11_000).unwrap(),
+            breaker.enter(11_000).unwrap(),
+        );
+        assert!(
+            breaker.enter(11_000).is_err(),
+            "no more at once than it says"
+        );
+        drop(one);
+        assert!(breaker.enter(11_000).is_err(), "it had no place any more");
+        two.came_to(true, 11_001);
+        drop(four);
+        check(&breaker, "half-open", [0, 1, 1]);
+        assert!(
+            breaker.enter(11_001).is_err(),
+            "one went well, one is tried"
+        );
+        three.came_to(true, 11_002);
         check(&breaker, "closed", [1, 1, 1]);
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn enter<'a>(
         return call(group, fuse);
     }
     if let Some(fuse) = fuse
-        && let Some(left) = fuse.breaker.is_open(now_ms())
+        && let Some(left) = fuse.breaker.refuses(now_ms())
     {
         // Nobody waits for what is not to be had.
         return Err(left_alone(group, fuse, left));
