@@ -82,6 +82,12 @@ impl ClientIo {
     /// Waits for the client without room to read into; what it then sends first is kept for whoever reads next. Ready also at
     /// its end, which whoever reads next finds as well.
     pub(super) fn poll_awake(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.first.is_empty() {
+            // The beginning of a head that came behind the last request. It may be longer than the room here, and the time
+            // for a head runs from now on.
+            self.activity.read();
+            return Poll::Ready(());
+        }
         let mut room = [MaybeUninit::uninit(); FIRST_BYTES];
         let mut buffer = hyper::rt::ReadBuf::uninit(&mut room);
         // An error comes again as well, for a broken connection stays broken.

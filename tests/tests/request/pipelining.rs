@@ -1,5 +1,7 @@
 //! Several requests in one piece, and what hides behind a request.
 
+use swapgate_tests::{Gateway, Upstream};
+
 use crate::corpus::Stage;
 
 #[test]
@@ -85,4 +87,77 @@ fn a_request_within_a_body_is_not_served() {
         assert_eq!(requests.len(), 1, "{request}");
         assert_eq!(requests[0].target, "/");
     }
+}
+
+/// A request, and the beginning of a large one that came with it; the rest of that.
+fn half_behind_a_request() -> (String, String) {
+    let first = "GET /first HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let large = format!(
+        "GET /second HTTP/1.1\r\nHost: a.test\r\nX-Large: {}\r\n\r\n",
+        "0123456789".repeat(400)
+    );
+    let (half, rest) = large.split_at(3000);
+    (format!("{first}{half}"), rest.to_owned())
+}
+
+/// A connection rests once it is quiet, and gives its buffers back; half a head that lies in them is no quiet.
+#[test]
+fn half_a_head_behind_a_request_is_kept() {
+    let upstream = Upstream::start(|conversation| {
+        loop {
+            let request = conversation.receive()?;
+            if request.target == "/hangs" {
+                conversation.until_closed();
+                return Ok(());
+            }
+            conversation.send(request.to_answer())?;
+        }
+    });
+    let gateway = Gateway::with(
+        "\
+workers: 1
+upstreams: [{name: up, targets: [{address: \"@up@\"}]}]
+services:
+  - {name: up, upstream: up}
+  - {name: late, upstream: up, timeouts: {response: 500ms}}
+routes: [{name: all, service: up}, {name: late, service: late, paths: [/hangs]}]
+",
+    )
+    .set("up", upstream.address())
+    .start();
+    let (half, rest) = half_behind_a_request();
+    let mut client = gateway.client();
+    client.send(half);
+    assert_eq!(client.expect_response().json()["target"], "/first");
+    // By the time this is answered, a connection that is quiet rests.
+    assert_eq!(gateway.get("/hangs").status, 504);
+    client.send(rest);
+    let answer = client.expect_response();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json()["target"], "/second");
+    let requests = upstream.take_requests();
+    let second = requests.iter().find(|request| request.target == "/second");
+    let large = second.and_then(|request| request.headers.all("x-large").pop());
+    assert_eq!(large, Some("0123456789".repeat(400)));
+    assert_eq!(client.get("/third").json()["target"], "/third");
+}
+
+#[test]
+fn half_a_head_behind_a_request_has_its_time() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::with(
+        "\
+workers: 1
+client_timeouts: {header: 500ms, idle: 10m}
+upstreams: [{name: up, targets: [{address: \"@up@\"}]}]
+services: [{name: up, upstream: up}]
+routes: [{name: all, service: up}]
+",
+    )
+    .set("up", upstream.address())
+    .start();
+    let mut client = gateway.client();
+    client.send(half_behind_a_request().0);
+    assert_eq!(client.expect_response().json()["target"], "/first");
+    client.expect_closed();
 }
