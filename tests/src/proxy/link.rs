@@ -68,14 +68,24 @@ impl Link {
     }
 
     fn end(self, ending: Ending) {
-        let said = self.shared.leave(self.number);
-        if said.is_some() && !self.nonce.is_empty() {
-            self.shared.strike(self.nonce, self.shared.fault());
+        let Self {
+            number,
+            front,
+            back,
+            nonce,
+            shared,
+        } = self;
+        let said = shared.leave(number);
+        if said.is_some() && !nonce.is_empty() {
+            shared.strike(nonce, shared.fault());
         }
         match said.unwrap_or(ending) {
-            Ending::Cut => {}
-            Ending::Reset => self.front.reset(),
+            Ending::Cut => drop(front),
+            Ending::Reset => front.reset(),
         }
+        drop(back);
+        // Not before: whoever is told that no connection is open must not find one that is still about to be closed.
+        shared.forget(number);
     }
 
     /// One exchange; how the connection ends, if it ends here.

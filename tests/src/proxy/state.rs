@@ -127,9 +127,17 @@ impl Shared {
         }
     }
 
-    /// Forgets a connection, so that closing its last handle closes it. How it is to end, if somebody said so.
+    /// Lets go of a connection's sockets, so that closing its own handles closes them. How it is to end, if somebody said so.
     pub(super) fn leave(&self, number: usize) -> Option<Ending> {
-        lock(&self.state).links.remove(&number)?.ending
+        let mut state = lock(&self.state);
+        let handle = state.links.get_mut(&number)?;
+        handle.sockets.clear();
+        handle.ending
+    }
+
+    /// Forgets a connection that is closed.
+    pub(super) fn forget(&self, number: usize) {
+        lock(&self.state).links.remove(&number);
     }
 
     /// What is to become of an exchange whose head came.
