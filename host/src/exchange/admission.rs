@@ -137,10 +137,10 @@ impl Call<'_> {
         let is_its_own = match fault {
             UpstreamFault::Connect { .. }
             | UpstreamFault::TimedOut { .. }
-            | UpstreamFault::Overdue
             | UpstreamFault::Died { .. }
             | UpstreamFault::Malformed { .. }
             | UpstreamFault::NoTargets { .. } => true,
+            UpstreamFault::Overdue { its_own } => *its_own,
             UpstreamFault::NoUpgrade { .. } | UpstreamFault::Unwritable { .. } => false,
         };
         if let (true, Some((pass, _))) = (is_its_own, self.0) {

@@ -179,7 +179,7 @@ impl AnswerError {
         match self {
             Self::Plugin(failure) => failure,
             Self::Upstream(source) => UpstreamFault::Died { target, source }.into(),
-            Self::Overdue => UpstreamFault::Overdue.into(),
+            Self::Overdue => UpstreamFault::Overdue { its_own: false }.into(),
             Self::Idle(limit) => UpstreamFault::TimedOut {
                 target,
                 what: "finish its answer",

@@ -57,7 +57,7 @@ pub(super) async fn relay(
     }
     if exchange.activity().is_total_over() {
         // While a plugin waited.
-        let answer = rescued(&exchange, &UpstreamFault::Overdue.into());
+        let answer = rescued(&exchange, &UpstreamFault::Overdue { its_own: false }.into());
         return whole(exchange, snapshot, answer);
     }
     if let Some(trailer) = trailer

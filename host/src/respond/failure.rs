@@ -165,7 +165,10 @@ pub enum UpstreamFault {
     },
     /// All of the exchange with it took too long, retries included.
     #[error("the exchange with the upstream took longer than timeouts.total")]
-    Overdue,
+    Overdue {
+        /// Whether that is its own doing: it had most of the time, and whatever it was to get.
+        its_own: bool,
+    },
     /// It closed or reset the connection before the head of its answer.
     #[error(
         "target {target} ended the connection before it answered: {}",

@@ -70,7 +70,7 @@ pub fn rescue(failure: &Failure) -> Rescue {
             UpstreamFault::Connect { .. } => {
                 open(StatusCode::BAD_GATEWAY, "the upstream cannot be reached")
             }
-            UpstreamFault::TimedOut { .. } | UpstreamFault::Overdue => open(
+            UpstreamFault::TimedOut { .. } | UpstreamFault::Overdue { .. } => open(
                 StatusCode::GATEWAY_TIMEOUT,
                 "the upstream did not answer in time",
             ),

@@ -58,6 +58,12 @@ impl BodyWatch {
             activity,
         })
     }
+
+    /// Whether all of it came, and nobody holds it back.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete.get() && !self.held.get()
+    }
 }
 
 /// A request body on its way to the upstream.
@@ -279,6 +285,10 @@ impl Stream {
             if self.watch.activity.is_stream() && is_last && !incoming.is_end_stream() {
                 self.last = Some(frame);
                 continue;
+            }
+            if incoming.is_end_stream() {
+                // Whoever takes the last piece may not ask again.
+                self.watch.complete.set(true);
             }
             return Poll::Ready(Some(Ok(frame)));
         }

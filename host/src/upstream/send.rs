@@ -24,6 +24,7 @@ use super::http2::ticket::is_malformed;
 use super::lease::Sent;
 use super::pool::Carrier;
 use super::retry::{Progress, Trouble};
+use super::total::Part;
 use super::turn::{Checkout, Turn};
 use crate::activity::Activity;
 use crate::config::ready::{Retries, ServiceTimeouts};
@@ -171,9 +172,13 @@ async fn asked(
             };
             return Ok(Came::Nothing(Trouble::Timeout, fault));
         }
-        Answered::Overdue => {
-            group.came_to(at, attempt, Attempt::Timeout);
-            return Err(UpstreamFault::Overdue);
+        Answered::Overdue { its_own } => {
+            let outcome = match its_own {
+                true => Attempt::Timeout,
+                false => Attempt::Cancelled,
+            };
+            group.came_to(at, attempt, outcome);
+            return Err(UpstreamFault::Overdue { its_own });
         }
     };
     let here = (checkout.reused || failed.refused) && repeats < REPEATS;
@@ -209,7 +214,10 @@ async fn attempted(
                         text: error.to_string(),
                     })?;
             let answered = order.answered(ticket.send(written)).await;
-            if matches!(answered, Answered::Late | Answered::Overdue) {
+            if matches!(
+                answered,
+                Answered::Late | Answered::Overdue { its_own: true }
+            ) {
                 ticket.is_late();
             }
             Ok(answered)
@@ -222,8 +230,10 @@ enum Answered {
     With(Response<Incoming>),
     Failed(Failed),
     Late,
-    /// All of the exchange is.
-    Overdue,
+    /// All of the exchange is. Who is slow to send a request, or comes late to it, says nothing of the target.
+    Overdue {
+        its_own: bool,
+    },
 }
 
 impl Order<'_> {
@@ -239,6 +249,7 @@ impl Order<'_> {
         sending: impl Future<Output = Result<Response<Incoming>, E>>,
     ) -> Answered {
         let limit = self.timeouts.response;
+        let part = Part::begin(self.timeouts.total);
         self.activity
             .expect_answer(Instant::now().checked_add(limit));
         let mut sending = pin!(sending);
@@ -250,7 +261,10 @@ impl Order<'_> {
                 });
             }
             if self.activity.is_total_over() {
-                return Poll::Ready(Answered::Overdue);
+                let is_sent = self.body.is_none_or(BodyWatch::is_complete);
+                return Poll::Ready(Answered::Overdue {
+                    its_own: is_sent && part.had_most(),
+                });
             }
             if !self.activity.is_answer_late() {
                 return Poll::Pending;

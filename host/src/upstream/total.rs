@@ -16,6 +16,26 @@ use crate::respond::failure::UpstreamFault;
 #[derive(Debug)]
 pub struct Total<'a> {
     activity: &'a Activity,
+    limit: Option<Duration>,
+}
+
+/// Something that takes a part of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Part(Option<(Instant, Duration)>);
+
+impl Part {
+    /// It begins now; `limit` is that on all of it.
+    #[must_use]
+    pub fn begin(limit: Option<Duration>) -> Self {
+        Self(limit.map(|limit| (Instant::now(), limit)))
+    }
+
+    /// Whether it has had at least half of the time. What had less came late into an exchange that others held up.
+    #[must_use]
+    pub fn had_most(self) -> bool {
+        self.0
+            .is_some_and(|(began, limit)| began.elapsed() >= limit / 2)
+    }
 }
 
 impl<'a> Total<'a> {
@@ -25,7 +45,7 @@ impl<'a> Total<'a> {
         if let Some(limit) = limit {
             activity.limit_total(Instant::now().checked_add(limit));
         }
-        Self { activity }
+        Self { activity, limit }
     }
 
     /// Waits for something that is to come to its end in that time.
@@ -36,10 +56,12 @@ impl<'a> Total<'a> {
         &self,
         mut doing: Pin<&mut impl Future<Output = Result<T, E>>>,
     ) -> Result<T, E> {
+        let part = Part::begin(self.limit);
         let done = poll_fn(|cx| {
             let polled = doing.as_mut().poll(cx);
             if polled.is_pending() && self.activity.is_total_over() {
-                return Poll::Ready(Err(UpstreamFault::Overdue.into()));
+                let its_own = part.had_most();
+                return Poll::Ready(Err(UpstreamFault::Overdue { its_own }.into()));
             }
             polled
         })

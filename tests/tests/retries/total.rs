@@ -4,7 +4,7 @@ use swapgate_tests::unreachable::{Deaf, Refusing};
 use swapgate_tests::wire::WireError;
 use swapgate_tests::{Response, Upstream, eventually, h2};
 
-use super::{alone, alone_at, before, hangs};
+use super::{alone, alone_at, before, hangs, with};
 
 #[track_caller]
 fn assert_too_late(answer: &Response) {
@@ -115,6 +115,50 @@ fn each_exchange_has_its_own_time() {
         assert_eq!(client.get("/").status, 200);
         assert_eq!(streams.get("/").expect("an answer").status, 200);
     }
+}
+
+/// Who sends a request too slowly says nothing of the upstream; a target that had all of it, and most of the time, does.
+#[test]
+fn a_slow_client_is_not_the_upstreams_fault() {
+    let upstream = Upstream::start(|conversation| {
+        loop {
+            let request = conversation.receive()?;
+            if request.target == "/hangs" {
+                conversation.until_closed();
+                return Ok(());
+            }
+            conversation.send(request.to_answer())?;
+        }
+    });
+    let breaker =
+        ", breaker: {failures: 1, requests: 1, open: 60s}, health: {passive: {failures: 1}}";
+    let gateway = with(
+        "{address: \"@target@\"}",
+        [breaker, "timeouts: {response: 60s, total: 500ms}"],
+    )
+    .set("target", upstream.address())
+    .start();
+    let attempts = |outcome: &str, count: f64| {
+        let name = format!(
+            "swapgate_upstream_attempts_total{{upstream=\"up\",target=\"{}\",outcome=\"{outcome}\"}}",
+            upstream.address()
+        );
+        gateway.wait_for_metric(&name, count);
+    };
+    for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
+        let mut client = gateway.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: a.test\r\n{framing}\r\n\r\n1\r\nx\r\n"
+        ));
+        assert_too_late(&client.expect_response());
+        assert_eq!(gateway.get("/").status, 200, "{framing}");
+    }
+    attempts("cancelled", 2.0);
+    let mut client = gateway.client();
+    client.send("POST /hangs HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc");
+    assert_too_late(&client.expect_response());
+    attempts("timeout", 1.0);
+    assert_eq!(gateway.get("/").status, 503, "the breaker is open");
 }
 
 /// A tunnel ends when nobody says anything, and not before.
