@@ -1,6 +1,7 @@
 //! Request bodies that can be told again from their beginning.
 //!
-//! What was told of a body is kept while it is on its way: pieces that share their bytes with what was sent, up to a limit.
+//! What was told of a body is kept while it is on its way: pieces that share their bytes with what was sent, up to a limit;
+//! small ones are gathered, so that a body of single bytes costs no more than its length says.
 //! Beyond that the record is dropped, and the request goes on as one that is sent once. The body itself stays with the
 //! record, and whoever sends it holds a [`Reader`]: so an attempt that failed halfway leaves the rest of the body where it
 //! is, and the next one begins with the record and goes on with the rest.
@@ -20,10 +21,58 @@ use super::body::{BodyFault, RequestBody, RequestBodyError};
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
     Data(Bytes),
+    /// Several small ones, copied: each of them would cost more than its bytes.
+    Gathered(Vec<u8>),
     Trailers(HeaderMap),
 }
 
+/// Shorter pieces are gathered.
+const SMALL: usize = 512;
+
+/// No longer than this.
+const GATHERED: usize = 8 * 1024;
+
+/// What a trailer field costs besides its name and its value.
+const FIELD: u64 = 64;
+
 impl Piece {
+    /// Keeps a piece behind those that are kept already.
+    pub(super) fn keep(self, told: &mut Vec<Self>) {
+        match (self, told.last_mut()) {
+            (Self::Data(bytes), Some(last)) if bytes.len() < SMALL => {
+                if let Some(bytes) = last.gather(bytes) {
+                    told.push(Self::Data(bytes));
+                }
+            }
+            (piece, _) => told.push(piece),
+        }
+    }
+
+    /// Adds a small piece to this one; gives it back where it has no place there.
+    fn gather(&mut self, bytes: Bytes) -> Option<Bytes> {
+        match self {
+            Self::Data(small) if small.len() < SMALL => {
+                *self = Self::Gathered([&small[..], &bytes[..]].concat());
+            }
+            Self::Gathered(gathered) if gathered.len() < GATHERED => {
+                gathered.extend_from_slice(&bytes);
+            }
+            _ => return Some(bytes),
+        }
+        None
+    }
+
+    /// What it counts of what may be kept.
+    pub(super) fn cost(&self) -> u64 {
+        match self {
+            Self::Data(_) | Self::Gathered(_) => self.len(),
+            Self::Trailers(fields) => fields
+                .iter()
+                .map(|(name, value)| (name.as_str().len() + value.len()) as u64 + FIELD)
+                .sum(),
+        }
+    }
+
     pub(super) fn of(frame: &Frame<Bytes>) -> Option<Self> {
         let data = frame.data_ref().cloned().map(Self::Data);
         data.or_else(|| frame.trailers_ref().cloned().map(Self::Trailers))
@@ -32,6 +81,7 @@ impl Piece {
     pub(super) fn into_frame(self) -> Frame<Bytes> {
         match self {
             Self::Data(bytes) => Frame::data(bytes),
+            Self::Gathered(bytes) => Frame::data(bytes.into()),
             Self::Trailers(fields) => Frame::trailers(fields),
         }
     }
@@ -39,6 +89,7 @@ impl Piece {
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Data(bytes) => bytes.len() as u64,
+            Self::Gathered(bytes) => bytes.len() as u64,
             Self::Trailers(_) => 0,
         }
     }
@@ -166,9 +217,10 @@ impl Running {
         let (Some(left), Some(piece)) = (self.left, Piece::of(frame)) else {
             return;
         };
-        self.left = left.checked_sub(piece.len());
+        self.left = left.checked_sub(piece.cost());
         if self.left.is_some() {
-            self.told.push(piece);
+            // The reader was told all that is kept so far, so that nothing it has still to be told grows.
+            piece.keep(&mut self.told);
         }
         // The reader has just been told this as well.
         self.at = self.told.len();
@@ -301,12 +353,13 @@ mod tests {
         assert!(next(&mut first).is_err(), "it is somebody else's now");
         assert_eq!(next(&mut second).unwrap(), "one");
         assert_eq!(next(&mut second).unwrap(), "two");
+        assert!(!tape.was_told());
         let mut third = tape.rewind().expect("it is whole");
         assert!(next(&mut second).is_err());
         assert!(!tape.was_told());
-        assert_eq!(rest(&mut third), ["one", "two", "three"]);
+        assert_eq!(rest(&mut third).concat(), b"onetwothree");
         assert!(tape.was_told());
-        assert_eq!(rest(&mut tape.rewind().unwrap()), ["one", "two", "three"]);
+        assert_eq!(rest(&mut tape.rewind().unwrap()).concat(), b"onetwothree");
     }
 
     #[test]
@@ -318,13 +371,29 @@ mod tests {
     }
 
     #[test]
+    fn small_pieces_are_gathered_and_trailers_count() {
+        let (tape, mut first) = recorded(&["x"; 65_536], 65_536);
+        assert_eq!(rest(&mut first).len(), 65_536);
+        let Tape::Running(running) = &tape else {
+            panic!("it comes piece by piece");
+        };
+        assert!(running.borrow().told.len() <= 9);
+        let again = rest(&mut tape.rewind().expect("it is whole"));
+        assert_eq!(again.concat(), vec![b'x'; 65_536]);
+        assert!(again.len() <= 9);
+        let mut fields = HeaderMap::new();
+        fields.insert("x-sum", http::HeaderValue::from_static("12345"));
+        assert_eq!(Piece::Trailers(fields).cost(), 10 + FIELD);
+    }
+
+    #[test]
     fn beyond_the_limit_it_goes_on_and_is_told_once() {
         let (tape, mut body) = recorded(&["12345", "67890", "x", "y"], 10);
         assert_eq!(next(&mut body).unwrap(), "12345");
         assert_eq!(next(&mut body).unwrap(), "67890");
         assert!(tape.is_whole());
         let mut again = tape.rewind().expect("it is whole");
-        assert_eq!(rest(&mut again), ["12345", "67890", "x", "y"]);
+        assert_eq!(rest(&mut again), ["1234567890", "x", "y"]);
         assert!(!tape.is_whole());
         assert!(tape.rewind().is_none());
     }

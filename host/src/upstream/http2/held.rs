@@ -23,7 +23,7 @@ use crate::upstream::replay::Piece;
 
 /// How much of a body is kept so that it can be told again. The smallest window a target may begin with and that most do
 /// (RFC 9113, 6.9.2): more than that is sent only after it answered something.
-const KEPT: usize = 64 * 1024;
+const KEPT: u64 = 64 * 1024;
 
 /// How long a target may take nothing of a body whose answer is over.
 const REST: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ struct Kept {
     body: Option<RequestBody>,
     /// What was told so far; none if that is more than is kept.
     told: Option<Vec<Piece>>,
-    bytes: usize,
+    bytes: u64,
     /// How many pieces were told.
     pieces: u64,
     ended: bool,
@@ -199,13 +199,14 @@ impl Hand {
 impl Kept {
     fn tell(&mut self, frame: &Frame<Bytes>) {
         self.pieces = self.pieces.wrapping_add(1);
-        self.bytes = self
-            .bytes
-            .saturating_add(frame.data_ref().map_or(0, Bytes::len));
+        let (Some(told), Some(piece)) = (&mut self.told, Piece::of(frame)) else {
+            return;
+        };
+        self.bytes = self.bytes.saturating_add(piece.cost());
         if self.bytes > KEPT {
             self.told = None;
-        } else if let (Some(told), Some(piece)) = (&mut self.told, Piece::of(frame)) {
-            told.push(piece);
+        } else {
+            piece.keep(told);
         }
     }
 }
