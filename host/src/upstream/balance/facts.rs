@@ -50,6 +50,12 @@ impl<'a, F: Facts> Field<'a, F> {
         }
     }
 
+    /// The tier that all of them are of.
+    #[must_use]
+    pub fn tier(&self) -> u8 {
+        self.level.tier()
+    }
+
     /// How many targets the group has, in the field or not.
     #[must_use]
     pub fn count(&self) -> usize {

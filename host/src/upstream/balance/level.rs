@@ -25,6 +25,12 @@ impl Level {
         Self { tier, whatever }
     }
 
+    /// Whose targets they are.
+    #[must_use]
+    pub fn tier(self) -> u8 {
+        self.tier
+    }
+
     /// Whether a target is one of them.
     #[must_use]
     pub fn has(self, facts: &impl Facts, at: usize) -> bool {

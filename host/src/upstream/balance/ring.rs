@@ -4,6 +4,7 @@
 //! Points and keys are hashed with keys that never change, and points go by nothing but the target's address, so that every
 //! worker, every process and every gateway of a fleet agrees. Control builds the ring once for all workers.
 
+use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
@@ -18,9 +19,16 @@ const POINTS: u32 = 160;
 /// With more points than this there are fewer for each unit of weight, for all alike.
 const MOST: u64 = 1 << 18;
 
-/// The ring of a group; empty where nobody asks for it.
+/// The rings of a group, one for each tier, so that nobody passes the points of targets that are not in use; empty where
+/// nobody asks for them.
 #[derive(Debug, Clone, Default)]
-pub struct Ring(Box<[Point]>);
+pub struct Ring(Box<[Tier]>);
+
+#[derive(Debug, Clone)]
+struct Tier {
+    tier: u8,
+    points: Box<[Point]>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Point {
@@ -39,39 +47,51 @@ impl Ring {
         }
         let targets: Vec<_> = targets
             .iter()
-            .map(|target| (target.address.to_string(), target.weight))
+            .map(|target| {
+                let name = target.address.to_string();
+                (name, target.weight, target.priority)
+            })
             .collect();
         Self::new(&targets)
     }
 
-    /// A ring of targets, each with what it is called and its weight.
+    /// The rings of targets, each with what it is called, its weight and its tier.
     #[must_use]
-    pub fn new(targets: &[(String, u32)]) -> Self {
-        let weights: u64 = targets.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    pub fn new(targets: &[(String, u32, u8)]) -> Self {
+        let weights = targets.iter().map(|(_, weight, _)| u64::from(*weight));
+        let weights: u64 = weights.sum();
         let mut points = POINTS;
         // Halving leaves half of the points where they are, so that few keys move when a group outgrows its ring.
         while points > 1 && weights * u64::from(points) > MOST {
             points /= 2;
         }
-        let mut ring = Vec::new();
-        for (index, (name, weight)) in (0..).zip(targets) {
+        let mut rings: BTreeMap<u8, Vec<Point>> = BTreeMap::new();
+        for (index, (name, weight, tier)) in (0..).zip(targets) {
             let count = weight.saturating_mul(points).max(1);
-            ring.extend((0..count).map(|number| Point {
-                at: hash(&[name.as_bytes(), &number.to_le_bytes()]),
-                target: index,
-                rank: rank(number, count),
-            }));
+            rings
+                .entry(*tier)
+                .or_default()
+                .extend((0..count).map(|number| Point {
+                    at: hash(&[name.as_bytes(), &number.to_le_bytes()]),
+                    target: index,
+                    rank: rank(number, count),
+                }));
         }
-        ring.sort_unstable_by_key(|point| point.at);
-        Self(ring.into())
+        let sorted = |(tier, mut points): (u8, Vec<Point>)| {
+            points.sort_unstable_by_key(|point| point.at);
+            let points = points.into();
+            Tier { tier, points }
+        };
+        Self(rings.into_iter().map(sorted).collect())
     }
 
     /// The target of the field that a hashed key belongs to.
     #[must_use]
     pub fn next(&self, key: u64, field: &Field<'_, impl Facts>) -> Option<usize> {
         let takes = |point: &&Point| field.share(point.target as usize) > u32::from(point.rank);
-        let start = self.0.partition_point(|point| point.at < key);
-        let (before, after) = self.0.split_at_checked(start)?;
+        let tier = self.0.iter().find(|ring| ring.tier == field.tier())?;
+        let start = tier.points.partition_point(|point| point.at < key);
+        let (before, after) = tier.points.split_at_checked(start)?;
         let mut clockwise = after.iter().chain(before);
         let first = clockwise.next()?;
         let found = if takes(&first) {
@@ -98,4 +118,31 @@ pub fn hash(parts: &[&[u8]]) -> u64 {
 fn rank(number: u32, count: u32) -> u16 {
     let rank = u64::from(number) * u64::from(WHOLE) / u64::from(count);
     u16::try_from(rank).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heavy_tier_is_not_in_the_way_of_a_light_one() {
+        let named = |name: &str, weight, tier| (name.to_owned(), weight, tier);
+        let ring = Ring::new(&[
+            named("10.0.0.1:80", 1, 3),
+            named("10.0.0.2:80", 1000, 7),
+            named("10.0.0.3:80", 1, 3),
+        ]);
+        let of = |tier: &Tier| {
+            let mut targets: Vec<_> = tier.points.iter().map(|point| point.target).collect();
+            targets.sort_unstable();
+            targets.dedup();
+            (tier.tier, tier.points.len(), targets)
+        };
+        let tiers: Vec<_> = ring.0.iter().map(of).collect();
+        let points = POINTS as usize;
+        assert_eq!(
+            tiers,
+            [(3, 2 * points, vec![0, 2]), (7, 1000 * points, vec![1])]
+        );
+    }
 }

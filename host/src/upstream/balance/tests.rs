@@ -49,7 +49,11 @@ impl Group {
     }
 
     fn ring(&self) -> Ring {
-        let targets: Vec<_> = self.weights().enumerate().map(named).collect();
+        let named = |(at, one): (usize, &One)| {
+            let (name, weight, _) = named((at, one.weight));
+            (name, weight, one.tier)
+        };
+        let targets: Vec<_> = self.0.iter().enumerate().map(named).collect();
         Ring::new(&targets)
     }
 
@@ -61,8 +65,8 @@ impl Group {
     }
 }
 
-fn named((at, weight): (usize, u32)) -> (String, u32) {
-    (format!("10.0.0.{at}:80"), weight)
+fn named((at, weight): (usize, u32)) -> (String, u32, u8) {
+    (format!("10.0.0.{at}:80"), weight, 0)
 }
 
 impl Facts for Group {
