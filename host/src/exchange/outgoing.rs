@@ -292,10 +292,12 @@ pub(super) fn dismiss(activity: &Rc<Activity>, incoming: hyper::body::Incoming) 
     const SMALL: u64 = 64 * 1024;
     const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
     if incoming.is_end_stream() {
+        activity.body_ends(true);
         return false;
     }
     if activity.is_stream() {
         // Dropped, it ends only its own stream, once the answer is out (RFC 9113, 8.1).
+        activity.body_ends(false);
         return false;
     }
     let activity = Rc::clone(activity);

@@ -2,7 +2,7 @@
 //!
 //! The connection to the upstream polls it and so drives the plugins: when that takes no more, nobody reads the client.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -35,6 +35,11 @@ impl Drop for Pump {
         if self.stood {
             self.exchange.abandon(Lane::Request);
         }
+        if let Some(source) = &mut self.source
+            && self.stopped.wanted.get()
+        {
+            *self.stopped.rest.borrow_mut() = source.give_up();
+        }
         self.exchange.is_piped_no_more();
     }
 }
@@ -44,6 +49,8 @@ impl Drop for Pump {
 pub(super) struct Stopped {
     pub(super) why: RefCell<Option<Stop>>,
     pub(super) rest: RefCell<Option<Incoming>>,
+    /// Whether somebody wants what is left of a body that nobody takes.
+    pub(super) wanted: Cell<bool>,
 }
 
 impl Pump {

@@ -216,9 +216,9 @@ fn body_limit(exchange: &Exchange, snapshot: &Snapshot) -> u64 {
 
 /// What takes the place of an upstream's answer.
 enum Instead {
-    /// The answer of a plugin that saw the request's body, and what is left of that.
+    /// An answer, and what is left of the request's body: of a plugin that saw it, or of an upstream that is left alone.
     Answer(Answer, Option<Incoming>),
-    /// It failed; what is left of the request's body, where a plugin ended it.
+    /// It failed; what is left of the request's body, where a plugin ended it or it never left.
     Failure(Failure, Option<Incoming>),
 }
 
@@ -257,7 +257,7 @@ async fn forward(
     };
     // Not before the body: a plugin that has seen it may still choose.
     let Some((group, wish)) = choice::leads(exchange, &generation, snapshot, forward) else {
-        return Err(Failure::NoRoute.into());
+        return Err(Instead::Failure(Failure::NoRoute, way.left_of(body)));
     };
     let activity = Rc::clone(exchange.activity());
     // Whatever is waited for from here on has one limit on all of it.
@@ -265,8 +265,10 @@ async fn forward(
     let entering = pin!(admission::enter(exchange, &generation, &group));
     let call = match total.within(entering).await {
         Ok(call) => call,
-        Err(Refused::Answer(answer)) => return Err(Instead::Answer(*answer, None)),
-        Err(Refused::Failure(failure)) => return Err(failure.into()),
+        Err(Refused::Answer(answer)) => return Err(Instead::Answer(*answer, way.left_of(body))),
+        Err(Refused::Failure(failure)) => {
+            return Err(Instead::Failure(failure, way.left_of(body)));
+        }
     };
     let mut request = upward::request(exchange, path, route.plan.keep, rest.framing, body)
         .map_err(|error| {
@@ -345,6 +347,19 @@ enum Way {
 }
 
 impl Way {
+    /// What is left of the client's body where no upstream takes any of it.
+    fn left_of(&self, body: RequestBody) -> Option<Incoming> {
+        match (body, self) {
+            (RequestBody::Stream(mut stream), _) => stream.give_up(),
+            (body, Self::Through { stopped, .. }) => {
+                stopped.wanted.set(true);
+                drop(body);
+                stopped.rest.take()
+            }
+            (_, Self::AsItCame) => None,
+        }
+    }
+
     fn shape(self, request: &mut http::Request<RequestBody>) -> Option<Rc<Stopped>> {
         let Self::Through { len, had, stopped } = self else {
             return None;

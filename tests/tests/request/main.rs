@@ -17,6 +17,7 @@ mod hosts;
 mod limits;
 mod malformed_answers;
 mod pipelining;
+mod refused;
 mod routing;
 mod rows;
 mod streams;
