@@ -1,5 +1,6 @@
 //! The answer on its way out, whoever made it.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::respond::{grpc, problem, rescue};
 use crate::snapshot::Snapshot;
 use crate::stream::{Need, reframe};
 use crate::upstream::lease::Sent;
+use crate::upstream::total;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -52,13 +54,14 @@ pub(super) async fn relay(
         status: head.status,
         headers,
     });
-    if let Some(answer) = header_filter(&exchange, snapshot).await {
-        return whole(exchange, snapshot, answer);
-    }
-    if exchange.activity().is_total_over() {
-        // While a plugin waited.
-        let answer = rescued(&exchange, &UpstreamFault::Overdue { its_own: false }.into());
-        return whole(exchange, snapshot, answer);
+    let filtered_head = {
+        let filtering = pin!(header_filter(&exchange, snapshot));
+        total::in_time(exchange.activity(), filtering).await
+    };
+    match filtered_head {
+        Some(None) => {}
+        Some(Some(answer)) => return whole(exchange, snapshot, answer),
+        None => return overdue(exchange, snapshot),
     }
     if let Some(trailer) = trailer
         && let Some(head) = &mut exchange.context.borrow_mut().response
@@ -119,12 +122,20 @@ async fn filtered(
     need: Need,
 ) -> Response<AnswerBody> {
     let mut filtered = Filtered::new(&exchange, source, need);
-    if (need == Need::Buffer || filtered.is_fed())
-        && let Err(error) = filtered.begun(&exchange).await
-    {
-        let failure = error.before_the_head(&exchange);
-        let answer = rescued(&exchange, &failure);
-        return whole(exchange, snapshot, answer);
+    if need == Need::Buffer || filtered.is_fed() {
+        let begun = {
+            let beginning = pin!(filtered.begun(&exchange));
+            total::in_time(exchange.activity(), beginning).await
+        };
+        match begun {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                let failure = error.before_the_head(&exchange);
+                let answer = rescued(&exchange, &failure);
+                return whole(exchange, snapshot, answer);
+            }
+            None => return overdue(exchange, snapshot),
+        }
     }
     let (status, headers) = outgoing(&exchange, snapshot);
     let body = if filtered.is_empty() {
@@ -133,6 +144,14 @@ async fn filtered(
         AnswerBody::filtered(filtered, exchange)
     };
     respond(status, headers, body)
+}
+
+/// What is sent where the time for all of the exchange ran out before the head left, while a plugin waited; it is told that
+/// nobody waits for it any more.
+fn overdue(exchange: Running, snapshot: &Snapshot) -> Response<AnswerBody> {
+    exchange.abandon(Lane::Response);
+    let answer = rescued(&exchange, &UpstreamFault::Overdue { its_own: false }.into());
+    whole(exchange, snapshot, answer)
 }
 
 /// Sends an answer that no upstream made, after the same `header_filter`. `close`: the connection cannot go on.
@@ -144,6 +163,8 @@ pub(super) async fn local(
 ) -> Response<AnswerBody> {
     // Whatever was sent of the request's body before, nobody takes the rest.
     exchange.piped.set(false);
+    // Nothing comes from the upstream any more.
+    exchange.activity().limit_total(None);
     if exchange.said.grpc {
         answer = grpc::told(answer);
     }
@@ -179,6 +200,8 @@ pub(super) fn whole(
     snapshot: &Snapshot,
     mut answer: Answer,
 ) -> Response<AnswerBody> {
+    // Nothing comes from the upstream any more.
+    exchange.activity().limit_total(None);
     if exchange.said.grpc {
         answer = grpc::told(answer);
     }

@@ -1,8 +1,8 @@
 //! The limit on all of an exchange with the upstream: from the request that is forwarded to the last byte of the answer.
 //!
 //! The timer of the client's connection holds it (see [`Activity`]). Before the head of the answer it is looked at in one
-//! place, here, whatever is waited for: room, a connection, a pause between two attempts, the answer. After the head whoever
-//! relays the body looks.
+//! place, here, whatever is waited for: room, a connection, a pause between two attempts, the answer, a plugin before its head
+//! leaves. After that whoever relays the body looks.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -72,4 +72,19 @@ impl<'a> Total<'a> {
         }
         done
     }
+}
+
+/// Waits for something between the head of the upstream's answer and the moment when it leaves; none: the time has run out.
+pub async fn in_time<T>(
+    activity: &Activity,
+    mut doing: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
+    poll_fn(|cx| {
+        let polled = doing.as_mut().poll(cx);
+        if activity.is_total_over() {
+            return Poll::Ready(None);
+        }
+        polled.map(Some)
+    })
+    .await
 }

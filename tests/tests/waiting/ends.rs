@@ -2,7 +2,7 @@
 
 use swapgate_tests::{Client, Gateway, Upstream, eventually};
 
-use super::{ask, prepared, seen, sent, started, wait_for_events, waiter};
+use super::{ask, prepared, request, seen, sent, started, wait_for_events, waiter};
 
 /// The wait of a client that left is cancelled, whatever it had sent before.
 #[test]
@@ -100,4 +100,28 @@ fn a_shutdown_is_told_to_who_waits() {
         .iter()
         .filter(|line| *line == "nobody waits for it any more");
     assert_eq!(cancelled.count(), 1, "{told:?}");
+}
+
+/// `timeouts.total` covers the plugins of the answer as well, until the answer's head leaves and after.
+#[test]
+fn the_time_for_all_of_it_ends_a_hook_of_the_answer() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::with(
+        "\
+workers: 1
+upstreams: [{name: up, targets: [{address: \"@up@\"}]}]
+services: [{name: up, upstream: up, timeouts: {total: 500ms}}]
+routes: [{name: all, service: up, plugins: [{name: waiter}]}]
+",
+    )
+    .set("up", upstream.address())
+    .plugin_bytes("libwaiter.so", &waiter(&[]))
+    .start();
+    let mut client = gateway.client();
+    let answer = client.send(request("filter:19000")).expect_response();
+    assert_eq!(answer.status, 504, "{answer:?}");
+    wait_for_events(&gateway, "cancel", 1.0);
+    let answer = client.send(request("filter:1")).expect_response();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("x-waited").as_deref(), Some("filter"));
 }
