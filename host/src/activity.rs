@@ -311,14 +311,21 @@ impl Activity {
     /// Since when the connection has been kept for nothing but another request; none if something is under way.
     #[must_use]
     pub fn idle_since(&self) -> Option<Instant> {
-        let idle = self.streams() == 0
-            && !self.body_open.get()
-            && !self.is_blocked()
-            && !self.is_draining();
         match self.stage.get() {
-            Stage::Idle(since) if idle => Some(since),
+            Stage::Idle(since) if self.is_free() && !self.is_draining() => Some(since),
             _ => None,
         }
+    }
+
+    /// Whether the connection was told to end and nothing is under way that it waits for: it is gone in a moment.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        let at_the_end = matches!(self.stage.get(), Stage::Idle(_) | Stage::Lingering(_));
+        at_the_end && self.is_draining() && self.is_free()
+    }
+
+    fn is_free(&self) -> bool {
+        self.streams() == 0 && !self.body_open.get() && !self.is_blocked()
     }
 
     /// Says whether this connection is one too many.

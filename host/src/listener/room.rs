@@ -63,7 +63,7 @@ impl Connections {
         self.count().saturating_sub(self.surplus.borrow().len())
     }
 
-    /// Asks at least so many idle connections to end, the longest idle first.
+    /// Sees to it that at least so many connections end that are idle, the longest idle first.
     fn end_idle(&self, least: usize) {
         let now = Instant::now();
         let blind = self.none_idle.get();
@@ -71,6 +71,14 @@ impl Connections {
             return;
         }
         let open = self.open.borrow();
+        // Those that were asked already make room as well, but are not gone before their tasks have run.
+        let leaving = open
+            .values()
+            .filter(|(activity, _)| activity.is_leaving() && !activity.is_surplus());
+        let least = least.saturating_sub(leaving.count());
+        if least == 0 {
+            return;
+        }
         let mut idle: Vec<(Instant, &Rc<Activity>)> = open
             .values()
             .filter_map(|(activity, _)| activity.idle_since().map(|since| (since, activity)))
@@ -97,4 +105,64 @@ pub(super) fn is_last(socket: &Socket) -> bool {
     });
     // The system gives the lowest number that is free.
     u64::try_from(socket.as_fd().as_raw_fd()).is_ok_and(|number| number >= limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::{LocalSet, spawn_local};
+
+    use super::*;
+
+    /// Connections that are idle, and would end if their tasks ran.
+    fn idle(count: u64) -> Connections {
+        let connections = Connections::default();
+        for key in 0..count {
+            let activity = Rc::new(Activity::new(Instant::now()));
+            activity.exchange_begins();
+            activity.exchange_ends(Instant::now());
+            let task = spawn_local(async {}).abort_handle();
+            connections.open.borrow_mut().insert(key, (activity, task));
+        }
+        connections
+    }
+
+    #[track_caller]
+    fn check(connections: &Connections, least: usize, told: usize) {
+        connections.end_idle(least);
+        let open = connections.open.borrow();
+        let draining = open.values().filter(|(one, _)| one.is_draining());
+        assert_eq!(draining.count(), told);
+    }
+
+    fn inside(test: impl FnOnce()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("a runtime");
+        LocalSet::new().block_on(&runtime, async { test() });
+    }
+
+    #[test]
+    fn a_few_that_come_do_not_end_all() {
+        inside(|| {
+            let connections = idle(80);
+            for least in 1..=10 {
+                check(&connections, least, 10);
+            }
+            check(&connections, 11, 18);
+            check(&connections, 40, 40);
+            check(&connections, 100, 80);
+        });
+    }
+
+    #[test]
+    fn who_was_told_to_end_and_is_busy_makes_no_room() {
+        inside(|| {
+            let connections = idle(16);
+            check(&connections, 1, 2);
+            let open = connections.open.borrow();
+            let told = open.values().filter(|(one, _)| one.is_draining());
+            told.for_each(|(one, _)| one.exchange_begins());
+            drop(open);
+            check(&connections, 1, 3);
+        });
+    }
 }
