@@ -166,7 +166,10 @@ fn what_the_client_does_wrong_is_no_failure() {
         &slow.upstream,
         "failures: 1, requests: 1, window: 60s, open: 1h, trials: 1",
     );
-    sent(&gateway, "/").reset();
+    let client = sent(&gateway, "/");
+    // One that leaves before its connection was accepted has asked for nothing.
+    eventually!(slow.has() == 1);
+    client.reset();
     let mut broken = gateway.client();
     broken.send("POST / HTTP/1.1\r\nHost: test\r\ntransfer-encoding: chunked\r\n\r\nnone\r\n");
     assert_eq!(broken.expect_response().status, 400);
@@ -184,7 +187,7 @@ fn no_more_trials_than_it_says_and_who_leaves_gives_theirs_back() {
     let slow = Slow::start();
     let gateway = started(
         &slow.upstream,
-        "failures: 1, requests: 1, window: 60s, open: 100ms, trials: 2, statuses: [\"200\"]",
+        "failures: 1, requests: 1, window: 60s, open: 3s, trials: 2, statuses: [\"200\"]",
     );
     slow.let_go(1);
     ask(&gateway, 1, 200);
@@ -197,7 +200,26 @@ fn no_more_trials_than_it_says_and_who_leaves_gives_theirs_back() {
     let second = trial(&gateway, &slow, "/second");
     assert_eq!(refused(&gateway.get("/")), 1);
     assert_eq!(slow.had(), 3, "two trials, and the one that left");
-    drop((first, second));
+    // Nor do those hold their places for ever that do not end.
+    let third = trial(&gateway, &slow, "/third");
+    assert_eq!(slow.has(), 4);
+    check(&gateway, "half-open", 1.0, [0.0, 1.0, 1.0]);
+    drop((first, second, third));
+}
+
+#[test]
+fn a_reload_that_asks_for_no_more_trials_than_went_well_closes_it() {
+    let moody = Moody::start();
+    moody.says(503);
+    let text = "failures: 50, requests: 2, window: 60s, open: 100ms";
+    let gateway = started(&moody.upstream, &format!("{text}, trials: 2"));
+    ask(&gateway, 2, 503);
+    moody.says(200);
+    assert_eq!(ask_until_tried(&gateway, &moody.upstream).status, 200);
+    check(&gateway, "half-open", 1.0, [0.0, 1.0, 1.0]);
+    gateway.reload_published(&config(&format!("{text}, trials: 1")));
+    check(&gateway, "closed", 0.0, [1.0, 1.0, 1.0]);
+    ask(&gateway, 3, 200);
 }
 
 #[test]
