@@ -102,6 +102,12 @@ impl Copy {
             delivery,
             mut slot,
         } = self;
+        // What is left alone gets no copies either, and they are no trials: those are few, and for whoever waits.
+        let fuse = delivery.group.upstream.fuse.as_ref();
+        if fuse.is_some_and(|fuse| !fuse.breaker.is_closed()) {
+            slot.came_to(Mirroring::DroppedBreaker);
+            return;
+        }
         // A copy never waits for a place where as many run as may, and takes one from nobody who does.
         let door = delivery.group.door.as_ref();
         let permit = door.map(Door::try_enter);

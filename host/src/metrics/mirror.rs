@@ -13,6 +13,8 @@ labels! {
         DroppedLimit "dropped_limit",
         /// There was none, for its body was too large, or never came whole.
         DroppedBody "dropped_body",
+        /// There was none, for the breaker of its upstream was not closed.
+        DroppedBreaker "dropped_breaker",
         /// It was not answered.
         Failed "failed",
     }

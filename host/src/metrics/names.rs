@@ -90,7 +90,7 @@ names! {
     UPSTREAM_CONNECTS "swapgate_upstream_connects_total" Counter "connections" ["target"]
         "Connections to a target that were opened."
     MIRRORED "swapgate_mirrored_total" Counter "copies" ["upstream" "outcome"]
-        "Copies of requests for an upstream, by what they came to: sent and answered, dropped_limit, dropped_body or failed."
+        "Copies of requests for an upstream, by what they came to: sent and answered, dropped_limit, dropped_body, dropped_breaker or failed."
 
     UPSTREAM_REQUESTS "swapgate_upstream_requests" Gauge "requests" ["upstream"]
         "Requests that an upstream with concurrency has under way, in the whole process."

@@ -68,6 +68,38 @@ fn a_copy_that_is_not_answered_is_given_up() {
     }
 }
 
+/// Copies leave an upstream alone that others found to fail, and say nothing of it themselves.
+#[test]
+fn a_mirror_whose_breaker_is_open_gets_no_copies() {
+    let primary = Upstream::echo();
+    let shadow = Upstream::fixed("HTTP/1.1 500 So\r\ncontent-length: 0\r\n\r\n");
+    let text = "\
+workers: 1
+upstreams:
+  - {name: up, targets: [{address: \"@up@\"}]}
+  - {name: shadow, targets: [{address: \"@shadow@\"}], breaker: {failures: 1, requests: 1, open: 1h}}
+services: [{name: s, upstream: up}, {name: shadow, upstream: shadow}]
+routes:
+  - {name: direct, paths: [/direct], service: shadow}
+  - {name: all, service: s, mirror: {upstream: shadow}}
+";
+    let gateway = Gateway::with(text)
+        .set("up", primary.address())
+        .set("shadow", shadow.address())
+        .start();
+    get(&gateway, 3);
+    gateway.wait_for_metric(&series("sent"), 3.0);
+    assert_eq!(gateway.get("/direct").status, 500);
+    get(&gateway, 5);
+    let body = post("/", b"some");
+    let mut client = gateway.client();
+    assert_eq!(client.send(&body).expect_response().status, 200);
+    gateway.wait_for_metric(&series("dropped_breaker"), 6.0);
+    assert_eq!(shadow.requests().len(), 4);
+    let refused = "swapgate_upstream_refused_total{upstream=\"shadow\",why=\"breaker\"}";
+    assert_eq!(gateway.metrics().value(refused), Some(0.0));
+}
+
 /// A body that the client sends slowly holds a place, and no more than that.
 #[test]
 fn a_body_under_way_holds_a_place() {

@@ -49,7 +49,13 @@ fn count(gateway: &Gateway, outcome: &str) -> u64 {
 /// How many copies came to anything.
 #[track_caller]
 fn counted(gateway: &Gateway) -> u64 {
-    let outcomes = ["sent", "dropped_limit", "dropped_body", "failed"];
+    let outcomes = [
+        "sent",
+        "dropped_limit",
+        "dropped_body",
+        "dropped_breaker",
+        "failed",
+    ];
     outcomes.iter().map(|outcome| count(gateway, outcome)).sum()
 }
 
