@@ -277,6 +277,8 @@ impl Exchange {
             self.finish();
             return;
         }
+        // A body that nobody answers any more keeps no place from others, as it does not where no plugin sees it.
+        drop((self.permits.take(), self.counted.take()));
         let now = Instant::now();
         self.answered.set(Some(now));
         self.activity.exchange_ends(now);

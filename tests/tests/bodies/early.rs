@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use swapgate_tests::{Client, Gateway, Upstream, wait_until};
 
 use crate::world::{
-    NONE, OBSERVE, TRANSFORM, as_the_contract_says, count, counted, gateway, plugin,
+    NONE, OBSERVE, TRANSFORM, as_the_contract_says, count, counted, gateway, gateway_with, plugin,
 };
 
 const SIZED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly";
@@ -77,6 +77,23 @@ fn the_rest_of_the_request_still_reaches_the_upstream() {
             ended_once(&gateway, 2.0);
         }
     }
+}
+
+/// What was answered is no more to do for anybody else, however long the rest of its body takes.
+#[test]
+fn an_exchange_that_was_answered_takes_no_place_from_others() {
+    let (upstream, seen) = hasty(SIZED);
+    let watch = plugin("watch", OBSERVE, NONE);
+    let settings = ["overload: {requests: 1}", ""];
+    let gateway = gateway_with(&upstream, "1MiB", settings, &[watch]);
+    let mut client = begun(&gateway);
+    wait_until("another one is served", || {
+        gateway.get("/fixed").status == 200
+    });
+    client.send("4\r\nlast\r\n0\r\n\r\n");
+    wait_until("all of the body arrives", || {
+        *seen.lock().unwrap() == b"first last."
+    });
 }
 
 #[test]
