@@ -68,7 +68,7 @@ struct Settings {
 }
 
 /// A change of its state, which is told once the lock is free: a log may take its time.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[must_use]
 struct Change {
     to: State,
@@ -325,12 +325,7 @@ impl Breaker {
         let Some(Change { to, settings, sums }) = change else {
             return;
         };
-        let Settings {
-            open,
-            window,
-            trials,
-            ..
-        } = settings;
+        let (open, window, trials) = (settings.open, settings.window, settings.trials);
         let upstream = &*self.name;
         match (to, sums) {
             (State::Open { .. }, Some(Sums { requests, failures })) => {
