@@ -46,8 +46,10 @@ fn method_target_headers_and_body_are_the_same() {
         b"GET /8 HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody".into(),
         b"OPTIONS /9 HTTP/1.1\r\nHost: test\r\n\r\n".into(),
     ];
-    for request in &requests {
+    for (count, request) in (1_u32..).zip(&requests) {
         assert_eq!(ask(&gateway, request).status, 200);
+        // A copy that comes while another one is under way would take a connection of its own.
+        gateway.wait_for_metric(&series("sent"), f64::from(count));
     }
     same(&primary, &shadow, requests.len());
     assert_eq!(
