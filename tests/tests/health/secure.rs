@@ -5,6 +5,10 @@ use swapgate_tests::{Certificates, Gateway, Nginx};
 
 use super::world::{SOON, before, series, target, wait_for_check_after, wait_for_reason};
 
+/// Keys of checks.
+const HTTP: &str = "type: http, path: /healthz";
+const TCP: &str = "type: tcp";
+
 /// An nginx with TLS that is well for those who come in this protocol, by the right name.
 fn nginx(listen: &str, protocol: &str, pair: &Pair) -> Nginx {
     Nginx::server(&format!(
@@ -32,15 +36,15 @@ fn a_check_speaks_as_the_upstream_does() {
     let authority = Certificates::new();
     let pair = authority.server(&["users.internal"]);
     for (listen, protocol, spoken, kind) in [
-        ("ssl", "http/1.1", "HTTP/1.1", "http"),
-        ("ssl http2", "h2", "HTTP/2.0", "http"),
-        ("ssl http2", "auto", "HTTP/2.0", "http"),
-        ("ssl", "auto", "HTTP/1.1", "http"),
-        ("ssl", "http/1.1", "HTTP/1.1", "tcp"),
+        ("ssl", "http/1.1", "HTTP/1.1", HTTP),
+        ("ssl http2", "h2", "HTTP/2.0", HTTP),
+        ("ssl http2", "auto", "HTTP/2.0", HTTP),
+        ("ssl", "auto", "HTTP/1.1", HTTP),
+        ("ssl", "http/1.1", "HTTP/1.1", TCP),
     ] {
         let nginx = nginx(listen, spoken, &pair);
         let keys = format!(
-            "protocol: {protocol}, tls: {{ca: {}, server_name: users.internal}}, health: {{active: {{type: {kind}, path: /healthz, {SOON}}}}}",
+            "protocol: {protocol}, tls: {{ca: {}, server_name: users.internal}}, health: {{active: {{{kind}, {SOON}}}}}",
             authority.ca().display()
         );
         let gateway = before(&keys, 1).set("0", nginx.address()).start();
@@ -52,9 +56,9 @@ fn a_check_speaks_as_the_upstream_does() {
 fn a_certificate_that_is_not_believed_takes_a_target_out() {
     let (authority, stranger) = (Certificates::new(), Certificates::new());
     let nginx = nginx("ssl", "HTTP/1.1", &stranger.server(&["users.internal"]));
-    for kind in ["http", "tcp"] {
+    for kind in [HTTP, TCP] {
         let keys = format!(
-            "tls: {{ca: {}, server_name: users.internal}}, health: {{active: {{type: {kind}, path: /healthz, {SOON}}}}}",
+            "tls: {{ca: {}, server_name: users.internal}}, health: {{active: {{{kind}, {SOON}}}}}",
             authority.ca().display()
         );
         let gateway = before(&keys, 1).set("0", nginx.address()).start();
