@@ -14,7 +14,6 @@ use tokio::time::timeout;
 
 use super::balance::{Tried, Wish};
 use super::body::RequestBody;
-use super::dial;
 use super::flaw::framing_flaw;
 use super::group::Group;
 use super::http2::ticket::is_malformed;
@@ -86,12 +85,7 @@ impl Delivery {
             room: self.timeouts.response,
         };
         let opened = pool.open(limits).await;
-        let (carrier, _) = opened.map_err(|failed| match failed {
-            dial::Failed::Connect(_) => Attempt::ConnectError,
-            dial::Failed::Tls(_) => Attempt::TlsError,
-            dial::Failed::Late(_) => Attempt::ConnectTimeout,
-            dial::Failed::Full(_) => Attempt::Timeout,
-        })?;
+        let (carrier, _) = opened.map_err(|failed| failed.outcome())?;
         let carried = self.carried(carrier, pool, request).await;
         carried.map_err(|(_, outcome)| outcome)
     }

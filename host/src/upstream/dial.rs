@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use super::manner::Destination;
 use crate::config::ready::UpstreamProtocol;
 use crate::endpoint::Endpoint;
+use crate::metrics::traffic::Attempt;
 use crate::socket::Socket;
 use crate::tls::client::ClientTls;
 use crate::tls::reason;
@@ -48,6 +49,17 @@ impl From<io::Error> for Failed {
 }
 
 impl Failed {
+    /// What an attempt came to that ended with it.
+    #[must_use]
+    pub fn outcome(&self) -> Attempt {
+        match self {
+            Self::Connect(_) => Attempt::ConnectError,
+            Self::Tls(_) => Attempt::TlsError,
+            Self::Late(_) => Attempt::ConnectTimeout,
+            Self::Full(_) => Attempt::Timeout,
+        }
+    }
+
     /// What was wrong, in words.
     #[must_use]
     pub fn into_error(self) -> io::Error {

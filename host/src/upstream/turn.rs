@@ -14,7 +14,6 @@ use super::pool::{Carrier, Limits, Pool};
 use super::retry::backoff::{self, pause};
 use super::retry::{Progress, Retrying, Trouble};
 use super::send::Order;
-use crate::metrics::traffic::Attempt;
 use crate::respond::failure::UpstreamFault;
 
 /// A connection to try.
@@ -173,10 +172,7 @@ impl<'a> Turn<'a> {
         match &connected {
             // The attempt goes on, and is counted when it comes to something.
             Ok(_) => attempt.goes_on(),
-            Err(dial::Failed::Connect(_)) => group.came_to(at, attempt, Attempt::ConnectError),
-            Err(dial::Failed::Tls(_)) => group.came_to(at, attempt, Attempt::TlsError),
-            Err(dial::Failed::Late(_)) => group.came_to(at, attempt, Attempt::ConnectTimeout),
-            Err(dial::Failed::Full(_)) => group.came_to(at, attempt, Attempt::Timeout),
+            Err(failed) => group.came_to(at, attempt, failed.outcome()),
         }
         match connected {
             Ok((carrier, reused)) => Ok(Some(Checkout {
