@@ -140,6 +140,9 @@ fn restart(old: &Config, new: &Config) -> Vec<ConfigError> {
     if old.state_dir != new.state_dir {
         differs(&new.places.state_dir, "state_dir");
     }
+    if old.process != new.process {
+        differs(&new.places.process, "process");
+    }
     super::error::sort(&mut out);
     out
 }
@@ -158,6 +161,7 @@ fn settings(old: &Config, new: &Config, words: &mut Vec<String>) {
         old.client_timeouts != new.client_timeouts,
         "client_timeouts",
     );
+    changed(old.client_headers != new.client_headers, "client_headers");
     changed(
         old.trusted_addresses != new.trusted_addresses,
         "trusted_addresses",

@@ -8,6 +8,7 @@
 //! cannot hold a wrong value; no other room reads the file. [`diff`] says what a reload changes. Plugins bring schemas
 //! for their own configurations: [`plugin_config_errors`] tells what does not fit at its place in the file.
 
+mod client;
 pub mod diff;
 mod document;
 pub mod ready;
@@ -15,6 +16,7 @@ pub mod ready;
 mod entities;
 mod environment;
 mod error;
+mod life;
 mod node;
 mod plugin;
 mod raw;

@@ -10,8 +10,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(super) use client::{RawClientHeaders, RawClientTimeouts, RawLimits, RawUnderscores};
 pub(super) use dns::RawDns;
 pub(super) use health::{RawActiveHealth, RawHealth, RawHealthCheck, RawPassiveHealth};
+pub(super) use life::{RawDrain, RawProcess};
 pub(super) use listener::{RawListener, RawProtocol, RawProxyProtocol};
 pub(super) use resilience::{RawConcurrency, RawOverload, RawRetries, RawUpstreamBreaker};
 pub(super) use route::{
@@ -24,8 +26,10 @@ pub(super) use upstream::{
     RawAlgorithm, RawService, RawSticky, RawTarget, RawUpstream, RawUpstreamProtocol,
 };
 
+mod client;
 mod dns;
 mod health;
+mod life;
 mod listener;
 mod resilience;
 mod route;
@@ -84,6 +88,9 @@ pub(super) struct RawConfig {
     /// How long a client may take.
     #[serde(default)]
     pub(super) client_timeouts: RawClientTimeouts,
+    /// Which headers of clients count.
+    #[serde(default)]
+    pub(super) client_headers: RawClientHeaders,
     /// Addresses and networks whose forwarding headers are believed.
     #[serde(default)]
     pub(super) trusted_addresses: Vec<String>,
@@ -101,9 +108,12 @@ pub(super) struct RawConfig {
     /// When `/readyz` says yes: `normal` once everything could be served, `strict` only while it can.
     #[serde(default)]
     pub(super) readiness: RawReadiness,
-    /// How connections end.
+    /// How a process, and what a reload replaced, comes to its end.
     #[serde(default)]
     pub(super) drain: RawDrain,
+    /// As whom the process runs. A change needs a restart.
+    #[serde(default)]
+    pub(super) process: RawProcess,
     /// What is counted.
     #[serde(default)]
     pub(super) metrics: RawMetrics,
@@ -144,6 +154,9 @@ pub(super) struct RawAdmin {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub(super) token: Option<String>,
+    /// How many of the last refused requests are kept to be looked at; 0: none.
+    #[schemars(range(min = 0, max = 10000))]
+    pub(super) refused: u64,
 }
 
 /// How plugin files are admitted.
@@ -201,43 +214,6 @@ pub(super) struct RawBreaker {
     pub(super) open: RawDuration,
 }
 
-/// What one client may use.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Limits")]
-pub(super) struct RawLimits {
-    /// Bytes of a request head, 8KiB to 16MiB.
-    pub(super) header_bytes: RawSize,
-    /// Number of header fields.
-    #[schemars(range(min = 1, max = 10000))]
-    pub(super) headers: u64,
-    /// Bytes of a request body, unless the route says otherwise.
-    pub(super) body_bytes: RawSize,
-    /// Open client connections in the whole process.
-    #[schemars(range(min = 1, max = 10_000_000))]
-    pub(super) connections: u64,
-    /// Exchanges that one HTTP/2 connection may run at once.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub(super) streams: u64,
-    /// How long a plugin's hook may wait before it counts as failed.
-    pub(super) plugin_wait: RawDuration,
-}
-
-/// How long a client may take.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "ClientTimeouts")]
-pub(super) struct RawClientTimeouts {
-    /// For the PROXY header and the TLS handshake.
-    pub(super) handshake: RawDuration,
-    /// From the first byte of a head to its end.
-    pub(super) header: RawDuration,
-    /// Between two pieces of a body, in either direction.
-    pub(super) body: RawDuration,
-    /// Between two requests of a connection.
-    pub(super) idle: RawDuration,
-}
-
 /// What is counted.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -277,15 +253,6 @@ pub(super) struct RawBlocking {
     /// How many functions may wait for a thread.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) queue: u64,
-}
-
-/// How connections end.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Drain")]
-pub(super) struct RawDrain {
-    /// How long a shutdown waits for running exchanges.
-    pub(super) shutdown: RawDuration,
 }
 
 /// One attachment of a plugin.
@@ -378,6 +345,7 @@ impl Default for RawAdmin {
         Self {
             address: "127.0.0.1:8001".to_owned(),
             token: None,
+            refused: 64,
         }
     }
 }
@@ -414,38 +382,6 @@ impl Default for RawBreaker {
             faults: 20,
             window: RawDuration::new("10s"),
             open: RawDuration::new("5s"),
-        }
-    }
-}
-
-impl Default for RawLimits {
-    fn default() -> Self {
-        Self {
-            header_bytes: RawSize::Text("64KiB".to_owned()),
-            headers: 100,
-            body_bytes: RawSize::Text("100MiB".to_owned()),
-            connections: 10_000,
-            streams: 100,
-            plugin_wait: RawDuration::new("30s"),
-        }
-    }
-}
-
-impl Default for RawClientTimeouts {
-    fn default() -> Self {
-        Self {
-            handshake: RawDuration::new("10s"),
-            header: RawDuration::new("10s"),
-            body: RawDuration::new("30s"),
-            idle: RawDuration::new("60s"),
-        }
-    }
-}
-
-impl Default for RawDrain {
-    fn default() -> Self {
-        Self {
-            shutdown: RawDuration::new("30s"),
         }
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use semver::VersionReq;
 
+pub use client::{ClientHeaders, ClientTimeouts, Identity, Limits, Underscores};
+pub use life::{Drain, Process};
 pub use route::{Action, Forward, ForwardPath, Redirect, Respond, Route};
 pub use tls::{Certificate, ClientCertificates, ListenerTls, NamedFile, UpstreamTls};
 pub use upstream::{
@@ -21,6 +23,8 @@ use super::plugin::Origin;
 use crate::endpoint::Endpoint;
 use crate::ops::allow::AllowList;
 
+mod client;
+mod life;
 mod route;
 mod tls;
 mod upstream;
@@ -48,6 +52,8 @@ pub struct Config {
     pub overload: Overload,
     /// How long a client may take.
     pub client_timeouts: ClientTimeouts,
+    /// Which headers of clients count.
+    pub client_headers: ClientHeaders,
     /// Addresses whose forwarding headers are believed.
     pub trusted_addresses: Vec<IpNet>,
     /// Addresses beside the configured targets that plugins may send requests to.
@@ -60,6 +66,8 @@ pub struct Config {
     pub readiness: Readiness,
     /// How connections end.
     pub drain: Drain,
+    /// As whom the process runs.
+    pub process: Process,
     /// What is counted.
     pub metrics: Metrics,
     /// Values that plugins keep.
@@ -91,6 +99,8 @@ pub struct Places {
     pub plugins_dir: Place,
     /// `state_dir`.
     pub state_dir: Place,
+    /// As whom the process runs.
+    pub process: Place,
     /// `workers`.
     pub workers: Place,
 }
@@ -137,6 +147,8 @@ pub struct Admin {
     pub address: SocketAddr,
     /// The bearer token it asks for; always there when the address is not loopback.
     pub token: Option<Secret>,
+    /// How many of the last refused requests are kept.
+    pub refused: usize,
 }
 
 /// A text that never prints.
@@ -226,36 +238,6 @@ pub struct Breaker {
     pub open: Duration,
 }
 
-/// What one client may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a request head, request line included.
-    pub header_bytes: usize,
-    /// Number of header fields.
-    pub headers: usize,
-    /// Bytes of a request body, unless the route says otherwise.
-    pub body_bytes: u64,
-    /// Open client connections in the whole process.
-    pub connections: usize,
-    /// Exchanges that one HTTP/2 connection may run at once.
-    pub streams: u32,
-    /// How long a plugin's hook may wait before it counts as failed.
-    pub plugin_wait: Duration,
-}
-
-/// How long a client may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientTimeouts {
-    /// For the PROXY header and the TLS handshake.
-    pub handshake: Duration,
-    /// From the first byte of a head to its end.
-    pub header: Duration,
-    /// Between two pieces of a body, in either direction.
-    pub body: Duration,
-    /// Between two requests of a connection.
-    pub idle: Duration,
-}
-
 /// Addresses that are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllowedAddress {
@@ -311,13 +293,6 @@ pub struct Blocking {
     pub threads: usize,
     /// How many functions may wait for one.
     pub queue: usize,
-}
-
-/// How connections end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drain {
-    /// How long a shutdown waits for running exchanges.
-    pub shutdown: Duration,
 }
 
 /// What routes lead to.

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client;
 use super::entities;
 use super::error::{ConfigError, NOT_FITTING, listed, nearest, quoted};
+use super::life;
 use super::node::{Node, child};
 use super::raw::{
-    RawAdmin, RawClientTimeouts, RawConfig, RawDrain, RawDuration, RawFaults, RawKv, RawLimits,
-    RawListener, RawLoader, RawPermissions, RawProtocol, RawProxyProtocol, RawReadiness, RawSize,
-    RawUnload,
+    RawAdmin, RawConfig, RawDuration, RawFaults, RawKv, RawListener, RawLoader, RawPermissions,
+    RawProtocol, RawProxyProtocol, RawReadiness, RawSize, RawUnload,
 };
 use super::ready::{
-    Admin, Blocking, Breaker, Callouts, ClientTimeouts, Config, Drain, Faults, Kv, Limits,
-    Listener, Loader, Metrics, Permissions, Place, Places, Protocols, ProxyProtocol, Readiness,
-    Secret, UnloadPolicy,
+    Admin, Blocking, Breaker, Callouts, Config, Faults, Kv, Listener, Loader, Metrics, Permissions,
+    Place, Places, Protocols, ProxyProtocol, Readiness, Secret, UnloadPolicy,
 };
 use super::resilience;
 use super::route;
@@ -67,9 +67,10 @@ pub(super) fn config(
         state_dir: folder(check, "/state_dir", &raw.state_dir, base),
         loader: loader(check, &raw.loader),
         faults: faults(check, &raw.faults),
-        limits: limits(check, &raw.limits),
+        limits: client::limits(check, &raw.limits),
         overload: resilience::overload(check, &raw.overload),
-        client_timeouts: client_timeouts(check, &raw.client_timeouts),
+        client_timeouts: client::client_timeouts(check, &raw.client_timeouts),
+        client_headers: client::client_headers(check, &raw.client_headers),
         trusted_addresses: check.each("/trusted_addresses", &raw.trusted_addresses, |text| {
             value::network(text)
         }),
@@ -82,7 +83,8 @@ pub(super) fn config(
             RawReadiness::Normal => Readiness::Normal,
             RawReadiness::Strict => Readiness::Strict,
         },
-        drain: drain(check, &raw.drain),
+        drain: life::drain(check, &raw.drain),
+        process: life::process(check, &raw.process),
         metrics: Metrics {
             max_routes: within_schema(raw.metrics.max_routes),
         },
@@ -107,6 +109,7 @@ pub(super) fn config(
             admin: check.tree.place(check.file, "", "/admin"),
             plugins_dir: check.tree.place(check.file, "", "/plugins_dir"),
             state_dir: check.tree.place(check.file, "", "/state_dir"),
+            process: check.tree.place(check.file, "", "/process"),
             workers: check.tree.place(check.file, "", "/workers"),
         },
     }
@@ -222,6 +225,7 @@ fn admin(check: &mut Checker<'_>, raw: &RawAdmin) -> Admin {
     Admin {
         address: address.unwrap_or(NOWHERE),
         token: raw.token.clone().map(Secret::new),
+        refused: within_schema(raw.refused),
     }
 }
 
@@ -336,36 +340,6 @@ fn faults(check: &mut Checker<'_>, raw: &RawFaults) -> Faults {
     }
 }
 
-fn limits(check: &mut Checker<'_>, raw: &RawLimits) -> Limits {
-    // hyper asks for a buffer of 8 KiB at least; a head above 16 MiB is an attack, not a request.
-    const HEADS: std::ops::RangeInclusive<u64> = 8 << 10..=16 << 20;
-    let within = |bytes: &u64| HEADS.contains(bytes);
-    let flaw = || Flaw::new("a size from 8KiB to 16MiB");
-    let header_bytes = check
-        .size("/limits/header_bytes", &raw.header_bytes)
-        .map(|bytes| Some(bytes).filter(within).ok_or_else(flaw))
-        .and_then(|result| check.value("/limits/header_bytes", result));
-    Limits {
-        header_bytes: within_schema(header_bytes.unwrap_or_default()),
-        headers: within_schema(raw.headers),
-        body_bytes: check
-            .size("/limits/body_bytes", &raw.body_bytes)
-            .unwrap_or_default(),
-        connections: within_schema(raw.connections),
-        streams: u32::try_from(raw.streams).unwrap_or(u32::MAX),
-        plugin_wait: check.duration("/limits/plugin_wait", &raw.plugin_wait),
-    }
-}
-
-fn client_timeouts(check: &mut Checker<'_>, raw: &RawClientTimeouts) -> ClientTimeouts {
-    ClientTimeouts {
-        handshake: check.duration("/client_timeouts/handshake", &raw.handshake),
-        header: check.duration("/client_timeouts/header", &raw.header),
-        body: check.duration("/client_timeouts/body", &raw.body),
-        idle: check.duration("/client_timeouts/idle", &raw.idle),
-    }
-}
-
 fn kv(check: &mut Checker<'_>, raw: &RawKv) -> Kv {
     let enough = |bytes: &u64| *bytes >= LEAST_MEMORY;
     let flaw = || Flaw::new("a size of 32MiB or more");
@@ -375,12 +349,6 @@ fn kv(check: &mut Checker<'_>, raw: &RawKv) -> Kv {
         .and_then(|result| check.value("/kv/memory", result));
     Kv {
         memory: memory.unwrap_or(LEAST_MEMORY),
-    }
-}
-
-fn drain(check: &mut Checker<'_>, raw: &RawDrain) -> Drain {
-    Drain {
-        shutdown: check.duration("/drain/shutdown", &raw.shutdown),
     }
 }
 

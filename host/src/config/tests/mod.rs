@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::ready::{Algorithm, Config, OnError};
+use super::ready::{Algorithm, Config, OnError, Underscores};
 use super::*;
 
 const REFERENCE: &str = include_str!("../../../../config/swapgate.yaml");
@@ -95,6 +95,8 @@ fn the_smallest_file_gets_every_default() {
     assert_eq!(config.plugins_dir, Path::new("/etc/gate/plugins.d"));
     assert_eq!(config.state_dir, Path::new("/etc/gate/state"));
     assert_eq!(config.limits.header_bytes, 65536);
+    assert_eq!(config.limits.uri_bytes, 16384);
+    assert_eq!(config.client_headers.underscores, Underscores::Drop);
     assert_eq!(config.limits.body_bytes, 100 << 20);
     assert_eq!(config.client_timeouts.header, Duration::from_secs(10));
     assert!(config.routes.is_empty() && config.plugins.is_empty() && config.via.is_none());
@@ -232,16 +234,31 @@ fn aliases_are_copied_within_bounds() {
 }
 
 #[test]
+fn what_clients_may_say_and_as_whom_the_process_runs() {
+    check_more("client_headers: {identity: [\"x-*-id\", \"ho*\", Host, x-user-id]}", "
+        3:29: client_headers.identity[0]: this value does not fit: found \"x-*-id\", expected the name of a header such as x-user-id, or its beginning such as x-user-*
+        3:39: client_headers.identity[1]: this value does not fit: found \"ho*\", expected a header that a request can be without
+        3:46: client_headers.identity[2]: this value does not fit: found \"Host\", expected a header that a request can be without");
+    check_more(
+        "process: {group: staff}",
+        "
+        3:18: process.group: a group without a user; write process.user as well",
+    );
+    check_more("limits: {uri_bytes: 1}", "
+        3:21: limits.uri_bytes: this value does not fit: found the number 1, expected a size from 1KiB to 1MiB");
+}
+
+#[test]
 fn unknown_and_repeated_keys_are_told_where_they_stand() {
     check_more("routs: []\nvia: x\nvia: y\n", "
-        3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, faults, limits, overload, client_timeouts, trusted_addresses, upstream_allow, via, merge_slashes, readiness, drain, metrics, kv, callouts, blocking, dns, upstreams, services, routes, plugins; did you mean \"routes\"?
+        3:1: routs: this key is not known: found \"routs\", expected one of format, listeners, admin, workers, plugins_dir, state_dir, loader, faults, limits, overload, client_timeouts, client_headers, trusted_addresses, upstream_allow, via, merge_slashes, readiness, drain, process, metrics, kv, callouts, blocking, dns, upstreams, services, routes, plugins; did you mean \"routes\"?
         5:1: via: the key stands here twice; remove one of the two");
     check_more("drain: {shutdwn: 5s, \"a b\": 1}", "
-        3:9: drain.shutdwn: this key is not known: found \"shutdwn\", expected one of shutdown; did you mean \"shutdown\"?
-        3:22: drain[\"a b\"]: this key is not known: found \"a b\", expected one of shutdown; remove it");
+        3:9: drain.shutdwn: this key is not known: found \"shutdwn\", expected one of delay, shutdown, upgrade, max; did you mean \"shutdown\"?
+        3:22: drain[\"a b\"]: this key is not known: found \"a b\", expected one of delay, shutdown, upgrade, max; remove it");
     check_more(
         "limits: {<<: {headers: 5}}",
-        "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, headers, body_bytes, connections, streams, plugin_wait; merge keys are not supported, write the keys out",
+        "3:10: limits[\"<<\"]: this key is not known: found \"<<\", expected one of header_bytes, uri_bytes, headers, body_bytes, connections, connections_per_address, streams, plugin_wait; merge keys are not supported, write the keys out",
     );
 }
 
