@@ -31,6 +31,7 @@ use crate::upstream::balance::Ring;
 use crate::upstream::manner::Manner;
 
 /// What of a generation goes into the next one where only targets changed: making it anew costs time or forgets something.
+#[derive(Clone)]
 pub struct Reusable {
     table: Arc<Table>,
     upstreams: Vec<Arc<Upstream>>,

@@ -27,6 +27,7 @@ use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
+use crate::snapshot::Snapshot;
 use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
 use crate::tls::client::{self, warn_of_unverified};
@@ -602,6 +603,15 @@ impl Control {
         changes: Vec<String>,
         notes: Vec<String>,
     ) {
+        let snapshot = self.next(None);
+        self.reusable = Reusable::of(&snapshot);
+        self.fleet.publish(&snapshot, bound, removed).await;
+        self.published(&snapshot, trigger, changes, notes);
+    }
+
+    /// The next generation of what is configured, resolved and known, with what can be used again of the one before. It is
+    /// what counts from here on: the checks of targets and the limits of the process follow it.
+    fn next(&mut self, reusable: Option<&Reusable>) -> Arc<Snapshot> {
         self.generation += 1;
         let snapshot = Arc::new(assemble::snapshot(
             &self.config,
@@ -610,13 +620,11 @@ impl Control {
             self.catalog.metrics(),
             &self.named.material,
             &self.known,
-            None,
+            reusable,
         ));
         snapshot.enforce();
         self.checks.follow(&snapshot.upstreams);
-        self.reusable = Reusable::of(&snapshot);
-        self.fleet.publish(&snapshot, bound, removed).await;
-        self.published(&snapshot, trigger, changes, notes);
+        snapshot
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Control;
-use crate::control::assemble::{self, Reusable};
+use crate::control::assemble::Reusable;
 use crate::control::explain::View;
 use crate::control::fleet::Bound;
 use crate::control::status::Change;
@@ -33,19 +33,9 @@ impl Control {
         self.catalog
             .services()
             .adopt(&self.config, &self.named.material, &self.known);
-        self.generation += 1;
-        let snapshot = Arc::new(assemble::snapshot(
-            &self.config,
-            &self.resolved,
-            self.generation,
-            self.catalog.metrics(),
-            &self.named.material,
-            &self.known,
-            Some(&self.reusable),
-        ));
-        snapshot.enforce();
-        self.checks.follow(&snapshot.upstreams);
-        let changes = self.reusable.changes(&snapshot);
+        let before = self.reusable.clone();
+        let snapshot = self.next(Some(&before));
+        let changes = before.changes(&snapshot);
         self.reusable = Reusable::of(&snapshot);
         self.fleet.publish(&snapshot, Bound::default(), &[]).await;
         self.say_retargeted(&snapshot, changes);
