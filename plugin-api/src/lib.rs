@@ -95,6 +95,22 @@
 //! with `panic = "unwind"`, which is the default: the gateway refuses files built with `abort`.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::unchecked_time_subtraction,
+    )
+)]
 
 pub mod flags;
 pub mod guest;
@@ -103,6 +119,11 @@ pub mod kv;
 pub mod metric;
 pub mod ops;
 pub mod status;
+#[allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "runs in the tests of plugins, where a panic is how a test fails"
+)]
 pub mod testing;
 pub mod version;
 #[allow(

@@ -140,7 +140,11 @@ impl Declared<'_> {
             labels.push((identifier(name)?, text(value, LABEL_BYTES)?));
         }
         labels.sort();
-        let twice = labels.windows(2).any(|pair| pair[0].0 == pair[1].0);
+        let names = labels.iter().map(|(name, _)| name);
+        let twice = names
+            .clone()
+            .zip(names.skip(1))
+            .any(|(one, next)| one == next);
         // The gateway's own label of histograms.
         if twice || labels.iter().any(|(name, _)| name == "le") {
             return Err(HostError::Invalid);
@@ -153,7 +157,7 @@ impl Declared<'_> {
         if bounds.len() > BOUNDS {
             return Err(HostError::TooLarge);
         }
-        let ascending = bounds.windows(2).all(|pair| pair[0] < pair[1]);
+        let ascending = bounds.is_sorted_by(|one, next| one < next);
         let finite = bounds.iter().all(|bound| bound.is_finite());
         let wanted = self.kind == Kind::Histogram;
         if !ascending || !finite || wanted == bounds.is_empty() {

@@ -11,6 +11,19 @@
 //! What is absent here is the point: no logic, no allocation, no type that owns memory. The end-to-end test
 //! `abi_layout` compares sizes and offsets with what a C compiler makes of the header.
 #![no_std]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::get_unwrap,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::unchecked_time_subtraction
+)]
 
 pub mod code;
 pub mod event;

@@ -135,10 +135,12 @@ fn without_values(message: &str) -> String {
     let message = message
         .rsplit_once(" at line ")
         .map_or(message, |(text, _)| text);
-    let quoted = message.find("string \"").zip(message.rfind("\", expected"));
-    match quoted {
-        Some((from, to)) if from < to => {
-            format!("{}string{}", &message[..from], &message[to + 1..])
+    let before = message.split_once("string \"").map(|(before, _)| before);
+    let after = message.rsplit_once("\", expected").map(|(_, after)| after);
+    match before.zip(after) {
+        // What is left out lies between the two, which an odd text may have the other way round.
+        Some((before, after)) if before.len() + after.len() < message.len() => {
+            format!("{before}string, expected{after}")
         }
         _ => message.to_owned(),
     }

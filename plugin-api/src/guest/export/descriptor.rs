@@ -41,23 +41,25 @@ pub const fn descriptor(id: &str, version: &str, panic_abort: bool) -> SgDescrip
 }
 
 const fn is_id(id: &[u8]) -> bool {
-    let mut index = 0;
-    while index < id.len() {
-        if !matches!(id[index], b'a'..=b'z' | b'0'..=b'9' | b'-') {
+    let mut left = id;
+    while let [first, rest @ ..] = left {
+        if !matches!(first, b'a'..=b'z' | b'0'..=b'9' | b'-') {
             return false;
         }
-        index += 1;
+        left = rest;
     }
-    index > 0 && index < 64
+    !id.is_empty() && id.len() < 64
 }
 
 const fn padded<const N: usize>(text: &str) -> [c_char; N] {
-    let bytes = text.as_bytes();
     let mut field = [0; N];
-    let mut index = 0;
-    while index < bytes.len() && index + 1 < N {
-        field[index] = bytes[index].cast_signed() as c_char;
-        index += 1;
+    let (mut left, mut to) = (text.as_bytes(), &mut field as &mut [c_char]);
+    // The last place stays zero.
+    while let ([byte, others @ ..], [place, rest @ ..]) = (left, to)
+        && !rest.is_empty()
+    {
+        *place = byte.cast_signed() as c_char;
+        (left, to) = (others, rest);
     }
     field
 }

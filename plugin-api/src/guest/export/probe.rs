@@ -220,6 +220,10 @@ impl<T: Plugin> Hooks<T> {
 }
 
 /// The one of the two that is there.
+#[expect(
+    clippy::panic,
+    reason = "evaluated by the compiler: it refuses such a plugin"
+)]
 const fn one_phase(of: [Option<PhaseFn>; 2]) -> Option<PhaseFn> {
     match of {
         [Some(_), Some(_)] => panic!("a plugin has a plain or an async hook of a phase, not both"),
@@ -229,6 +233,10 @@ const fn one_phase(of: [Option<PhaseFn>; 2]) -> Option<PhaseFn> {
 }
 
 /// The one of the two that is there.
+#[expect(
+    clippy::panic,
+    reason = "evaluated by the compiler: it refuses such a plugin"
+)]
 const fn one_body(of: [Option<BodyFn>; 2]) -> Option<BodyFn> {
     match of {
         [Some(_), Some(_)] => panic!("a plugin has a plain or an async hook of a body, not both"),
@@ -240,17 +248,17 @@ const fn one_body(of: [Option<BodyFn>; 2]) -> Option<BodyFn> {
 /// The most that one of them needs, and how many bytes if it buffers.
 const fn needed(of: [Option<Need>; 3]) -> (u32, Option<u64>) {
     let (mut most, mut bytes) = (code::SG_BODY_NONE, None);
-    let mut index = 0;
-    while index < of.len() {
-        if let Some(need) = of[index] {
+    let mut left = &of as &[Option<Need>];
+    while let [first, rest @ ..] = left {
+        if let Some(need) = first {
             if need.code() > most {
                 most = need.code();
             }
             if let Need::Buffer(up_to) = need {
-                bytes = Some(up_to);
+                bytes = Some(*up_to);
             }
         }
-        index += 1;
+        left = rest;
     }
     (most, bytes)
 }
