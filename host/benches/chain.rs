@@ -69,7 +69,7 @@ const HEADER: (&str, &str) = (
 
 fn chain(criterion: &mut Criterion) {
     let mut bed = Bed::new();
-    let table = Table::build(&[]);
+    let table = Table::empty();
     for (name, plugin) in [
         ("one hook call, no call back", NOTHING),
         ("one hook call, one call back: attr_text", ATTRIBUTE),

@@ -81,10 +81,10 @@ fn compare(
     rules: Vec<RouteRule>,
     other: impl Fn(usize) -> RouteRule,
 ) {
-    let few = Table::build(&rules);
+    let few = Table::build(&rules).unwrap();
     let mut rules = rules;
     rules.extend((rules.len()..MANY).map(other));
-    let many = Table::build(&rules);
+    let many = Table::build(&rules).unwrap();
     let asked: Vec<_> = ten
         .iter()
         .map(|&(host, _, path)| (request_host(host), path.to_owned()))

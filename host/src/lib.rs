@@ -37,7 +37,28 @@
 //! that go wrong), in [`health`] (targets that do) and in [`admission`] (who is let in). Besides, `control::explain` asks the pure parts of the exchange
 //! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
 //! mapped}`, `supervise::crash` and `leave`; everywhere else it is denied.
+//!
+//! Nothing here may panic on what it is given: what cannot be is an error or has a type, and tests alone say `unwrap`.
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::exit,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::unchecked_time_subtraction,
+        clippy::panicking_unwrap,
+        clippy::out_of_bounds_indexing,
+    )
+)]
 
 pub mod activity;
 pub mod admin;

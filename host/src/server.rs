@@ -395,6 +395,7 @@ fn explain(error: StartError) -> Error {
     match error {
         StartError::Config(errors) => Error::Config(errors),
         StartError::Bind(failed) => Error::Other(cannot_bind(&failed.0, &failed.1)),
+        StartError::Routes(error) => Error::Other(error.to_string()),
         StartError::System(error) => Error::Other(format!("cannot start the workers: {error}")),
     }
 }

@@ -118,10 +118,12 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
 fn status(admin: &Admin) -> Value {
     let mut document = admin.board.read(Status::document);
     let stuck = admin.watchdog.stuck();
-    if let Some(list) = document["stuck"].as_array_mut() {
-        list.extend(stuck.iter().map(|one| json!(one.to_string())));
+    if let Value::Object(keys) = &mut document {
+        if let Some(Value::Array(list)) = keys.get_mut("stuck") {
+            list.extend(stuck.iter().map(|one| json!(one.to_string())));
+        }
+        keys.insert("stuck_hooks".to_owned(), json!(stuck));
     }
-    document["stuck_hooks"] = json!(stuck);
     document
 }
 

@@ -74,21 +74,15 @@ fn concurrency(limit: &Limit) -> Value {
 }
 
 fn target(target: &Target) -> Value {
-    let mut document = standing(&target.address, &target.account.health);
-    document["name"] = json!(target.name.as_deref());
-    document["weight"] = json!(target.weight);
-    document["priority"] = json!(target.priority);
-    document
+    standing(&target.address, &target.account.health, Some(target))
 }
 
 fn left((address, health): &(Endpoint, Arc<TargetHealth>)) -> Value {
-    let mut document = standing(address, health);
-    document["name"] = Value::Null;
-    (document["weight"], document["priority"]) = (Value::Null, Value::Null);
-    document
+    standing(address, health, None)
 }
 
-fn standing(address: &Endpoint, health: &TargetHealth) -> Value {
+/// How a target stands; one that was left has no settings any more.
+fn standing(address: &Endpoint, health: &TargetHealth, target: Option<&Target>) -> Value {
     let (standing, last) = health.standing();
     json!({
         "address": address.to_string(),
@@ -98,6 +92,9 @@ fn standing(address: &Endpoint, health: &TargetHealth) -> Value {
         "until_unix_ms": standing.until_ms.map(unix_ms),
         "ejections": health.ejections(),
         "last_check": last.as_ref().map(check),
+        "name": target.and_then(|target| target.name.as_deref()),
+        "weight": target.map(|target| target.weight),
+        "priority": target.map(|target| target.priority),
     })
 }
 

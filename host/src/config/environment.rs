@@ -88,10 +88,8 @@ pub(super) fn read_text(path: &Path, limit: u64) -> io::Result<String> {
         return Err(io::Error::other(format!("it is larger than {limit} bytes")));
     }
     String::from_utf8(bytes).map_err(|e| {
-        let line = 1 + e.as_bytes()[..e.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
+        let text = e.as_bytes().iter().take(e.utf8_error().valid_up_to());
+        let line = 1 + text.filter(|b| **b == b'\n').count();
         io::Error::other(format!("line {line} is not UTF-8"))
     })
 }

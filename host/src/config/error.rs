@@ -162,10 +162,12 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 /// Names joined for a sentence; long lists are cut.
 pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const MOST: usize = 30;
-    let names: Vec<&str> = names.into_iter().collect();
-    let mut text = names[..names.len().min(MOST)].join(", ");
-    if names.len() > MOST {
-        text.push_str(&format!(" and {} more", names.len() - MOST));
+    let mut names = names.into_iter();
+    let shown: Vec<&str> = names.by_ref().take(MOST).collect();
+    let mut text = shown.join(", ");
+    let more = names.count();
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
     }
     text
 }

@@ -34,11 +34,9 @@ pub(super) fn plain(text: String) -> Result<Data, String> {
 
 /// `0x1F` and `0o17`; the inner nothing is a number that is too large.
 fn radix(text: &str) -> Option<Option<Number>> {
-    let (digits, base) = match text.get(..2)? {
-        "0x" => (&text[2..], 16),
-        "0o" => (&text[2..], 8),
-        _ => return None,
-    };
+    let hexadecimal = text.strip_prefix("0x").map(|digits| (digits, 16));
+    let octal = || text.strip_prefix("0o").map(|digits| (digits, 8));
+    let (digits, base) = hexadecimal.or_else(octal)?;
     let fits = !digits.is_empty() && digits.chars().all(|c| c.is_digit(base));
     fits.then(|| u64::from_str_radix(digits, base).ok().map(Number::from))
 }

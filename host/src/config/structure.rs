@@ -32,8 +32,9 @@ impl Broken {
 
     /// Whether an error about this value, or about one that holds it, has been told.
     pub(super) fn covers(&self, pointer: &str) -> bool {
-        let ends = pointer.match_indices('/').map(|(end, _)| &pointer[..end]);
-        self.0.contains(pointer) || ends.into_iter().any(|above| self.0.contains(above))
+        let ends = pointer.match_indices('/').map(|(end, _)| end);
+        let mut above = ends.filter_map(|end| pointer.get(..end));
+        self.0.contains(pointer) || above.any(|above| self.0.contains(above))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::metrics::mirror::Mirrored;
 use crate::metrics::retries::Retried;
 use crate::metrics::route::Account;
 use crate::metrics::traffic::{Attempts, Connections};
-use crate::router::table::{RouteRule, Table};
+use crate::router::table::{Misfit, RouteRule, Table};
 use crate::snapshot::{
     Keep, Plan, Route, Service, Settings, Snapshot, Target, TargetAccount, Upstream, secured,
 };
@@ -38,6 +38,26 @@ pub struct Reusable {
 }
 
 impl Reusable {
+    /// What a configuration begins with: its routing table, made before anything is changed for it.
+    ///
+    /// # Errors
+    /// The routes do not fit into one table.
+    pub fn begin(config: &Config) -> Result<Self, Misfit> {
+        Ok(Self {
+            table: Arc::new(Table::build(&rules(config))?),
+            upstreams: Vec::new(),
+        })
+    }
+
+    /// The routing table without the upstreams, which are made anew.
+    #[must_use]
+    pub fn table(&self) -> Self {
+        Self {
+            table: Arc::clone(&self.table),
+            upstreams: Vec::new(),
+        }
+    }
+
     /// That of a generation.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
@@ -64,7 +84,7 @@ impl Reusable {
 }
 
 /// Builds a generation. `resolved` has one entry for each use, in the order of [`uses`]. `before` is the generation of the
-/// same configuration that serves, where there is one.
+/// same configuration that serves, or what it begins with.
 #[must_use]
 pub fn snapshot(
     config: &Config,
@@ -73,7 +93,7 @@ pub fn snapshot(
     metrics: &Metrics,
     material: &Material,
     known: &Known,
-    before: Option<&Reusable>,
+    before: &Reusable,
 ) -> Snapshot {
     let mut left = resolved.iter();
     let global = attached(&config.plugins, &mut left);
@@ -121,13 +141,7 @@ pub fn snapshot(
     let since_ms = if generation == 1 { 0 } else { clock::now_ms() };
     let upstreams: Vec<_> = upstreams
         .map(|one| upstream(one, (metrics, since_ms), material, known))
-        .zip(
-            before
-                .map_or(&[][..], |before| &before.upstreams)
-                .iter()
-                .map(Some)
-                .chain(iter::repeat(None)),
-        )
+        .zip(before.upstreams.iter().map(Some).chain(iter::repeat(None)))
         .map(|(new, old)| {
             old.filter(|old| have_same_targets(old, &new))
                 .map_or(Arc::new(new), Arc::clone)
@@ -136,10 +150,7 @@ pub fn snapshot(
     Snapshot {
         generation,
         settings: settings(config),
-        table: before.map_or_else(
-            || Arc::new(Table::build(&rules(config))),
-            |before| Arc::clone(&before.table),
-        ),
+        table: Arc::clone(&before.table),
         shared: shared
             .filter(|(_, route)| route.is_shared())
             .map(|(at, _)| at)

@@ -109,7 +109,7 @@ pub fn run(fit: &Fit, config: &str, sample: &Sample, each: Duration) -> Result<C
         loaded: &mapped,
         instance: &instance,
         sample,
-        table: Table::build(&[]),
+        table: Table::empty(),
         tokens: 0,
         counting,
     };

@@ -20,12 +20,30 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use thiserror::Error;
+
 use super::order::Candidate;
 use super::pattern::{PathKind, PathPattern, Plain, Segment};
 use super::regex::{Expressions, PathRegex};
 
 /// As many parameters as matchit holds without allocating.
 const STAGE_PARAMETERS: usize = 3;
+
+/// A pattern does not fit beside the others. What this page says keeps it from happening; if it did, a table without the
+/// pattern could lead its requests to a route with fewer plugins, so there is none then.
+#[derive(Debug, Error)]
+#[error(
+    "the path {text} cannot be held beside the others; this is a fault of the gateway, so keep the configuration of before and report it"
+)]
+pub struct Misfit {
+    text: String,
+}
+
+impl Misfit {
+    fn of(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+}
 
 /// The paths of one host level.
 #[derive(Debug, Default)]
@@ -74,15 +92,21 @@ struct Stage {
 
 impl Level {
     /// Adds the candidate with this rank. Ranks must come in ascending order.
-    pub(super) fn insert(&mut self, pattern: &PathPattern, rank: usize, candidates: &[Candidate]) {
+    pub(super) fn insert(
+        &mut self,
+        pattern: &PathPattern,
+        (rank, candidate): (usize, &Candidate),
+        candidates: &[Candidate],
+    ) -> Result<(), Misfit> {
         let list = match &pattern.kind {
-            PathKind::Plain(plain) => self.plain(plain),
-            PathKind::Regex(regex) => self.regex(regex),
+            PathKind::Plain(plain) => self.plain(plain)?,
+            PathKind::Regex(regex) => self.regex(regex)?,
         };
         let better = list.iter().filter_map(|&rank| candidates.get(rank));
-        if !candidates[rank].is_covered(better) {
+        if !candidate.is_covered(better) {
             list.push(rank);
         }
+        Ok(())
     }
 
     /// Makes the level ready to be asked, once everything is in it.
@@ -95,22 +119,23 @@ impl Level {
         }
     }
 
-    fn plain(&mut self, pattern: &Plain) -> &mut Vec<usize> {
-        let literals = pattern.segments.iter().map_while(|segment| match segment {
-            Segment::Literal(text) => Some(&**text),
-            Segment::Parameter(_) => None,
-        });
-        let rest = &pattern.segments[literals.clone().count()..];
-        let node = self.node(literals);
+    fn plain(&mut self, pattern: &Plain) -> Result<&mut Vec<usize>, Misfit> {
+        let mut literals = Vec::new();
+        let mut rest = &*pattern.segments;
+        while let [Segment::Literal(text), others @ ..] = rest {
+            literals.push(&**text);
+            rest = others;
+        }
+        let node = self.node(literals.into_iter())?;
         if rest.is_empty() {
-            &mut node.here
+            Ok(&mut node.here)
         } else {
             node.list(rest)
         }
     }
 
-    fn regex(&mut self, regex: &Arc<PathRegex>) -> &mut Vec<usize> {
-        let node = self.node(regex.leading().iter().map(|text| &**text));
+    fn regex(&mut self, regex: &Arc<PathRegex>) -> Result<&mut Vec<usize>, Misfit> {
+        let node = self.node(regex.leading().iter().map(|text| &**text))?;
         let regexes = node.regexes.get_or_insert_default();
         let known = regexes.places.get(regex.text()).copied();
         let at = known.unwrap_or_else(|| {
@@ -119,25 +144,26 @@ impl Level {
             regexes.places.insert(regex.text().into(), at);
             at
         });
-        &mut regexes.lists[at]
+        let list = regexes.lists.get_mut(at);
+        list.ok_or_else(|| Misfit::of(regex.text()))
     }
 
     /// The node behind these literal segments, made if it is not there.
-    fn node<'s>(&mut self, leading: impl Iterator<Item = &'s str>) -> &mut Node {
+    fn node<'s>(&mut self, leading: impl Iterator<Item = &'s str>) -> Result<&mut Node, Misfit> {
         let mut at = None;
         let mut text = String::new();
         for segment in leading {
             text.push('/');
             text.push_str(segment);
-            let id = id_of(&mut self.skeleton, &text, self.nodes.len());
+            let id = id_of(&mut self.skeleton, &text, self.nodes.len())?;
             if id == self.nodes.len() {
                 self.nodes.push(Node::default());
             }
             at = Some(id);
         }
         match at {
-            Some(id) => &mut self.nodes[id],
-            None => &mut self.root,
+            Some(id) => self.nodes.get_mut(id).ok_or_else(|| Misfit::of(text)),
+            None => Ok(&mut self.root),
         }
     }
 
@@ -183,7 +209,7 @@ impl Node {
     }
 
     /// The list for a pattern that goes on with these segments.
-    fn list(&mut self, rest: &[Segment]) -> &mut Vec<usize> {
+    fn list(&mut self, rest: &[Segment]) -> Result<&mut Vec<usize>, Misfit> {
         let parameters: Vec<bool> = rest
             .iter()
             .map(|segment| matches!(segment, Segment::Parameter(_)))
@@ -196,7 +222,8 @@ impl Node {
             self.shapes.push(Shape::new(parameters));
             self.shapes.len() - 1
         });
-        self.shapes[at].list(rest)
+        let shape = self.shapes.get_mut(at);
+        shape.ok_or_else(|| Misfit::of(spelt(rest)))?.list(rest)
     }
 }
 
@@ -224,29 +251,30 @@ impl Shape {
         }
     }
 
-    fn list(&mut self, mut rest: &[Segment]) -> &mut Vec<usize> {
+    fn list(&mut self, pattern: &[Segment]) -> Result<&mut Vec<usize>, Misfit> {
         let mut id = 0;
-        for index in 0..self.stages.len() {
-            let next = self
-                .stages
-                .get(index + 1)
-                .map_or(self.lists.len(), |stage| stage.routers.len());
-            let stage = &mut self.stages[index];
+        let mut rest = pattern;
+        let mut stages = &mut *self.stages;
+        while let [stage, later @ ..] = stages {
+            let next = match &*later {
+                [stage, ..] => stage.routers.len(),
+                [] => self.lists.len(),
+            };
             if stage.routers.len() <= id {
                 stage.routers.resize_with(id + 1, matchit::Router::new);
             }
-            let (these, others) = rest.split_at(stage.segments);
-            let mut text = String::new();
-            these
-                .iter()
-                .for_each(|segment| push_text(&mut text, segment));
-            id = id_of(&mut stage.routers[id], &text, next);
-            rest = others;
+            let parts = rest.split_at_checked(stage.segments);
+            let (Some(router), Some((these, others))) = (stage.routers.get_mut(id), parts) else {
+                return Err(Misfit::of(spelt(pattern)));
+            };
+            id = id_of(router, &spelt(these), next)?;
+            (stages, rest) = (later, others);
         }
         if self.lists.len() <= id {
             self.lists.resize_with(id + 1, Vec::new);
         }
-        &mut self.lists[id]
+        let list = self.lists.get_mut(id);
+        list.ok_or_else(|| Misfit::of(spelt(pattern)))
     }
 
     fn find(&self, path: &str, start: usize) -> Option<(&[usize], usize)> {
@@ -279,24 +307,25 @@ pub(super) fn advance(path: &str, from: usize, segments: usize) -> Option<usize>
     Some(end)
 }
 
-/// A segment in matchit's spelling. All parameters are called the same, and literals have no braces to escape.
-fn push_text(text: &mut String, segment: &Segment) {
-    text.push('/');
-    text.push_str(match segment {
-        Segment::Literal(literal) => literal,
-        Segment::Parameter(_) => "{p}",
-    });
+/// Segments in matchit's spelling. All parameters are called the same, and literals have no braces to escape.
+fn spelt(segments: &[Segment]) -> String {
+    let mut text = String::new();
+    for segment in segments {
+        text.push('/');
+        text.push_str(match segment {
+            Segment::Literal(literal) => literal,
+            Segment::Parameter(_) => "{p}",
+        });
+    }
+    text
 }
 
 /// The value under this text, which becomes `next` when there is none. A pattern also fits its own text read as a path.
-fn id_of(router: &mut matchit::Router<usize>, text: &str, next: usize) -> usize {
+fn id_of(router: &mut matchit::Router<usize>, text: &str, next: usize) -> Result<usize, Misfit> {
     if let Ok(found) = router.at(text) {
-        return *found.value;
+        return Ok(*found.value);
     }
+    // Entries of one shape cannot conflict.
     let inserted = router.insert(text, next);
-    assert!(
-        inserted.is_ok(),
-        "entries of one shape cannot conflict: {text}: {inserted:?}"
-    );
-    next
+    inserted.map(|()| next).map_err(|_| Misfit::of(text))
 }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::condition::Conditions;
 use super::level::Level;
+pub use super::level::Misfit;
 use super::order::{Candidate, compare};
 pub use super::params::Params;
 use super::pattern::{HostKind, HostPattern, PathPattern};
@@ -104,25 +105,35 @@ pub struct Match {
 }
 
 impl Table {
-    /// Builds the table for all routes of a configuration; [`Match::route`] is an index into `rules`.
+    /// The table of no routes.
     #[must_use]
-    pub fn build(rules: &[RouteRule]) -> Self {
-        let mut entries: Vec<(usize, &RouteRule, &PathPattern)> = Vec::new();
-        for (index, rule) in rules.iter().enumerate() {
-            entries.extend(rule.paths.iter().map(|path| (index, rule, path)));
-        }
-        entries.sort_by(|&left, &right| compare(left, right));
-        let mut table = Self {
-            candidates: candidates(rules, &entries),
+    pub fn empty() -> Self {
+        Self {
+            candidates: Vec::new(),
             names: HashMap::new(),
             addresses: HashMap::new(),
             wildcards: HashMap::new(),
             longest_wildcard: 0,
             any: Level::default(),
-        };
-        for (rank, (_, rule, path)) in entries.into_iter().enumerate() {
+        }
+    }
+
+    /// Builds the table for all routes of a configuration; [`Match::route`] is an index into `rules`.
+    ///
+    /// # Errors
+    /// A path does not fit beside the others, which is a fault of this room.
+    pub fn build(rules: &[RouteRule]) -> Result<Self, Misfit> {
+        let mut entries: Vec<(usize, &RouteRule, &PathPattern)> = Vec::new();
+        for (index, rule) in rules.iter().enumerate() {
+            entries.extend(rule.paths.iter().map(|path| (index, rule, path)));
+        }
+        entries.sort_by(|&left, &right| compare(left, right));
+        let mut table = Self::empty();
+        table.candidates = candidates(rules, &entries);
+        let ranked = table.candidates.iter().enumerate();
+        for (candidate, (_, rule, path)) in ranked.zip(entries) {
             if rule.hosts.is_empty() {
-                table.any.insert(path, rank, &table.candidates);
+                table.any.insert(path, candidate, &table.candidates)?;
             }
             for host in &rule.hosts {
                 let level = match &host.kind {
@@ -133,13 +144,13 @@ impl Table {
                         table.wildcards.entry(name.clone()).or_default()
                     }
                 };
-                level.insert(path, rank, &table.candidates);
+                level.insert(path, candidate, &table.candidates)?;
             }
         }
         let levels = table.names.values_mut().chain(table.addresses.values_mut());
         let levels = levels.chain(table.wildcards.values_mut());
         levels.chain([&mut table.any]).for_each(Level::finish);
-        table
+        Ok(table)
     }
 
     /// Finds the route of a request. `params` is emptied, and filled when a route is found.

@@ -92,12 +92,12 @@ impl Template {
                 }
                 return Err(TemplateError::Brace(at));
             };
-            let end = inside.find(['{', '}']).unwrap_or(inside.len());
-            if !inside[end..].starts_with('}') {
+            let named = inside.split_once('}').map(|(name, _)| name);
+            let Some(name) = named.filter(|name| !name.contains('{')) else {
                 return Err(TemplateError::Brace(at));
-            }
-            parts.push(Part::place(&inside[..end], plain.ends_with('/'))?);
-            at += end + 2;
+            };
+            parts.push(Part::place(name, plain.ends_with('/'))?);
+            at += name.len() + 2;
         }
         Ok(Self(parts))
     }
@@ -152,10 +152,11 @@ impl Template {
                 // They may be empty, and then part nothing.
                 Part::Variable(Variable::Rest | Variable::Query) => {}
                 Part::Parameter(name) => {
-                    let slashes = before.find("//");
-                    let authority = slashes.filter(|at| *at == 0 || before[..*at].ends_with(':'));
-                    let settled = match authority {
-                        Some(at) => before[at + 2..].contains('/'),
+                    let parts = before.split_once("//");
+                    let absolute =
+                        parts.filter(|(scheme, _)| scheme.is_empty() || scheme.ends_with(':'));
+                    let settled = match absolute {
+                        Some((_, host)) => host.contains('/'),
                         None => before.starts_with('/'),
                     };
                     return (!settled).then_some(name);

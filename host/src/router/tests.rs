@@ -174,7 +174,7 @@ fn explained(rules: &[RouteRule], asked: &Asked) -> String {
 fn check(table: &[&str], request: &str, expected: &str) {
     let mut rules: Vec<RouteRule> = table.iter().map(|line| rule(line)).collect();
     for order in ["as written", "reversed"] {
-        let found = answer(&rules, &Table::build(&rules), request);
+        let found = answer(&rules, &Table::build(&rules).unwrap(), request);
         assert_eq!(found, expected, "{request}, table {order}");
         rules.reverse();
     }
@@ -275,7 +275,7 @@ fn what_conflicts_in_matchit_does_not_here() {
 #[test]
 fn params_are_emptied() {
     let rules = [rule("a - - - /{x}")];
-    let table = Table::build(&rules);
+    let table = Table::build(&rules).unwrap();
     let mut params = Params::default();
     let found = table.find(&Asked::new("GET h /1").request(), &mut params);
     assert!(matches!(found, Lookup::Found(_)));
@@ -301,7 +301,7 @@ fn ten_thousand_routes() {
         )));
         rules.push(rule(&format!("same{index} - POST - /same")));
     }
-    let table = Table::build(&rules);
+    let table = Table::build(&rules).unwrap();
     for index in (0..2_000).step_by(37) {
         for (request, expected) in [
             (

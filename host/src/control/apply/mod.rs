@@ -27,6 +27,7 @@ use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::plugin::catalog::Catalog;
+use crate::router::table::Misfit;
 use crate::snapshot::Snapshot;
 use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
@@ -154,6 +155,8 @@ pub enum StartError {
     Config(Vec<ConfigError>),
     /// A listener cannot be bound.
     Bind(Box<(Listener, std::io::Error)>),
+    /// The routes do not fit into one table.
+    Routes(Misfit),
     /// The system gives no threads.
     System(std::io::Error),
 }
@@ -200,6 +203,7 @@ impl Control {
         let resolution = resolve(&config, trigger, None, &mut folder, &mut catalog)
             .await
             .map_err(|refused| StartError::Config(refused.errors))?;
+        let begun = Reusable::begin(&config).map_err(StartError::Routes)?;
         discovery.first().await;
         let known = discovery.known();
         catalog.services().adopt(&config, &named.material, &known);
@@ -210,7 +214,7 @@ impl Control {
             catalog.metrics(),
             &named.material,
             &known,
-            None,
+            &begun,
         ));
         snapshot.enforce();
         let mut checks = Checks::new(catalog.metrics());
@@ -526,6 +530,13 @@ impl Control {
                 return self.refused(Trigger::Reload, &errors);
             }
         };
+        let begun = match Reusable::begin(&config) {
+            Ok(begun) => begun,
+            Err(error) => {
+                self.keep_settings();
+                return self.refused(Trigger::Reload, &[error.to_string()]);
+            }
+        };
         let bound = match bind_all(
             &self.binder,
             &listeners.added,
@@ -557,6 +568,7 @@ impl Control {
         warn_of_unverified(&config);
         descriptors::warn_of_too_few(config.limits.connections);
         self.config = config;
+        self.reusable = begun;
         self.resolved = resolution.uses;
         self.tried = Tried::new(offer, resolution.passing);
         self.publish(
@@ -603,7 +615,7 @@ impl Control {
         changes: Vec<String>,
         notes: Vec<String>,
     ) {
-        let snapshot = self.next(None);
+        let snapshot = self.next(&self.reusable.table());
         self.reusable = Reusable::of(&snapshot);
         self.fleet.publish(&snapshot, bound, removed).await;
         self.published(&snapshot, trigger, changes, notes);
@@ -611,7 +623,7 @@ impl Control {
 
     /// The next generation of what is configured, resolved and known, with what can be used again of the one before. It is
     /// what counts from here on: the checks of targets and the limits of the process follow it.
-    fn next(&mut self, reusable: Option<&Reusable>) -> Arc<Snapshot> {
+    fn next(&mut self, reusable: &Reusable) -> Arc<Snapshot> {
         self.generation += 1;
         let snapshot = Arc::new(assemble::snapshot(
             &self.config,

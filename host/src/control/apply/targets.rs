@@ -34,7 +34,7 @@ impl Control {
             .services()
             .adopt(&self.config, &self.named.material, &self.known);
         let before = self.reusable.clone();
-        let snapshot = self.next(Some(&before));
+        let snapshot = self.next(&before);
         let changes = before.changes(&snapshot);
         self.reusable = Reusable::of(&snapshot);
         self.fleet.publish(&snapshot, Bound::default(), &[]).await;

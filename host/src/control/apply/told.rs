@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Control;
 use crate::config::ready::Listener;
@@ -83,8 +83,9 @@ impl Control {
         let listeners = self.config.listeners.iter().map(|listener| {
             let address = self.fleet.address(&listener.address).to_string();
             let mut document = json!({ "name": &*listener.name, "address": address });
-            if let Some(certificates) = self.named.material.document(&listener.name) {
-                document["certificates"] = certificates;
+            let certificates = self.named.material.document(&listener.name);
+            if let (Value::Object(keys), Some(certificates)) = (&mut document, certificates) {
+                keys.insert("certificates".to_owned(), certificates);
             }
             document
         });

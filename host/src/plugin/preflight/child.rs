@@ -219,7 +219,7 @@ fn exchange(
     let hash = ConfigHash::of(NO_DIGEST, "");
     let instance = Arc::new(library::instance(image, loaded, raw, hash, 1));
     let mut context = synthetic(index as u64 + 1);
-    let table = Table::build(&[]);
+    let table = Table::empty();
     let mut result = Ok(());
     for phase in Phase::answering() {
         if !instance.bound().takes_part(phase) {

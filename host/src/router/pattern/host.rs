@@ -43,9 +43,11 @@ impl HostPattern {
                 _ => Err(refused()),
             };
         }
+        let port = |(name, port): (&str, &str)| !name.contains(':') && is_port(port);
         if text
             .rfind(':')
-            .is_some_and(|colon| !text[..colon].contains(':') && is_port(&text[colon..]))
+            .and_then(|colon| text.split_at_checked(colon))
+            .is_some_and(port)
         {
             return Err(PatternError::Port(text.to_owned()));
         }

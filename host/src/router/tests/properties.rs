@@ -39,7 +39,7 @@ fn the_table_agrees_with_trying_every_route_a_million_times() {
     for_each_table(|mut random| {
         let specs = random.table(14);
         let rules = rules(&specs);
-        let table = Table::build(&rules);
+        let table = Table::build(&rules).unwrap();
         for turn in 0..REQUESTS {
             let ask = random.ask();
             let asked = ask.asked(&mut random);
@@ -59,7 +59,7 @@ fn disagree(mut specs: Vec<Spec>, ask: &Ask, asked: &Asked) {
     let both = |specs: &[Spec]| {
         let rules = rules(specs);
         (
-            answered(&rules, &Table::build(&rules), asked),
+            answered(&rules, &Table::build(&rules).unwrap(), asked),
             reference(specs, ask),
         )
     };
@@ -86,7 +86,7 @@ fn a_new_route_takes_only_requests_it_fits() {
         let name = added.name.clone();
         specs.insert(specs.len() / 2, added);
         let after = rules(&specs);
-        let tables = [&before, &alone, &after].map(|rules| Table::build(rules));
+        let tables = [&before, &alone, &after].map(|rules| Table::build(rules).unwrap());
         for _ in 0..20 {
             let ask = random.ask();
             let asked = ask.asked(&mut random);
