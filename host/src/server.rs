@@ -178,7 +178,8 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     };
     drop(watch);
     tracing::info!(target: "control", signal, "draining");
-    drain(control, end_now(&mut signals, &events, link.as_deref())).await;
+    let again = end_now(&mut signals, &events, link.as_deref());
+    Box::pin(drain(control, again)).await;
     admin.abort();
     Ok(())
 }
