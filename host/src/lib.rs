@@ -34,7 +34,7 @@
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
 //! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now), in [`fault`] (plugins
-//! that go wrong), in [`health`] (targets that do) and in [`admission`] (who is let in). Besides, `control::explain` asks the pure parts of the exchange
+//! that go wrong), in [`health`] (targets that do), in [`journal`] (the log) and in [`admission`] (who is let in). Besides, `control::explain` asks the pure parts of the exchange
 //! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
 //! mapped}`, `supervise::crash` and `leave`; everywhere else it is denied.
 //!
@@ -73,6 +73,7 @@ pub mod exchange;
 pub mod fault;
 pub mod gather;
 pub mod health;
+pub mod journal;
 #[allow(
     unsafe_code,
     reason = "ends the process past the destructors of plugins"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Admin;
 use crate::fault::breaker::Faults;
+use crate::journal;
 use crate::metrics::page::{Family, Page};
 use crate::metrics::{names, process};
 use crate::plugin::catalog::Account;
@@ -25,6 +26,7 @@ pub(super) fn text(admin: &Admin) -> Result<String, prometheus::Error> {
     certificates(admin, &mut page);
     admin.metrics.events.show(&mut page);
     generations(admin, &mut page);
+    journal::show(&mut page);
     process::show(&mut page);
     for shown in admin.metrics.book.scrape() {
         page.add_plugin(&shown);

@@ -136,9 +136,9 @@ fn say(text: &dyn std::fmt::Display) {
 /// of each under `connection` for whoever asks.
 const QUIET: &str = "h2=error";
 
-/// Log lines are written by a thread of their own: a slow reader of stderr costs lines, never a worker.
+/// Log lines go to stderr.
 fn start_log(args: &Args) -> tracing_appender::non_blocking::WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let (writer, guard) = swapgate::journal::start(std::io::stderr());
     let filter = EnvFilter::try_new(format!("{QUIET},{}", args.log)).unwrap_or_else(|error| {
         say(&format!("--log {}: {error}; using info", args.log));
         EnvFilter::new(format!("{QUIET},info"))

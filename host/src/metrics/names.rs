@@ -164,6 +164,8 @@ names! {
         "The generation that serves."
     DRAINING "swapgate_generations_draining" Gauge "generations" []
         "Older generations that a worker still holds."
+    LOG_LOST "swapgate_log_lines_lost_total" Counter "lines" ["why"]
+        "Lines of the gateway's own log that were lost: its output took none, or they came faster than they can be written."
 
     BUILD "swapgate_build_info" Gauge "1" ["version" "abi"]
         "Always 1; its labels say which gateway this is and which plugin contract it has."
