@@ -189,6 +189,14 @@ impl Local {
         }
     }
 
+    /// Lets go of every connection to a target that is not in use: somebody needs what it holds.
+    pub fn let_go(&self) {
+        self.pools.borrow().values().for_each(|pool| pool.let_go());
+        for group in self.elsewhere.borrow().values() {
+            group.pools().iter().for_each(|pool| pool.let_go());
+        }
+    }
+
     /// Remembers an exchange that waits for something, until [`Self::forget`].
     pub fn know(&self, token: ExchangeTok, exchange: Weak<dyn Told>) {
         self.waiting.borrow_mut().insert(token, exchange);

@@ -22,9 +22,12 @@ use crate::mark;
 use crate::metrics::cell::enter_worker;
 use crate::ops::wake;
 use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
+use crate::socket::shortage;
 
 /// How often unused upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Between two times that a worker lets go of what it does not use.
+const AT_MOST: Duration = Duration::from_millis(20);
 /// How often a worker shows that it lives.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -89,8 +92,9 @@ async fn run(start: Start, seed: u64) {
         worker: index,
         generation,
     });
-    // On its own, so that it goes on while this worker drains.
+    // On their own, so that they go on while this worker drains.
     spawn_local(beat());
+    spawn_local(let_go(Rc::clone(&local), Rc::clone(&connections)));
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -140,6 +144,17 @@ async fn beat() {
     loop {
         beat.tick().await;
         mark::beat();
+    }
+}
+
+/// Lets go of what nobody uses whenever the system has no sockets left to give.
+async fn let_go(local: Rc<Local>, connections: Rc<Connections>) {
+    loop {
+        shortage::told().await;
+        local.let_go();
+        connections.make_way();
+        // What was let go of is closed by its tasks; until that shows, letting go of more would help nobody.
+        tokio::time::sleep(AT_MOST).await;
     }
 }
 

@@ -13,12 +13,13 @@
 
 mod answer;
 mod metrics;
+mod spare;
 mod upstreams;
 
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -35,14 +36,17 @@ use crate::control::status::Board;
 use crate::fault::watchdog::Watchdog;
 use crate::metrics::Metrics;
 use crate::plugin::catalog::View;
+use crate::socket::shortage;
+use spare::Spare;
 
 /// How many connections are served at a time; the others wait in the queue of the socket.
 const CONNECTIONS: usize = 64;
 /// How long a client may take for a head, and how long a connection may live in all.
 const HEAD: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_secs(300);
-/// Pause after the system could not give a connection.
+/// Pause after the system could not give a connection, and how often at most that is said.
 const PAUSE: Duration = Duration::from_millis(100);
+const SAID: Duration = Duration::from_secs(10);
 
 /// What the admin listener reads.
 pub struct Admin {
@@ -62,19 +66,27 @@ pub struct Admin {
 pub async fn serve(socket: TcpListener, admin: Admin) {
     let admin = Rc::new(admin);
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let spare = Rc::new(Spare::default());
+    spare.fill();
+    let mut said: Option<Instant> = None;
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
         let stream = match socket.accept().await {
             Ok((stream, _)) => stream,
+            // Whoever wants to know why there are no descriptors left asks here.
+            Err(error) if shortage::is(&error) && spare.give() => continue,
             Err(error) => {
-                tracing::warn!(target: "admin", %error, "cannot accept");
+                if said.is_none_or(|said| said.elapsed() >= SAID) {
+                    said = Some(Instant::now());
+                    tracing::warn!(target: "admin", %error, "cannot accept, trying again in {PAUSE:?}");
+                }
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
-        let admin = Rc::clone(&admin);
+        let (admin, spare) = (Rc::clone(&admin), Rc::clone(&spare));
         spawn_local(async move {
             let _permit = permit;
             let service = service_fn(move |request| handle(Rc::clone(&admin), request));
@@ -83,6 +95,8 @@ pub async fn serve(socket: TcpListener, admin: Admin) {
                 .header_read_timeout(HEAD)
                 .serve_connection(TokioIo::new(stream), service);
             let _ = tokio::time::timeout(LIFE, connection).await;
+            // It may have been one of those that were held.
+            spare.fill();
         });
     }
 }

@@ -141,7 +141,9 @@ impl Call<'_> {
             | UpstreamFault::Malformed { .. }
             | UpstreamFault::NoTargets { .. } => true,
             UpstreamFault::Overdue { its_own } => *its_own,
-            UpstreamFault::NoUpgrade { .. } | UpstreamFault::Unwritable { .. } => false,
+            UpstreamFault::NoSocket { .. }
+            | UpstreamFault::NoUpgrade { .. }
+            | UpstreamFault::Unwritable { .. } => false,
         };
         if let (true, Some((pass, _))) = (is_its_own, self.0) {
             pass.came_to(false, now_ms());

@@ -295,8 +295,8 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
             let versions = HeaderValue::from_static("13");
             answer.head.headers.insert(SEC_WEBSOCKET_VERSION, versions);
         }
-        Failure::Upstream(UpstreamFault::NoTargets { .. }) => {
-            // Names are looked up again about as soon.
+        Failure::Upstream(UpstreamFault::NoTargets { .. } | UpstreamFault::NoSocket { .. }) => {
+            // Names are looked up again about as soon, and connections end all the time.
             let seconds = HeaderValue::from_static("1");
             answer.head.headers.insert(RETRY_AFTER, seconds);
         }

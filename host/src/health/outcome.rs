@@ -47,7 +47,7 @@ pub enum Fault {
 
 impl Fault {
     /// What the target did wrong in an attempt; none: nothing. Clients that leave are no fault of its, nor is a kept
-    /// connection that had died.
+    /// connection that had died, nor that this system has no socket to give.
     #[must_use]
     pub fn of(attempt: Attempt) -> Option<Self> {
         match attempt {
@@ -57,7 +57,7 @@ impl Fault {
             Attempt::Closed => Some(Self::Gone("it closed the connection before its answer")),
             Attempt::Timeout => Some(Self::Useless("it did not answer in time")),
             Attempt::Malformed => Some(Self::Useless("its answer was malformed")),
-            Attempt::Ok | Attempt::Stale | Attempt::Cancelled => None,
+            Attempt::Ok | Attempt::Stale | Attempt::NoSocket | Attempt::Cancelled => None,
         }
     }
 

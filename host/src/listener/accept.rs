@@ -17,11 +17,15 @@ use crate::activity::Activity;
 use crate::local::Local;
 use crate::metrics::traffic::{Connections as Account, Hold, Open};
 use crate::snapshot::Speech;
-use crate::socket::Socket;
 use crate::socket::listening::{Listening, Watched};
+use crate::socket::{Socket, shortage};
 
 /// First and longest pause after the system could not give a connection.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+/// Once the pauses are as long as they get, that is said no more often than this.
+const SAID: Duration = Duration::from_secs(10);
+/// How often a socket that is being closed is asked again that could not give what waits in it.
+const LAST_TRIES: u32 = 10;
 
 /// The open connections of one worker.
 #[derive(Default)]
@@ -176,7 +180,7 @@ pub async fn run(
     connections: Rc<Connections>,
     stop: Rc<Notify>,
 ) {
-    let mut pause = PAUSE.0;
+    let mut pauses = Pauses::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -185,32 +189,70 @@ pub async fn run(
         };
         match accepted {
             Ok(accepted) => {
-                pause = PAUSE.0;
+                pauses = Pauses::default();
                 let last = room::is_last(&accepted);
                 connections.start(&worker, accepted, &owner);
                 if last {
                     // The system has hardly any descriptors left; those are for others.
                     tokio::select! {
                         () = stop.notified() => break,
-                        () = tokio::time::sleep(PAUSE.0) => {}
+                        () = spared(&socket) => {}
                     }
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                owner.account().fails();
-                let name = Arc::clone(&owner.speech().listener);
-                tracing::warn!(target: "listener", listener = %name, %error, "cannot accept, trying again in {pause:?}");
+                let pause = pauses.after(&owner, &error);
                 tokio::select! {
                     () = stop.notified() => break,
                     () = tokio::time::sleep(pause) => {}
                 }
-                pause = (pause * 2).min(PAUSE.1);
             }
         }
     }
     if let Ok(socket) = socket.unwatched() {
-        empty(&socket, &worker, &connections, &owner);
+        empty(&socket, &worker, &connections, &owner).await;
+    }
+}
+
+/// Waits a moment, and for as long as what descriptors are left are not for clients.
+async fn spared(socket: &Watched) {
+    let mut pause = PAUSE.0;
+    loop {
+        tokio::time::sleep(pause).await;
+        if !room::is_short(socket) {
+            return;
+        }
+        shortage::tell();
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// The pauses of a listener that the system gives no connection.
+#[derive(Default)]
+struct Pauses {
+    /// How many there were, one after the other.
+    count: u32,
+    said: Option<Instant>,
+}
+
+impl Pauses {
+    /// How long to wait after this error, which is counted and said.
+    fn after(&mut self, owner: &Owner, error: &io::Error) -> Duration {
+        owner.account().fails();
+        let pause = PAUSE.0 * 2_u32.saturating_pow(self.count);
+        let grows = pause < PAUSE.1;
+        let pause = pause.min(PAUSE.1);
+        if self.count > 0 && shortage::is(error) {
+            shortage::tell();
+        }
+        self.count = self.count.saturating_add(1);
+        if grows || self.said.is_none_or(|said| said.elapsed() >= SAID) {
+            self.said = Some(Instant::now());
+            let name = Arc::clone(&owner.speech().listener);
+            tracing::warn!(target: "listener", listener = %name, %error, "cannot accept, trying again in {pause:?}");
+        }
+        pause
     }
 }
 
@@ -232,24 +274,50 @@ async fn accept(
 
 /// Takes what waits in the queue: those clients are connected already, and closing would reset them. The system is
 /// asked directly, because the runtime says "nothing there" also when it only wants another task to have its turn.
-fn empty(socket: &Listening, worker: &Rc<Local>, connections: &Rc<Connections>, owner: &Owner) {
+async fn empty(
+    socket: &Listening,
+    worker: &Rc<Local>,
+    connections: &Rc<Connections>,
+    owner: &Owner,
+) {
+    let mut tries = 0;
     // The queue holds no more than that; clients that come faster than they are taken must not keep it open for ever.
     for _ in 0..=BACKLOG {
         match socket.accept() {
             Ok(accepted) => connections.start(worker, accepted, owner),
             Err(error) if is_about_one_connection(&error) => {}
-            Err(_) => return,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(_) if tries < LAST_TRIES => {
+                tries += 1;
+                tokio::time::sleep(PAUSE.0 * tries).await;
+            }
+            Err(error) => {
+                let name = Arc::clone(&owner.speech().listener);
+                tracing::warn!(target: "listener", listener = %name, %error, "cannot accept what still waits; the socket is closed all the same");
+                return;
+            }
         }
     }
 }
 
-/// The client gave up, or the network did, before the connection was accepted (accept(2), "Error handling").
+/// The client gave up, or the network did, before the connection was accepted (accept(2), "Error handling"), or a rule of
+/// the system's firewall forbids this one.
 fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EINTR
+                | libc::ENETDOWN
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+                | libc::EPERM
+        )
     )
 }
 

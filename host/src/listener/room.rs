@@ -4,9 +4,8 @@
 //! too many: a few of them are let in, and their first request is answered with 503. When one of the others ends, the
 //! oldest of those too many takes its place.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
@@ -20,7 +19,8 @@ use crate::socket::Socket;
 const BATCH: usize = 32;
 /// Where none was idle, it is not looked again for a moment: others may come thousands of times a second.
 const BLIND: Duration = Duration::from_millis(10);
-/// Descriptors that are kept for what is not a client's connection: the admin listener, files, targets.
+/// Descriptors that are kept for what is not a client's connection: the admin listener, files, targets. A connection that
+/// gets one of them is one too many; where only half of them are left, none is accepted.
 const KEPT: u64 = 64;
 
 impl Connections {
@@ -63,6 +63,11 @@ impl Connections {
         self.count().saturating_sub(self.surplus.borrow().len())
     }
 
+    /// Has a few idle connections end: somebody needs what they hold.
+    pub fn make_way(&self) {
+        self.end_idle(1);
+    }
+
     /// Sees to it that at least so many connections end that are idle, the longest idle first.
     fn end_idle(&self, least: usize) {
         let now = Instant::now();
@@ -97,14 +102,29 @@ impl Connections {
 
 /// Whether a connection has one of the last descriptors that the process may have.
 pub(super) fn is_last(socket: &Socket) -> bool {
-    static LIMIT: OnceLock<u64> = OnceLock::new();
-    let limit = *LIMIT.get_or_init(|| {
-        let limit = getrlimit(Resource::Nofile).current;
-        let limit = limit.unwrap_or(u64::MAX);
-        limit.saturating_sub(KEPT.min(limit / 4))
-    });
-    // The system gives the lowest number that is free.
-    u64::try_from(socket.as_fd().as_raw_fd()).is_ok_and(|number| number >= limit)
+    left(socket) < kept()
+}
+
+/// Whether so few descriptors are left that clients get none of them.
+pub(super) fn is_short(socket: impl AsFd) -> bool {
+    // The system gives the lowest number that is free; what it would give next is asked for and given back.
+    let next = socket.as_fd().try_clone_to_owned();
+    next.map_or(true, |next| left(next) < kept() / 2)
+}
+
+/// How many descriptors there are above this one. The limit may be changed from outside while the process runs.
+fn left(descriptor: impl AsFd) -> u64 {
+    let number = u64::try_from(descriptor.as_fd().as_raw_fd()).unwrap_or(0);
+    most().saturating_sub(number.saturating_add(1))
+}
+
+/// How many of the last descriptors are not for clients.
+fn kept() -> u64 {
+    KEPT.min(most() / 4)
+}
+
+fn most() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

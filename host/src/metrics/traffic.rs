@@ -183,6 +183,8 @@ labels! {
         Ok "ok",
         /// The target took no connection.
         ConnectError "connect_error",
+        /// This system had no socket to give: nothing is known of the target.
+        NoSocket "no_socket",
         /// It took one, and TLS came to nothing.
         TlsError "tls_error",
         /// It took none in time.

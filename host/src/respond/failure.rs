@@ -153,6 +153,16 @@ pub enum UpstreamFault {
         /// What the system said.
         source: io::Error,
     },
+    /// This system has no socket to give.
+    #[error(
+        "there is no socket for a connection to {target}: {source}; raise the limit of open files (ulimit -n, or LimitNOFILE of systemd), or lower limits.connections"
+    )]
+    NoSocket {
+        /// The target tried last.
+        target: Endpoint,
+        /// What the system said.
+        source: io::Error,
+    },
     /// It connected or answered too late.
     #[error("target {target} did not {what} within {limit:?}")]
     TimedOut {

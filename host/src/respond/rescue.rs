@@ -67,6 +67,10 @@ pub fn rescue(failure: &Failure) -> Rescue {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "no target of the upstream is known",
             ),
+            UpstreamFault::NoSocket { .. } => open(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the gateway has no room for a connection to the upstream; try again after the time in Retry-After",
+            ),
             UpstreamFault::Connect { .. } => {
                 open(StatusCode::BAD_GATEWAY, "the upstream cannot be reached")
             }

@@ -76,6 +76,15 @@ impl AsFd for Listening {
     }
 }
 
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
 /// A listening socket that a runtime watches.
 #[derive(Debug)]
 pub enum Watched {

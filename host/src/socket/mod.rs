@@ -1,8 +1,9 @@
 //! Sockets of the network or of the file system: those that are connected, and those that [`listen`](listening); and
-//! how many there may be ([`descriptors`]).
+//! how many there may be ([`descriptors`]), and what is done where the system gives none ([`shortage`]).
 
 pub mod descriptors;
 pub mod listening;
+pub mod shortage;
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -45,8 +45,8 @@ impl<'a> Attempting<'a> {
         let Self { counted, mut timed } = self;
         match outcome {
             Attempt::Ok => timed.tell(Ewma::took),
-            // It was the connection; the target may be well.
-            Attempt::Stale => timed.0 = None,
+            // It was the connection, or this system; the target may be well.
+            Attempt::Stale | Attempt::NoSocket => timed.0 = None,
             Attempt::Cancelled => timed.tell(Ewma::given_up),
             Attempt::ConnectError
             | Attempt::TlsError
@@ -104,7 +104,11 @@ mod tests {
             is_quick(after(|attempt| drop(attempt))),
             "the client left at once"
         );
-        assert_eq!(after(|attempt| attempt.came_to(Attempt::Stale)), None);
+        for outcome in [Attempt::Stale, Attempt::NoSocket] {
+            let seat = Seat::default();
+            Attempting::new(None, Some(&seat)).came_to(outcome);
+            assert_eq!(seat.ewma.seconds(Instant::now()), None);
+        }
         assert_eq!(
             after(|attempt| {
                 attempt.goes_on();

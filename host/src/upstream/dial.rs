@@ -12,13 +12,21 @@ use super::manner::Destination;
 use crate::config::ready::UpstreamProtocol;
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::Attempt;
-use crate::socket::Socket;
+use crate::socket::{Socket, shortage};
 use crate::tls::client::ClientTls;
 use crate::tls::reason;
 use crate::wire::Wire;
 
 /// How long nothing that was sent may be confirmed on a connection that carries many requests.
 const DEAD: Duration = Duration::from_secs(30);
+/// Pauses between two tries where the system has no socket to give. Short in all: requests that wait for one hold what
+/// others need.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(1),
+    Duration::from_millis(10),
+    Duration::from_millis(30),
+    Duration::from_millis(100),
+];
 
 /// Which version a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +42,8 @@ pub enum Agreed {
 pub enum Failed {
     /// The system says so.
     Connect(io::Error),
+    /// This system has no socket to give, which says nothing of the target.
+    Short(io::Error),
     /// It is there, and TLS with it came to nothing.
     Tls(io::Error),
     /// It took longer than this.
@@ -54,6 +64,7 @@ impl Failed {
     pub fn outcome(&self) -> Attempt {
         match self {
             Self::Connect(_) => Attempt::ConnectError,
+            Self::Short(_) => Attempt::NoSocket,
             Self::Tls(_) => Attempt::TlsError,
             Self::Late(_) => Attempt::ConnectTimeout,
             Self::Full(_) => Attempt::Timeout,
@@ -64,7 +75,7 @@ impl Failed {
     #[must_use]
     pub fn into_error(self) -> io::Error {
         match self {
-            Self::Connect(error) | Self::Tls(error) => error,
+            Self::Connect(error) | Self::Short(error) | Self::Tls(error) => error,
             Self::Late(_) | Self::Full(_) => io::ErrorKind::TimedOut.into(),
         }
     }
@@ -75,6 +86,7 @@ impl Failed {
         let again = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
         match self {
             Self::Connect(error) => Self::Connect(again(error)),
+            Self::Short(error) => Self::Short(again(error)),
             Self::Tls(error) => Self::Tls(again(error)),
             Self::Late(limit) => Self::Late(*limit),
             Self::Full(limit) => Self::Full(*limit),
@@ -87,10 +99,7 @@ impl Failed {
 /// # Errors
 /// What the system said, or what is wrong with the target's TLS.
 pub async fn dial(to: &Destination) -> Result<(Wire, Agreed), Failed> {
-    let socket = match &to.target {
-        Endpoint::Tcp(address) => Socket::Tcp(TcpStream::connect(*address).await?),
-        Endpoint::Unix(path) => Socket::Unix(UnixStream::connect(path).await?),
-    };
+    let socket = connect(&to.target).await?;
     if let Socket::Tcp(stream) = &socket {
         stream.set_nodelay(true)?;
         if to.manner.protocol != UpstreamProtocol::Http1 {
@@ -107,6 +116,30 @@ pub async fn dial(to: &Destination) -> Result<(Wire, Agreed), Failed> {
         }
         // Much larger than the rest, and only here.
         Some(tls) => Box::pin(encrypt(socket, to, tls)).await,
+    }
+}
+
+/// A connected socket. Where the system has none to give it is asked again for a moment, for others end all the time; from
+/// the second time on, what this worker holds and does not use goes.
+async fn connect(target: &Endpoint) -> Result<Socket, Failed> {
+    let mut pauses = PAUSES.iter().enumerate();
+    loop {
+        let connected = match target {
+            Endpoint::Tcp(address) => TcpStream::connect(*address).await.map(Socket::Tcp),
+            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
+        };
+        let error = match connected {
+            Ok(socket) => return Ok(socket),
+            Err(error) if shortage::is(&error) => error,
+            Err(error) => return Err(Failed::Connect(error)),
+        };
+        let Some((tries, pause)) = pauses.next() else {
+            return Err(Failed::Short(error));
+        };
+        if tries > 0 {
+            shortage::tell();
+        }
+        tokio::time::sleep(*pause).await;
     }
 }
 

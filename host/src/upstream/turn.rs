@@ -209,6 +209,7 @@ fn into_fault(failed: dial::Failed, pool: &Pool, tried: usize) -> UpstreamFault 
             tried,
             source,
         },
+        dial::Failed::Short(source) => UpstreamFault::NoSocket { target, source },
         dial::Failed::Late(limit) => late("connect", limit),
         dial::Failed::Full(limit) => late("have room for the request", limit),
     }

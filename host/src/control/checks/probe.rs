@@ -27,11 +27,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!(
     " (health check)"
 ));
 
-/// Checks a target.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) async fn check(to: &Destination, settings: &ActiveHealth) -> Result<(), Flaw> {
+/// Checks a target; none: this system had no socket for it, and nothing was found out.
+pub(super) async fn check(to: &Destination, settings: &ActiveHealth) -> Option<Result<(), Flaw>> {
     let waits_for = Cell::new("take a connection");
     let checked = async {
         match &settings.check {
@@ -43,34 +40,58 @@ pub(super) async fn check(to: &Destination, settings: &ActiveHealth) -> Result<(
             } => {
                 let connected = dialled(to).await?;
                 waits_for.set("answer");
-                http(to, connected, (path, host.as_deref()), statuses).await
+                let asked = (&**path, host.as_deref());
+                Ok(http(to, connected, asked, statuses).await?)
             }
             HealthCheck::Grpc { service, host } => {
                 let to = in_http2(to);
                 let (wire, _) = dialled(&to).await?;
                 waits_for.set("answer");
                 let limit = settings.timeout;
-                grpc_health(&to, wire, (service, host.as_deref()), limit).await
+                let asked = (&**service, host.as_deref());
+                Ok(grpc_health(&to, wire, asked, limit).await?)
             }
         }
     };
     let limit = settings.timeout;
-    timeout(limit, checked).await.unwrap_or_else(|_| {
+    let checked = timeout(limit, checked).await.unwrap_or_else(|_| {
         let text = format!("it did not {} within {limit:?}", waits_for.get());
-        Err((CheckResult::Timeout, text))
-    })
+        Err(Missed::Flaw((CheckResult::Timeout, text)))
+    });
+    match checked {
+        Ok(()) => Some(Ok(())),
+        Err(Missed::Flaw(flaw)) => Some(Err(flaw)),
+        Err(Missed::Short(error)) => {
+            tracing::warn!(target: "control", target = %to.target, %error, "there is no socket for a check; the target stays as it is");
+            None
+        }
+    }
 }
 
-async fn dialled(to: &Destination) -> Result<(Wire, Agreed), Flaw> {
+/// Why a check did not find the target well.
+enum Missed {
+    Flaw(Flaw),
+    /// This system has no socket to give.
+    Short(std::io::Error),
+}
+
+impl From<Flaw> for Missed {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+async fn dialled(to: &Destination) -> Result<(Wire, Agreed), Missed> {
     dial(to).await.map_err(|failed| match failed {
-        Failed::Tls(error) => (
+        Failed::Short(error) => Missed::Short(error),
+        Failed::Tls(error) => Missed::Flaw((
             CheckResult::TlsError,
             format!("TLS with it came to nothing: {error}"),
-        ),
-        other => (
+        )),
+        other => Missed::Flaw((
             CheckResult::ConnectError,
             format!("it took no connection: {}", other.into_error()),
-        ),
+        )),
     })
 }
 

@@ -55,8 +55,9 @@ async fn check(to: Destination, settings: ActiveHealth, health: Arc<TargetHealth
     sleep(FIRST.min(settings.interval).mul_f64(random())).await;
     loop {
         let begun = Instant::now();
-        let result = probe::check(&to, &settings).await;
-        health.checked(&settings, begun.elapsed(), result);
+        if let Some(result) = probe::check(&to, &settings).await {
+            health.checked(&settings, begun.elapsed(), result);
+        }
         sleep_until(begun + pause(settings.interval, settings.jitter, random())).await;
     }
 }
