@@ -41,8 +41,6 @@ const MERGE: Duration = Duration::from_millis(20);
 const JUDGE: Duration = Duration::from_millis(100);
 /// How long plugins have to take note that their exchanges end, when the time of a shutdown is over.
 const LAST_WORD: Duration = Duration::from_secs(1);
-/// How nice the threads are that prepare a change.
-const BEHIND_TRAFFIC: i32 = 19;
 
 /// What to serve.
 pub struct Options {
@@ -76,15 +74,10 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("control")
-        // Those for blocking work, which copy, hash and read plugin files: milliseconds at a time that a worker on the same
-        // core would have to wait for. Traffic goes first.
-        .on_thread_start(|| {
-            let _ = rustix::process::nice(BEHIND_TRAFFIC);
-        })
         .build()
         .map_err(|error| Error::Other(format!("cannot start the control thread: {error}")))?;
     let outcome = LocalSet::new().block_on(&runtime, serve(options, source));
-    // Reading a plugin file that a network file system does not deliver must not keep the process from ending.
+    // Whatever still runs beside it must not keep the process from ending.
     runtime.shutdown_background();
     outcome
 }

@@ -17,6 +17,8 @@ use crate::plugin::settle::{self, FileId, FolderEntry};
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long a refusal that may pass holds.
 pub(super) const RETRY: Duration = Duration::from_secs(60);
+/// How long the first one holds where the system had nothing to give; each one after it holds twice as long.
+const RETRY_SYSTEM: Duration = Duration::from_secs(2);
 
 /// The folder within the state folder where the files lie that served before those of the plugins folder.
 pub const PREVIOUS: &str = "previous";
@@ -63,9 +65,24 @@ struct Known {
     since: Instant,
     /// Whether it is looked at again although it did not change.
     again: bool,
+    /// How often it was.
+    chances: u32,
 }
 
 impl Known {
+    /// How long it stays refused, if that may pass.
+    fn holds(&self) -> Option<Duration> {
+        let Seen::Refused(refusal) = &self.seen else {
+            return None;
+        };
+        let reason = &refusal.reason;
+        if reason.is_of_system() {
+            let longer = 2_u32.saturating_pow(self.chances);
+            return Some(RETRY_SYSTEM.saturating_mul(longer).min(RETRY));
+        }
+        reason.is_passing().then_some(RETRY)
+    }
+
     /// Whether it is in quarantine, by what is there now.
     fn hold(&mut self, held: &BTreeMap<String, String>) {
         let (Seen::Fit(fit) | Seen::Held(fit, _)) = &self.seen else {
@@ -253,17 +270,28 @@ impl Folder {
     /// Lets files be tried again whose refusal may pass: after a while, or at once if `now` says that something changed. Says
     /// whether there are any.
     pub fn forget_passing(&mut self, now: bool) -> bool {
-        let known = self.known.values_mut();
-        let passing = known.filter(
-            |known| matches!(&known.seen, Seen::Refused(refusal) if refusal.reason.is_passing()),
-        );
         let mut given = false;
-        for known in passing.filter(|known| now || known.since.elapsed() >= RETRY) {
-            known.again = true;
-            given = true;
+        for known in self.known.values_mut() {
+            let holds = known.holds();
+            if holds.is_some_and(|holds| now || known.since.elapsed() >= holds) {
+                known.again = true;
+                known.chances = known.chances.saturating_add(1);
+                given = true;
+            }
         }
         self.chances += u64::from(given);
         given
+    }
+
+    /// How long until the next file gets another chance that the system had nothing to give for.
+    #[must_use]
+    pub fn next_chance(&self) -> Option<Duration> {
+        let known = self.known.values().filter(|known| !known.again);
+        let left = known.filter_map(|known| {
+            let holds = known.holds().filter(|holds| *holds < RETRY)?;
+            Some(holds.saturating_sub(known.since.elapsed()))
+        });
+        left.min()
     }
 
     /// Every file that is not taken, and why.
@@ -379,6 +407,7 @@ impl Folder {
         // Another chance changes nothing about when a file settled.
         let before = self.known.get(&path).filter(|known| known.file == file);
         let order = before.map_or(self.settled + 1, |known| known.order);
+        let chances = before.map_or(0, |known| known.chances);
         self.settled = self.settled.max(order);
         let mut known = Known {
             file,
@@ -387,6 +416,7 @@ impl Folder {
             plugin: None,
             since: Instant::now(),
             again: false,
+            chances,
         };
         known.hold(&self.held);
         self.known.insert(path, known);

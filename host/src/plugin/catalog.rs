@@ -20,6 +20,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::ready::{Loader, Permissions};
@@ -41,6 +42,10 @@ pub use report::{ImageReport, InstanceReport};
 use slot::Slot;
 pub use slot::State;
 pub use view::{Account, View};
+
+/// How nice the threads are that copy, hash and read plugin files: milliseconds at a time that a worker on the same core would
+/// have to wait for. Traffic goes first.
+const BEHIND_TRAFFIC: i32 = 19;
 
 /// What a catalog is made with.
 #[derive(Debug, Clone)]
@@ -332,13 +337,21 @@ fn key_of(loaded: &Loaded) -> ImageKey {
     loaded.mapped().key()
 }
 
-/// Runs blocking work away from the control thread.
+/// Runs blocking work away from the control thread. Not on the runtime's own threads: it panics where the system gives none,
+/// and all of control with it.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| error.to_string())
+    let (done, outcome) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("files".to_owned())
+        .spawn(move || {
+            let _ = rustix::process::nice(BEHIND_TRAFFIC);
+            // Whoever waited may have given up.
+            let _ = done.send(work());
+        })
+        .map_err(|error| format!("the system gives no thread: {error}"))?;
+    outcome.await.map_err(|_| "it panicked".to_owned())
 }
 
 #[cfg(test)]

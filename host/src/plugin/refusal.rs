@@ -12,6 +12,15 @@ use swapgate_plugin::version::Mismatch;
 /// How a child ended that the system killed.
 pub(super) const KILLED: &str = "SIGKILL";
 
+/// What a child says last that was given no memory.
+const NO_MEMORY: &str = "memory allocation of ";
+/// What the system's loader says where it was given no memory or no descriptor.
+const SHORT: [&str; 3] = [
+    "Cannot allocate memory",
+    "Too many open files",
+    "Input/output error",
+];
+
 /// A file that was not taken, the step at which that became clear, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -340,20 +349,28 @@ impl Reason {
     /// Whether another attempt with the same bytes may end differently, so that nothing should remember it for long.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        // Nobody but the system, short of memory or of processor time, ends a child with SIGKILL.
-        if let Self::Crashed { how, .. } = self {
-            return how == KILLED;
+        self.is_of_system()
+            || matches!(
+                self,
+                Self::Changing
+                    | Self::TimedOut { .. }
+                    | Self::TooManyImages { .. }
+                    | Self::OneImageOnly { .. }
+                    | Self::ShuttingDown
+            )
+    }
+
+    /// Whether it is the system that had nothing to give: space, memory, descriptors, threads. It may have in a moment, and
+    /// trying again costs little.
+    #[must_use]
+    pub fn is_of_system(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::PreflightBroken { .. } => true,
+            // Nobody but the system, short of memory or of processor time, ends a child with SIGKILL.
+            Self::Crashed { how, said, .. } => how == KILLED || said.contains(NO_MEMORY),
+            Self::Dlopen { error } => SHORT.iter().any(|short| error.contains(short)),
+            _ => false,
         }
-        matches!(
-            self,
-            Self::Changing
-                | Self::TimedOut { .. }
-                | Self::Io { .. }
-                | Self::PreflightBroken { .. }
-                | Self::TooManyImages { .. }
-                | Self::OneImageOnly { .. }
-                | Self::ShuttingDown
-        )
     }
 }
 

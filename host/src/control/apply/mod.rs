@@ -311,7 +311,7 @@ impl Control {
         // would start as many children.
         if self.tried.is_enough(offer) {
             self.show_refused();
-            return wait;
+            return sooner(wait, self.folder.next_chance());
         }
         let resolution = resolve(
             &self.config,
@@ -333,7 +333,7 @@ impl Control {
             Ok(resolution) => self.swap(resolution, None).await,
             Err(_) => self.catalog.metrics().events.swapped("refused"),
         }
-        wait
+        sooner(wait, self.folder.next_chance())
     }
 
     /// Publishes what a look at the folder changed, if it did; or a return from a version that failed its probation.
@@ -650,6 +650,11 @@ pub(super) async fn settle(folder: &mut Folder, catalog: &mut Catalog, config: &
             None => return,
         }
     }
+}
+
+/// The shorter of two waits.
+fn sooner(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
 }
 
 fn texts(errors: &[ConfigError]) -> Vec<String> {
