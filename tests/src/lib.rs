@@ -14,7 +14,7 @@
 //!   can be told from every other, and [`recorder`]: the target that counts them
 //! - [`mod@bench`]: crowds and loads in processes of their own
 //! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`], [`dns`],
-//!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
+//!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`], [`mod@strace`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
 //! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
 //!
 //! Everything here blocks: a test reads from top to bottom, and what runs at the same time is a thread one can see.
@@ -49,6 +49,7 @@ pub mod proxy;
 pub mod python;
 pub mod recorder;
 pub mod secure;
+pub mod strace;
 pub mod traffic;
 pub mod unreachable;
 pub mod upstream;
@@ -70,5 +71,6 @@ pub use proxy::{Fault, Proxy};
 pub use python::Python;
 pub use recorder::{Arrivals, Recorder};
 pub use secure::{Secure, SecureConfig};
+pub use strace::Strace;
 pub use traffic::Traffic;
 pub use upstream::{Received, Upstream};

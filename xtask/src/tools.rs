@@ -6,7 +6,7 @@ use crate::failure::{Failure, Outcome};
 use crate::{cargo, python};
 
 /// A program, the package of Debian that has it, and what it is for. Those of one package stand together.
-const TOOLS: [(&str, &str, &str); 16] = [
+const TOOLS: [(&str, &str, &str); 17] = [
     ("cc", "gcc", "plugins in C"),
     ("c++", "g++", "plugins in C++"),
     ("clang", "clang", "the C header for other machines"),
@@ -23,6 +23,7 @@ const TOOLS: [(&str, &str, &str); 16] = [
     ("h2load", "nghttp2-client", "many streams of HTTP/2"),
     ("nghttp", "nghttp2-client", "a client of HTTP/2"),
     ("chromium", "chromium", "a page in a browser"),
+    ("strace", "strace", "system calls that fail"),
 ];
 
 /// Makes sure that everything is there; `lints` asks for the formatter and the linter as well.
