@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use self::shares::Shares;
 use crate::admission::Limit;
 use crate::admission::gate::Door;
+use crate::config::ready::ClientHeaders;
 use crate::context::RequestId;
 use crate::snapshot::{Report, Snapshot, Target, TargetAccount, Upstream};
 use crate::upstream::group::Group;
@@ -64,6 +65,8 @@ pub struct Generation {
     pub shares: Vec<Shares>,
     /// What is added to `Via`: a copy of this worker's own, so that its reference count is not shared with others.
     pub via: Option<HeaderValue>,
+    /// Which headers of clients count; a copy of its own as well.
+    pub client_headers: Rc<ClientHeaders>,
     worker: usize,
     reports: UnboundedSender<Report>,
 }
@@ -293,8 +296,10 @@ fn generation(
         .via
         .as_ref()
         .and_then(|via| HeaderValue::from_bytes(via.as_bytes()).ok());
+    let client_headers = Rc::new(snapshot.settings.client_headers.clone());
     let generation = Generation {
         via,
+        client_headers,
         snapshot: Some(snapshot),
         groups,
         doors,

@@ -16,7 +16,7 @@ use crate::admission::{Admission, Fuse, Limit};
 use crate::chain::Chain;
 pub use crate::config::ready::{Action, Forward, ForwardPath, Redirect, Respond};
 use crate::config::ready::{
-    AllowedAddress, Balance, ClientTimeouts, Health, Limits, Overload, Protocols,
+    AllowedAddress, Balance, ClientHeaders, ClientTimeouts, Health, Limits, Overload, Protocols,
 };
 use crate::context;
 use crate::endpoint::Endpoint;
@@ -130,6 +130,8 @@ pub struct Settings {
     pub via: Option<HeaderValue>,
     /// Whether repeated slashes become one.
     pub merge_slashes: bool,
+    /// Which headers of clients count.
+    pub client_headers: ClientHeaders,
 }
 
 /// The plugins of a route, or why it cannot be served.

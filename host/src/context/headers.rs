@@ -4,6 +4,7 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Denied;
+use super::client_headers::has_underscore;
 
 /// Longest header value a plugin may set, in bytes.
 pub const VALUE_BYTES: usize = 16 * 1024;
@@ -48,6 +49,8 @@ pub struct Survey {
     pub upgrade: bool,
     /// `Proxy`, `Forwarded`, `X-Forwarded-` whatever.
     pub forwarding: bool,
+    /// Any with an underscore in its name.
+    pub underscores: bool,
 }
 
 impl Survey {
@@ -73,6 +76,7 @@ impl Survey {
                 other => {
                     survey.hop_by_hop |= is_hop_by_hop(name);
                     survey.forwarding |= other.starts_with("x-forwarded-");
+                    survey.underscores |= has_underscore(other);
                 }
             }
         }

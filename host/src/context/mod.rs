@@ -6,7 +6,7 @@
 //! - [`Context`]: the data of one exchange;
 //! - [`Frame`]: a context together with what it was matched against, for the length of one hook;
 //! - [`connection`]: what is known of the connection it came on;
-//! - [`headers`]: which headers a plugin may touch;
+//! - [`headers`]: which headers a plugin may touch; [`client_headers`]: which of a client's count;
 //! - [`scope`]: operations and wake tokens that hooks asked for;
 //! - [`body`]: the bodies of both lanes, on their way through the plugins;
 //! - [`trailers`]: which fields may stand after a body;
@@ -14,6 +14,7 @@
 
 mod access;
 pub mod body;
+pub mod client_headers;
 pub mod connection;
 pub mod headers;
 #[cfg(debug_assertions)]

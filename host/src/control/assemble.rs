@@ -262,6 +262,7 @@ fn settings(config: &Config) -> Settings {
         upstream_allow: config.upstream_allow.clone(),
         via: via(config),
         merge_slashes: config.merge_slashes,
+        client_headers: config.client_headers.clone(),
     }
 }
 

@@ -16,7 +16,7 @@ use super::tunnel::ask::{self, Asked};
 use super::{Exchange, Peer, Running};
 use crate::activity::Activity;
 use crate::context::headers::Survey;
-use crate::context::{Context, Ends, HostName, RequestId, trailers};
+use crate::context::{Context, Ends, HostName, RequestId, client_headers, trailers};
 use crate::local::{Generation, Local};
 use crate::respond::failure::RequestFault;
 use crate::respond::grpc;
@@ -49,10 +49,14 @@ pub(super) fn begin(
         };
         multiplexed::prepare(&mut head, &body, settings.limits.headers, schemes)
     });
+    // Before anything is set that is the gateway's own, and before anybody looks: also a refused request is seen by plugins.
+    client_headers::take_identity(&mut head.headers, &settings.client_headers);
     if matches!(&shape, Some(Ok(shape)) if shape.secure) {
         forwarding::says_https(&mut head.headers);
     }
     let survey = Survey::of(&head.headers);
+    let rules = &settings.client_headers;
+    let ambiguous = client_headers::take_underscores(&mut head.headers, survey.underscores, rules);
     if survey.upgrade {
         ask::detach(&mut head);
     }
@@ -71,7 +75,12 @@ pub(super) fn begin(
     // Only HTTP/2 has the trailers that gRPC needs.
     let grpc = head.version == Version::HTTP_2 && grpc::is_call(&head.headers);
     let mut read = Read::default();
-    let verdict = read.head(&mut head, survey, settings.merge_slashes, shape);
+    let verdict = match ambiguous {
+        true => Err(RequestFault::Underscore),
+        false => ingress::target_length(&head.uri, settings.limits.uri_bytes),
+    };
+    let verdict =
+        verdict.and_then(|()| read.head(&mut head, survey, settings.merge_slashes, shape));
     let verdict = verdict.and_then(|()| match peer.connection.is_for(read.name.as_str()) {
         true => Ok(()),
         false => Err(RequestFault::Misdirected),

@@ -52,6 +52,17 @@ pub fn target(method: &Method, uri: &Uri) -> Result<(), RequestFault> {
     }
 }
 
+/// Checks how long the target is: path and query (RFC 9112, 3).
+///
+/// # Errors
+/// Longer than `limit` bytes.
+pub fn target_length(uri: &Uri, limit: usize) -> Result<(), RequestFault> {
+    match uri.path_and_query() {
+        Some(target) if target.as_str().len() > limit => Err(RequestFault::TargetTooLong { limit }),
+        _ => Ok(()),
+    }
+}
+
 /// Checks and reads the host (RFC 9112, 3.2; RFC 9110, 7.2).
 ///
 /// # Errors

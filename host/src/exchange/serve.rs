@@ -239,8 +239,11 @@ async fn forward(
         return Err(Failure::NoRoute.into());
     };
     let (limit, idle) = (route.body_bytes, snapshot.settings.client_timeouts.body);
-    let stream = (!rest.body.is_end_stream())
-        .then(|| Stream::new(rest.body, limit, idle, pump::watch(exchange)));
+    let stream = (!rest.body.is_end_stream()).then(|| {
+        let watch = pump::watch(exchange);
+        let client_headers = Rc::clone(&generation.client_headers);
+        Stream::new(rest.body, (limit, idle), watch, client_headers)
+    });
     let need = match upgrade {
         // Nothing but the handshake is for plugins to see.
         Some(_) => None,

@@ -83,6 +83,15 @@ pub enum RequestFault {
         /// `limits.headers`
         limit: usize,
     },
+    /// RFC 3875, 4.1.18: servers that make variables of headers read `_` and `-` as one.
+    #[error("a header field has an underscore in its name, which some servers read as a hyphen")]
+    Underscore,
+    /// RFC 9110, 15.5.15.
+    #[error("the request target is longer than {limit} bytes")]
+    TargetTooLong {
+        /// `limits.uri_bytes`
+        limit: usize,
+    },
     /// RFC 9112, 3.2: only the origin form, the absolute form and `OPTIONS *` are served.
     #[error("the request target is malformed")]
     Target,

@@ -102,6 +102,7 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         | RequestFault::FieldSyntax
         | RequestFault::Protocol
         | RequestFault::ContentLength
+        | RequestFault::Underscore
         | RequestFault::Target
         | RequestFault::Path(_)
         | RequestFault::TransferEncoding
@@ -113,6 +114,7 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         RequestFault::Connect | RequestFault::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, true),
         RequestFault::Misdirected => (StatusCode::MISDIRECTED_REQUEST, false),
         RequestFault::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, true),
+        RequestFault::TargetTooLong { .. } => (StatusCode::URI_TOO_LONG, true),
         RequestFault::TooManyFields { .. } => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, true),
         RequestFault::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, true),
     }

@@ -14,7 +14,8 @@ use thiserror::Error;
 use super::idle::Idle;
 use super::replay::Reader;
 use crate::activity::Activity;
-use crate::context::trailers;
+use crate::config::ready::ClientHeaders;
+use crate::context::{client_headers, trailers};
 
 /// What happened to a request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,14 +105,8 @@ pub struct Stream {
     idle: Idle,
     /// Where the exchange reads what happened.
     watch: Rc<BodyWatch>,
-}
-
-impl RequestBody {
-    /// A body of at most `limit` bytes, with at most `idle` between two pieces.
-    #[must_use]
-    pub fn stream(incoming: Incoming, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
-        Self::Stream(Box::new(Stream::new(incoming, limit, idle, watch)))
-    }
+    /// Which fields count that stand behind it.
+    client_headers: Rc<ClientHeaders>,
 }
 
 /// Ends the upstream connection that was taking the body; the exchange reads the reason from [`BodyWatch`].
@@ -163,13 +158,19 @@ impl Body for RequestBody {
 impl Stream {
     /// A body of at most `limit` bytes, with at most `idle` between two pieces.
     #[must_use]
-    pub fn new(incoming: Incoming, limit: u64, idle: Duration, watch: Rc<BodyWatch>) -> Self {
+    pub fn new(
+        incoming: Incoming,
+        (limit, idle): (u64, Duration),
+        watch: Rc<BodyWatch>,
+        client_headers: Rc<ClientHeaders>,
+    ) -> Self {
         Self {
             incoming: Some(incoming),
             last: None,
             left: limit,
             idle: Idle::new(idle),
             watch,
+            client_headers,
         }
     }
 
@@ -258,6 +259,7 @@ impl Stream {
             self.watch.progress.set(Instant::now());
             if let Some(fields) = frame.trailers_mut() {
                 trailers::clean(fields);
+                client_headers::clean_trailers(fields, &self.client_headers);
                 // Nothing follows them, and whoever takes them may not ask again.
                 self.watch.complete.set(true);
                 let first = match self.last.take() {

@@ -245,7 +245,7 @@ fn what_clients_may_say_and_as_whom_the_process_runs() {
         3:18: process.group: a group without a user; write process.user as well",
     );
     check_more("limits: {uri_bytes: 1}", "
-        3:21: limits.uri_bytes: this value does not fit: found the number 1, expected a size from 1KiB to 1MiB");
+        3:21: limits.uri_bytes: this value does not fit: found the number 1, expected a size from 1KiB to 64KiB");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use super::document::Question;
 use crate::config::ready::Config;
-use crate::context::HostName;
 use crate::context::headers::Survey;
+use crate::context::{HostName, client_headers};
 use crate::control::assemble;
 use crate::exchange::forwarding::{self, PeerValues, Told};
 use crate::exchange::ingress;
@@ -82,13 +82,20 @@ impl Read {
             client: peer,
             refused: None,
         };
-        read.refused = read.admit(&uri, config.merge_slashes).err();
+        read.refused = read.admit(&uri, config).err();
         read.forwarded(peer, config);
         Ok(read)
     }
 
     /// What an exchange does with a head before it routes.
-    fn admit(&mut self, uri: &Uri, merge_slashes: bool) -> Result<(), RequestFault> {
+    fn admit(&mut self, uri: &Uri, config: &Config) -> Result<(), RequestFault> {
+        let rules = &config.client_headers;
+        client_headers::take_identity(&mut self.headers, rules);
+        let there_are = Survey::of(&self.headers).underscores;
+        if client_headers::take_underscores(&mut self.headers, there_are, rules) {
+            return Err(RequestFault::Underscore);
+        }
+        ingress::target_length(uri, config.limits.uri_bytes)?;
         ingress::target(&self.method, uri)?;
         // A question without a host stands for a client of HTTP/1.0, which need not say one.
         let version = if self.headers.contains_key(HOST) {
@@ -102,7 +109,7 @@ impl Read {
         let survey = Survey::of(&self.headers);
         ingress::framing(&mut self.headers, survey)?;
         ingress::strip_hop_by_hop(&mut self.headers, survey);
-        self.path = ingress::path(uri, merge_slashes)?.into_owned();
+        self.path = ingress::path(uri, config.merge_slashes)?.into_owned();
         Ok(())
     }
 
