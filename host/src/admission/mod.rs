@@ -2,12 +2,13 @@
 //!
 //! - [`gate`]: how many requests an upstream or a route gets at once, and who waits for that;
 //! - [`breaker`]: when an upstream that fails is left alone, by what it did in the last while (`window`);
-//! - [`overload`]: what the whole process takes;
+//! - [`overload`]: what the whole process takes; [`addresses`]: how many connections each client address has;
 //! - [`refusal`]: why somebody is not let in.
 //!
 //! What is absent here: sockets, and the answers that those get who are refused. Time comes as an argument; only what is shown
 //! reads the clock.
 
+pub mod addresses;
 pub mod breaker;
 pub mod gate;
 pub mod overload;
@@ -16,6 +17,7 @@ mod window;
 
 use std::sync::Arc;
 
+use addresses::Addresses;
 use breaker::{Breaker, STATES};
 use gate::Gate;
 use overload::Overload;
@@ -38,6 +40,8 @@ pub struct Admission {
     pub breakers: Shelf<Arc<str>, Breaker>,
     /// Of the process.
     pub overload: Overload,
+    /// Of client addresses.
+    pub addresses: Arc<Addresses>,
 }
 
 /// A gate, and what it is to admit once the snapshot that says so is in force.

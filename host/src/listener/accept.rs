@@ -1,8 +1,9 @@
 //! Taking connections off a socket.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use super::bind::BACKLOG;
 use super::connection;
 use super::room;
 use crate::activity::Activity;
+use crate::admission::addresses::Counted;
+use crate::exchange::forwarding;
+use crate::health::clock::now_ms;
 use crate::local::Local;
 use crate::metrics::traffic::{Connections as Account, Hold, Open};
 use crate::snapshot::Speech;
@@ -100,6 +104,7 @@ impl Connections {
             let open = Rc::new(Alive {
                 _entry: entry,
                 counted,
+                address: OnceCell::new(),
             });
             connection::run(worker, socket, speech, activity, open).await;
         });
@@ -112,9 +117,37 @@ impl Connections {
 pub(super) struct Alive {
     _entry: Entry,
     counted: Open,
+    /// That it counts for its address, where that is limited.
+    address: OnceCell<Counted>,
 }
 
 impl Alive {
+    /// Counts for this address until all of it is gone, if it may have another connection.
+    pub(super) fn counts_for(&self, worker: &Local, client: IpAddr) -> bool {
+        let generation = worker.generation();
+        let Some(snapshot) = generation.snapshot() else {
+            return true;
+        };
+        let settings = &snapshot.settings;
+        let Some(limit) = settings.limits.connections_per_address else {
+            return true;
+        };
+        if forwarding::is_trusted(client, &settings.trusted_addresses) {
+            // A proxy that speaks for many.
+            return true;
+        }
+        let addresses = &snapshot.admission.addresses;
+        if let Some(counted) = addresses.begin(client, limit) {
+            let _ = self.address.set(counted);
+            return true;
+        }
+        self.counted.is_refused();
+        if let Some(since) = addresses.refuses(now_ms()) {
+            tracing::warn!(target: "listener", %client, "{since} more connections were closed at once, this address has {limit} open: limits.connections_per_address");
+        }
+        false
+    }
+
     /// Counts a request that came in HTTP/2.
     pub(super) fn counts_stream(&self) {
         self.counted.has_stream();

@@ -45,8 +45,18 @@ pub(super) async fn run(
         return;
     };
     let trusted = is_trusted(&worker, &speech, peer);
+    let of_the_network = socket.is_of_the_network();
+    // Whoever may say for whom it speaks counts for that address, once it said so; everybody else for their own, at once.
+    let waits = speech.proxy.is_some() && trusted;
+    if of_the_network && !waits && !open.counts_for(&worker, peer.ip()) {
+        return;
+    }
     let opening = async {
         let opened = proxy::open(socket, (peer, local), &speech, trusted).await?;
+        let named = waits && opened.proxied.is_some();
+        if named && !open.counts_for(&worker, opened.peer.ip()) {
+            return Err("its address has as many connections as it may".to_owned());
+        }
         let mut ready = shake(opened.socket, &speech).await?;
         ready.connection.proxied = opened.proxied;
         ready.connection.nameless = opened.nameless;

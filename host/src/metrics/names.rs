@@ -65,6 +65,8 @@ names! {
         "How often accepting stopped because a worker had as many connections as limits.connections admits."
     ACCEPT_ERRORS "swapgate_accept_errors_total" Counter "errors" ["listener"]
         "How often the system could not give a connection."
+    CONNECTIONS_REFUSED "swapgate_connections_refused_total" Counter "connections" ["listener"]
+        "Connections that were closed at once because their address had as many as limits.connections_per_address admits."
     HTTP2_REQUESTS "swapgate_http2_requests_total" Counter "requests" ["listener"]
         "Requests that came in HTTP/2; the others came in HTTP/1."
     HTTP2_FLOODS "swapgate_http2_floods_total" Counter "connections" ["listener"]

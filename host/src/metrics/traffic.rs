@@ -91,6 +91,7 @@ struct Comings {
     errors: AtomicU64,
     streams: AtomicU64,
     floods: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// Connections: of one listener, or to one target.
@@ -138,6 +139,12 @@ impl Open {
     pub fn has_stream(&self) {
         let (cell, writer) = self.0.0.0.mine();
         writer.add(&cell.streams, 1);
+    }
+
+    /// Counts that it was closed because its address has as many as it may.
+    pub fn is_refused(&self) {
+        let (cell, writer) = self.0.0.0.mine();
+        writer.add(&cell.refused, 1);
     }
 
     /// Counts that it was ended because of a flood of frames.
@@ -267,6 +274,7 @@ impl Traffic {
         let mut errors = Family::of(&names::ACCEPT_ERRORS);
         let mut streams = Family::of(&names::HTTP2_REQUESTS);
         let mut floods = Family::of(&names::HTTP2_FLOODS);
+        let mut refused = Family::of(&names::CONNECTIONS_REFUSED);
         self.listeners.each(|name, connections| {
             open.count(&[name], connections.open());
             accepted.count(&[name], connections.sum(|cell| &cell.begun));
@@ -274,6 +282,7 @@ impl Traffic {
             errors.count(&[name], connections.sum(|cell| &cell.errors));
             streams.count(&[name], connections.sum(|cell| &cell.streams));
             floods.count(&[name], connections.sum(|cell| &cell.floods));
+            refused.count(&[name], connections.sum(|cell| &cell.refused));
         });
         let mut unproxied = proxy::Failures::family();
         self.proxies
@@ -305,8 +314,8 @@ impl Traffic {
         self.mirrored
             .each(|upstream, account| mirror::show(account, upstream, &mut mirrored));
         let families = [
-            open, accepted, waits, errors, unproxied, done, failed, streams, floods, attempts,
-            again, denied, held, connects, mirrored,
+            open, accepted, waits, errors, refused, unproxied, done, failed, streams, floods,
+            attempts, again, denied, held, connects, mirrored,
         ];
         for family in families {
             page.add(family);

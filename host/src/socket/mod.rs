@@ -38,6 +38,16 @@ pub struct Begun {
 const NEIGHBOUR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl Socket {
+    /// Whether the other end has an address: in the file system everybody is the same neighbour.
+    #[must_use]
+    pub fn is_of_the_network(&self) -> bool {
+        match self {
+            Self::Begun(begun) => begun.socket.is_of_the_network(),
+            Self::Tcp(_) => true,
+            Self::Unix(_) => false,
+        }
+    }
+
     /// The other end.
     ///
     /// # Errors
