@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub mod account;
 pub mod alarm;
 pub mod histogram;
+pub mod pattern;
 pub mod tls;
 pub mod websocket;
 

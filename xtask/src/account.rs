@@ -1,7 +1,6 @@
-//! What a process uses: private memory, resident memory, images of plugins that are mapped.
+//! What a process uses: memory, images of plugins that are mapped, threads, descriptors.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -14,8 +13,13 @@ pub(crate) struct Usage {
     pub(crate) private_kb: u64,
     /// Memory in use, shared files included.
     pub(crate) resident_kb: u64,
+    /// Memory that stands in no file: heaps, stacks, and of files what this process changed.
+    pub(crate) anonymous_kb: u64,
     /// Distinct files mapped from the state folder.
     pub(crate) images: usize,
+    pub(crate) threads: usize,
+    /// Open descriptors: sockets, files, everything.
+    pub(crate) descriptors: usize,
 }
 
 impl Usage {
@@ -28,19 +32,18 @@ impl Usage {
         Ok(Self {
             private_kb: kilobytes(&rollup, "Private_Dirty:"),
             resident_kb: kilobytes(&rollup, "Rss:"),
+            anonymous_kb: kilobytes(&rollup, "Anonymous:"),
+            threads: entries(pid, "task")?,
+            descriptors: entries(pid, "fd")?,
             images: images(&read(pid, "maps")?, &state.to_string_lossy()),
         })
     }
 }
 
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:>9} KB private {:>9} KB resident {:>4} images",
-            self.private_kb, self.resident_kb, self.images
-        )
-    }
+fn entries(pid: u32, folder: &str) -> Outcome<usize> {
+    let path = format!("/proc/{pid}/{folder}");
+    let entries = fs::read_dir(&path).context(format_args!("{path} cannot be read"))?;
+    Ok(entries.count())
 }
 
 fn read(pid: u32, file: &str) -> Outcome<String> {

@@ -55,7 +55,8 @@ impl Load {
 }
 
 impl Report {
-    fn read(text: &str) -> Outcome<Self> {
+    /// Reads what a program wrote.
+    pub(crate) fn read(text: &str) -> Outcome<Self> {
         serde_json::from_str(text)
             .map(Self)
             .context("the report of the load generator cannot be read")
@@ -88,17 +89,28 @@ impl Report {
 
     /// The first failures in words.
     pub(crate) fn reasons(&self) -> impl Iterator<Item = &str> {
-        self.0["reasons"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
+        self.list("reasons")
+    }
+
+    /// A list of words.
+    pub(crate) fn list(&self, key: &str) -> impl Iterator<Item = &str> {
+        let words = self.0[key].as_array().into_iter().flatten();
+        words.filter_map(Value::as_str)
     }
 
     /// The versions that answered, and how often each.
     pub(crate) fn versions(&self) -> impl Iterator<Item = (&str, u64)> {
-        let versions = self.0["versions"].as_object().into_iter().flatten();
-        versions.map(|(version, count)| (version.as_str(), count.as_u64().unwrap_or(0)))
+        self.counts("versions")
+    }
+
+    /// The same by configuration, where those mark their answers.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counts("configs")
+    }
+
+    fn counts(&self, key: &str) -> impl Iterator<Item = (&str, u64)> {
+        let counts = self.0[key].as_object().into_iter().flatten();
+        counts.map(|(name, count)| (name.as_str(), count.as_u64().unwrap_or(0)))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - [`run`]: the gateway with a demo upstream, to try with curl
 //! - [`mod@test`]: everything CI runs; [`tools`] (with [`python`]), [`header`] and [`licences`] are its smaller steps
-//! - [`soak`]: swaps and reloads under load, for as long as one likes; or more load than the upstream can take
+//! - [`soak`]: reloads and swaps beside everything that clients do, for as long as one likes; or more load than the upstream
+//!   can take
 //! - [`mod@bench`]: the comparison with a bare hyper proxy and with the gateways people use now
 //! - [`mod@asan`]: the contract tests and the gateway with its examples under AddressSanitizer
 //! - [`sanitize`]: the plugin SDK under Miri
@@ -45,8 +46,10 @@ cargo xtask COMMAND
                                             (N: gateway on N, admin on N+1, upstream on N+2; otherwise 8000, 8001, 9001)
   test  [--quick]                           everything CI runs; --quick leaves out format, lints and documentation
   tools                                     the first step of it alone: install what the tests need, or say what is missing
-  soak  [--swaps N] [--reloads N] [--digests N] [--connections N]
-                                            swap a plugin and reload the configuration under load; fails on any failed request
+  soak  [--seconds S] [--reloads N] [--swaps N] [--digests N] [--connections N] [--download-mb N]
+                                            ten minutes at half of saturation with a thousand reloads (a hundred of them wrong) and
+                                            two hundred swaps, beside a WebSocket, a call of gRPC and a slow download; fails on
+                                            anything lost, mixed or left behind (--programs DIR: take what is built there)
   soak --overload [--seconds N]             offer three times what the upstream can answer; fails where the excess is not refused
                                             quickly, or too little of the rest is answered
   bench [--install] [--quick] [--only LIST] [--scenario LIST]

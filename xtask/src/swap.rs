@@ -22,6 +22,8 @@ pub(crate) struct Version {
     pub(crate) bytes: Vec<u8>,
     /// Their digest, as the admin listener shows it.
     pub(crate) digest: String,
+    /// What it stamps.
+    pub(crate) text: String,
 }
 
 impl Version {
@@ -49,7 +51,11 @@ impl Version {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        Ok(Self { bytes, digest })
+        Ok(Self {
+            bytes,
+            digest,
+            text,
+        })
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Answer {
     pub(crate) head: usize,
     pub(crate) length: Length,
     pub(crate) close: bool,
-    pub(crate) stamp: Option<String>,
+    pub(crate) marks: Marks,
     /// Whether it says when to come again, and is a problem in JSON: how a gateway refuses.
     pub(crate) refusal: Refusal,
 }
@@ -37,6 +37,38 @@ impl Refusal {
         } else if name.eq_ignore_ascii_case("content-type") {
             self.problem = value.starts_with(b"application/problem+json");
         }
+    }
+}
+
+/// What plugins put on an answer, and on its request before the upstream echoed that.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Marks {
+    /// The version of the plugin `stamp`.
+    pub(crate) stamp: Option<String>,
+    /// The configuration, where that marks what it serves.
+    pub(crate) config: Option<String>,
+}
+
+impl Marks {
+    /// Takes in a field; the name in whatever case.
+    pub(crate) fn field(&mut self, name: &str, value: &[u8]) {
+        let text = || Some(String::from_utf8_lossy(value).into_owned());
+        if name.eq_ignore_ascii_case("x-stamp-response") {
+            self.stamp = text();
+        } else if name.eq_ignore_ascii_case("x-config-response") {
+            self.config = text();
+        }
+    }
+
+    /// The same of the request, as the upstream saw it.
+    pub(crate) fn echoed(body: &[u8]) -> Result<Self, String> {
+        let seen: Value = serde_json::from_slice(body)
+            .map_err(|error| format!("the echo cannot be read: {error}"))?;
+        let header = |name: &str| seen["headers"][name].as_str().map(str::to_owned);
+        Ok(Self {
+            stamp: header("x-stamp-request"),
+            config: header("x-config-request"),
+        })
     }
 }
 
@@ -116,17 +148,6 @@ async fn receive_chunks(
     }
 }
 
-/// The version that stamped the request, as the upstream saw it, and the one that stamped the answer.
-pub(crate) fn stamps(stamp: Option<&str>, body: &[u8]) -> Result<(String, String), String> {
-    let seen: Value = serde_json::from_slice(body)
-        .map_err(|error| format!("the echo cannot be read: {error}"))?;
-    let request = seen["headers"]["x-stamp-request"]
-        .as_str()
-        .ok_or("the request was not stamped")?;
-    let response = stamp.ok_or("the answer was not stamped")?;
-    Ok((request.to_owned(), response.to_owned()))
-}
-
 async fn read(stream: &mut Stream, buffer: &mut Vec<u8>) -> Result<usize, String> {
     let read = stream
         .read_buf(buffer)
@@ -155,12 +176,13 @@ fn parse(buffer: &[u8]) -> Result<Option<Answer>, String> {
         head,
         length: Length::Bytes(0),
         close: false,
-        stamp: None,
+        marks: Marks::default(),
         refusal: Refusal::default(),
     };
     let mut sized = false;
     for header in response.headers.iter() {
         answer.refusal.field(header.name, header.value);
+        answer.marks.field(header.name, header.value);
         let value = std::str::from_utf8(header.value).unwrap_or("");
         if header.name.eq_ignore_ascii_case("content-length") {
             let length = value
@@ -173,8 +195,6 @@ fn parse(buffer: &[u8]) -> Result<Option<Answer>, String> {
             sized = true;
         } else if header.name.eq_ignore_ascii_case("connection") {
             answer.close = value.eq_ignore_ascii_case("close");
-        } else if header.name.eq_ignore_ascii_case("x-stamp-response") {
-            answer.stamp = Some(value.to_owned());
         }
     }
     if sized {
@@ -195,7 +215,7 @@ mod tests {
         let answer = parse(head).unwrap().unwrap();
         assert_eq!((answer.status, answer.head), (200, head.len()));
         assert_eq!((answer.length, answer.close), (Length::Bytes(3), true));
-        assert_eq!(answer.stamp.as_deref(), Some("7"));
+        assert_eq!(answer.marks.stamp.as_deref(), Some("7"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use swapgate_bench::alarm::Alarm;
 use tokio::time::sleep;
 
-use crate::answer::{Refusal, stamps};
+use crate::answer::{Marks, Refusal};
 use crate::ledger::{Due, Ledger};
 use crate::pace::Pace;
 use crate::plan::{Plan, Speech};
@@ -57,9 +57,9 @@ pub(crate) async fn keep_asking(shared: Shared) {
 
 /// What is judged of the head of an answer.
 #[derive(Debug)]
-pub(crate) struct Head<'a> {
+pub(crate) struct Head {
     pub(crate) status: u16,
-    pub(crate) stamp: Option<&'a str>,
+    pub(crate) marks: Marks,
     pub(crate) refusal: Refusal,
 }
 
@@ -100,8 +100,12 @@ impl Asker {
     }
 
     /// Counts an answer; what is needed of its body stands in the buffer from `body` on.
-    pub(crate) fn judge(&self, head: &Head<'_>, body: usize, due: Due) {
-        let Head { status, stamp, .. } = *head;
+    pub(crate) fn judge(&self, head: Head, body: usize, due: Due) {
+        let Head {
+            status,
+            marks,
+            refusal,
+        } = head;
         let ledger = self.ledger();
         let body = &self.buffer[body..];
         if self.plan().show {
@@ -111,7 +115,7 @@ impl Asker {
             let Refusal {
                 retry_after,
                 problem,
-            } = head.refusal;
+            } = refusal;
             if retry_after && problem {
                 return ledger.refusal(due);
             }
@@ -124,17 +128,67 @@ impl Asker {
             return ledger.failure(format!("status {status}: {}", body.trim()));
         }
         if self.plan().check_stamp {
-            match stamps(stamp, body) {
-                Ok((request, response)) if request == response => ledger.version(response),
-                Ok((request, response)) => {
+            match Marks::echoed(body).and_then(|seen| compared(seen, marks)) {
+                Ok(Same { version, config }) => ledger.served_by(version, config),
+                Err(reason) if reason.starts_with(MIXED) => {
                     ledger.mixed();
-                    return ledger.failure(format!(
-                        "one answer from two versions: request {request}, response {response}"
-                    ));
+                    return ledger.failure(reason);
                 }
                 Err(reason) => return ledger.failure(reason),
             }
         }
         ledger.success(due);
+    }
+}
+
+/// What an answer that comes from two versions, or two configurations, begins its reason with.
+const MIXED: &str = "one answer from two";
+
+/// Who served a request, both of its ways.
+struct Same {
+    version: String,
+    config: Option<String>,
+}
+
+fn compared(request: Marks, response: Marks) -> Result<Same, String> {
+    let version = request.stamp.ok_or("the request was not stamped")?;
+    let stamp = response.stamp.ok_or("the answer was not stamped")?;
+    if version != stamp {
+        return Err(format!(
+            "{MIXED} versions: request {version}, response {stamp}"
+        ));
+    }
+    if request.config != response.config {
+        return Err(format!(
+            "{MIXED} configurations: request {:?}, response {:?}",
+            request.config, response.config
+        ));
+    }
+    Ok(Same {
+        version,
+        config: response.config,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MIXED, compared};
+    use crate::answer::Marks;
+
+    #[test]
+    fn one_answer_comes_from_one_version_and_one_configuration() {
+        let marks = |stamp: &str, config: &str| Marks {
+            stamp: Some(stamp.to_owned()),
+            config: (!config.is_empty()).then(|| config.to_owned()),
+        };
+        let same = compared(marks("1", "a"), marks("1", "a")).ok();
+        assert_eq!(same.and_then(|same| same.config).as_deref(), Some("a"));
+        assert!(compared(marks("1", ""), marks("1", "")).is_ok());
+        for other in [marks("2", "a"), marks("1", "b"), marks("1", "")] {
+            let mixed = compared(marks("1", "a"), other).err().unwrap_or_default();
+            assert!(mixed.starts_with(MIXED), "{mixed}");
+        }
+        let none = compared(marks("1", "a"), Marks::default()).err();
+        assert_eq!(none.as_deref(), Some("the answer was not stamped"));
     }
 }

@@ -27,10 +27,10 @@ pub(crate) async fn converse(asker: &mut Asker) -> Result<(), String> {
             .map_err(|_| String::from("no answer in a minute"))??;
         let head = Head {
             status: answer.status,
-            stamp: answer.stamp.as_deref(),
+            marks: answer.marks,
             refusal: answer.refusal,
         };
-        asker.judge(&head, answer.head, due);
+        asker.judge(head, answer.head, due);
         if !keepalive {
             return stream.ended().await;
         }

@@ -6,7 +6,7 @@ use http::response::Parts;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use crate::answer::Refusal;
+use crate::answer::{Marks, Refusal};
 use crate::asker::{Asker, Head, PATIENCE, Shared};
 use crate::stream::{END, Stream};
 
@@ -60,17 +60,17 @@ async fn keep_asking(mut asker: Asker, mut sender: SendRequest<Bytes>) -> Result
         asker.ledger().sent(due);
         match timeout(PATIENCE, ask(&mut asker, &mut sender)).await {
             Ok(Ok(head)) => {
-                let stamp = head.headers.get("x-stamp-response");
-                let mut refusal = Refusal::default();
+                let (mut refusal, mut marks) = (Refusal::default(), Marks::default());
                 for (name, value) in &head.headers {
                     refusal.field(name.as_str(), value.as_bytes());
+                    marks.field(name.as_str(), value.as_bytes());
                 }
                 let head = Head {
                     status: head.status.as_u16(),
-                    stamp: stamp.and_then(|stamp| stamp.to_str().ok()),
+                    marks,
                     refusal,
                 };
-                asker.judge(&head, 0, due);
+                asker.judge(head, 0, due);
             }
             Ok(Err(error)) => asker.ledger().failure(format!("a stream failed: {error}")),
             Err(_) => asker

@@ -26,6 +26,8 @@ pub(crate) struct Ledger {
     windows: RefCell<Vec<(String, Window)>>,
     current: Cell<usize>,
     versions: RefCell<BTreeMap<String, u64>>,
+    /// The same by configuration, where those mark what they serve.
+    configs: RefCell<BTreeMap<String, u64>>,
     reasons: RefCell<Vec<String>>,
     /// What the first connection agreed upon with the other side.
     agreed: RefCell<Option<String>>,
@@ -120,8 +122,11 @@ impl Ledger {
         self.closed.update(|count| count + 1);
     }
 
-    pub(crate) fn version(&self, version: String) {
+    pub(crate) fn served_by(&self, version: String, config: Option<String>) {
         *self.versions.borrow_mut().entry(version).or_default() += 1;
+        if let Some(config) = config {
+            *self.configs.borrow_mut().entry(config).or_default() += 1;
+        }
     }
 
     /// Keeps the words of the first connection.
@@ -141,6 +146,7 @@ impl Ledger {
         report["closed"] = json!(self.closed.get());
         report["lag_p99_us"] = json!(self.lag.borrow().quantile(0.99));
         report["versions"] = json!(*self.versions.borrow());
+        report["configs"] = json!(*self.configs.borrow());
         report["reasons"] = json!(*self.reasons.borrow());
         report["agreed"] = json!(*self.agreed.borrow());
         report["body"] = json!(*self.shown.borrow());

@@ -10,8 +10,8 @@
 //! own. The report is one JSON object on standard output. `--header 'name: value'` goes with every request and may stand
 //! several times; `{}` in `--path` becomes each number below `--routes`; `--body-bytes N` sends a body; `--no-keepalive`
 //! takes a new connection for every request. With `--cpu-of PID` the report holds what that process spent during the
-//! measurement; with `--check-stamp` every answer must come from exactly one version of the plugin `stamp`; with `--show`
-//! it holds the last body. With `--refusals`, 503 is no failure where it says when to come again (`Retry-After`) and is a
+//! measurement; with `--check-stamp` every answer must come from exactly one version of the plugin `stamp`, and from one
+//! configuration where that marks requests and answers (`x-config-request`, `x-config-response`); with `--show` it holds the last body. With `--refusals`, 503 is no failure where it says when to come again (`Retry-After`) and is a
 //! problem in JSON; such answers have an account of their own, `refused`.
 //!
 //! Without further words it speaks HTTP/1.1. `--tls FILE` puts TLS 1.3 under it, with the certificate that is in the file

@@ -1,27 +1,33 @@
 //! The upstream of the demo, the soaks and the load comparison.
 //!
-//! It answers every request with the same small text, `/bytes/N` with as many bytes, and `/echo` (with `--echo` every
-//! path) with what it saw of the request as JSON. Bodies of requests are read to their end before the answer. A request for
-//! a WebSocket gets one, which sends every message back.
+//! It answers every request with the same small text, `/bytes/N` with as many bytes, `/pattern/N` with as many that tell
+//! where they stand, and `/echo` (with `--echo` every path) with what it saw of the request as JSON. Bodies of requests are
+//! read to their end before the answer. A request for a WebSocket gets one, which sends every message back; so does a call of
+//! gRPC, which ends well.
+//!
+//! With `--h2` it speaks HTTP/2 by prior knowledge and nothing else.
 //!
 //! With `--slots N` it answers so many requests at once, each after `--work-us T` microseconds, and has all others wait in a
 //! queue without end; `/count` is answered at once and tells how many there were ([`slots`]).
 #![forbid(unsafe_code)]
 
+mod reply;
 mod slots;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{
     CONNECTION, CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
 };
-use hyper::server::conn::http1::Builder;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -30,9 +36,13 @@ use swapgate_bench::{
 };
 use tokio::net::TcpStream;
 
+use reply::Reply;
 use slots::Slots;
 
 const TEXT: &[u8] = b"{\"id\": 42, \"name\": \"alice\", \"groups\": [\"gold\", \"beta\"], \"since\": \"2024-02-29\"}\n";
+
+/// The type of calls of gRPC.
+const GRPC: &str = "application/grpc";
 
 /// The largest answer `/bytes/N` gives.
 const BIGGEST: usize = 64 << 20;
@@ -47,6 +57,7 @@ fn main() -> Outcome<()> {
     let announce_file: PathBuf = arguments.required("--announce")?;
     let manner = Manner {
         echo: arguments.flag("--echo"),
+        h2: arguments.flag("--h2"),
         slots: Slots::read(&mut arguments)?.map(Arc::new),
     };
     arguments.finish()?;
@@ -65,24 +76,58 @@ fn main() -> Outcome<()> {
 #[derive(Clone)]
 struct Manner {
     echo: bool,
+    h2: bool,
     slots: Option<Arc<Slots>>,
 }
 
 async fn serve(stream: TcpStream, manner: &Manner) {
     let service = service_fn(async |request| answer(request, manner).await);
+    let stream = TokioIo::new(stream);
     // A client that goes away is the end of its connection and nothing else.
-    let _ = Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
+    let _ = if manner.h2 {
+        let calls = service_fn(|request| answer_of_its_own(request, manner.clone()));
+        http2::Builder::new(Local)
+            .serve_connection(stream, calls)
+            .await
+    } else {
+        http1::Builder::new()
+            .serve_connection(stream, service)
+            .with_upgrades()
+            .await
+    };
 }
 
-async fn answer(
+/// The same for a stream, which lives on a task of its own.
+async fn answer_of_its_own(
     request: Request<Incoming>,
-    manner: &Manner,
-) -> hyper::Result<Response<Full<Bytes>>> {
+    manner: Manner,
+) -> hyper::Result<Response<Reply>> {
+    answer(request, &manner).await
+}
+
+/// Spawns on the thread it is on.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future<Output: 'static> + 'static> Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+async fn answer(request: Request<Incoming>, manner: &Manner) -> hyper::Result<Response<Reply>> {
     if let Some(accepted) = accepted(&request) {
         return Ok(open_websocket(request, accepted));
+    }
+    if is_call(&request) {
+        let sent = request.into_body();
+        return Ok(typed(Reply::Echo { sent, done: false }, GRPC));
+    }
+    if let Some(Ok(end)) = number_after(&request, "/pattern/") {
+        return Ok(typed(
+            Reply::Pattern { at: 0, end },
+            "application/octet-stream",
+        ));
     }
     let counts = request.uri().path() == "/count";
     let (body, slots) = match &manner.slots {
@@ -98,11 +143,23 @@ async fn answer(
     if let Some(visit) = visit {
         visit.work().await;
     }
-    let mut answer = Response::new(Full::new(body));
+    Ok(typed(body.into(), "application/json"))
+}
+
+fn typed(body: Reply, kind: &'static str) -> Response<Reply> {
+    let mut answer = Response::new(body);
+    let kind = HeaderValue::from_static(kind);
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(answer)
+}
+
+fn is_call(request: &Request<Incoming>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind == GRPC)
+}
+
+fn number_after(request: &Request<Incoming>, prefix: &str) -> Option<Result<u64, ParseIntError>> {
+    request.uri().path().strip_prefix(prefix).map(str::parse)
 }
 
 /// What a request for a WebSocket is to be answered with.
@@ -115,14 +172,14 @@ fn accepted(request: &Request<Incoming>) -> Option<HeaderValue> {
     HeaderValue::try_from(websocket::accept(key.as_bytes())).ok()
 }
 
-fn open_websocket(request: Request<Incoming>, accepted: HeaderValue) -> Response<Full<Bytes>> {
+fn open_websocket(request: Request<Incoming>, accepted: HeaderValue) -> Response<Reply> {
     tokio::task::spawn_local(async move {
         if let Ok(stream) = hyper::upgrade::on(request).await {
             // A client that goes away is the end of its WebSocket and nothing else.
             let _ = websocket::echo(TokioIo::new(stream)).await;
         }
     });
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Reply::from(Bytes::new()));
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));

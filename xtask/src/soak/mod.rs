@@ -1,10 +1,20 @@
 //! `cargo xtask soak`: the gateway under load for as long as one likes.
 //!
-//! - [`changes`]: swaps and reloads meanwhile
+//! - [`life`]: reloads and swaps, right ones and wrong ones, beside everything that clients do; [`options`], [`plan`] and
+//!   [`texts`] say what, [`bed`] and [`clients`] run it, [`session`] makes the changes, [`verdict`] judges
 //! - [`overload`]: more requests than its upstream can answer
+//! - [`shown`]: what the admin listener shows of a change
 
-mod changes;
+mod bed;
+mod clients;
+mod life;
+mod options;
 mod overload;
+mod plan;
+mod session;
+mod shown;
+mod texts;
+mod verdict;
 
 use std::fs::File;
 use std::path::Path;
@@ -17,7 +27,7 @@ use crate::folder::Folder;
 use crate::process::Program;
 use crate::run::gateway_command;
 
-pub(crate) use changes::{is_active, is_judged};
+pub(crate) use shown::{is_active, is_judged};
 
 /// How long the load and the gateway may take to end; an answer that never comes is counted after a minute.
 const DRAIN: Duration = Duration::from_secs(120);
@@ -27,7 +37,7 @@ pub(crate) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
     if arguments.flag("--overload") {
         overload::soak(arguments)
     } else {
-        changes::soak(arguments)
+        life::soak(arguments)
     }
 }
 
