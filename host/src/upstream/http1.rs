@@ -14,10 +14,10 @@ use crate::metrics::traffic::{Hold, Open};
 use crate::wire::Wire;
 
 /// What is read of an answer at once, and what is kept of a request that the target does not take; the head of an answer
-/// must fit in as well. It bounds what a client that takes nothing costs, and what a download costs goes up as it goes down:
-/// with 64 KiB such a client took 272 KiB of the gateway, and a download of 10 MiB cost 1.27 times what it costs nginx; with
-/// hyper's own 400 KiB it was 644 KiB, and 0.98. With this figure it is 417 KiB; the download was not measured again.
-const READ_AHEAD: usize = 256 * 1024;
+/// must fit in as well. It bounds what a client that takes nothing costs, which is three times this, 64 KiB of TLS and some
+/// more at most; and what a download costs goes up as it goes down: with 64 KiB one of 10 MiB cost 1.27 times what it costs
+/// nginx, with this figure 0.98 (on a busy machine), with 256 KiB 0.91, with hyper's own 400 KiB 0.98.
+const READ_AHEAD: usize = 128 * 1024;
 
 /// A connection that may carry one request at a time.
 ///

@@ -12,9 +12,9 @@ const SETTINGS: &str =
 
 const COUNT: usize = 1_000;
 
-/// What one who takes nothing may hold: what is read ahead of the target, in hyper's channel and on the client's side, 256 KiB
-/// at a time; and what the allocator keeps.
-const EACH_READER: u64 = 720 << 10;
+/// What one who takes nothing may hold: 128 KiB each read ahead of the target, in hyper's channel and on the client's side; 80
+/// KiB in the buffers of TLS; and what the allocator keeps. Whether all three are full depends on who is fast.
+const EACH_READER: u64 = 560 << 10;
 /// What one may hold who sends a head: its buffers, and room for an exchange that never comes.
 const EACH_SENDER: u64 = 48 << 10;
 
