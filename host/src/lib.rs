@@ -29,14 +29,17 @@
 //! 6. [`admin`]: shows what control wrote down. It changes nothing.
 //! 7. [`server`]: joins the rooms; `main` and the tests start the same thing.
 //!
+//! What the process has to do with the system that started it stands in [`life`]: sockets that it was passed, whom it becomes,
+//! what it says of itself.
+//!
 //! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew.
 //!
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
 //! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now), in [`fault`] (plugins
-//! that go wrong), in [`health`] (targets that do), in [`journal`] (the log) and in [`admission`] (who is let in). Besides, `control::explain` asks the pure parts of the exchange
-//! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
-//! mapped}`, `supervise::crash` and `leave`; everywhere else it is denied.
+//! that go wrong), in [`health`] (targets that do), in [`journal`] (the log) and in [`admission`] (who is let in).
+//! Besides, `control::explain` asks the pure parts of the exchange (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
+//! mapped}`, `supervise::crash`, `life::handed` and `leave`; everywhere else it is denied.
 //!
 //! Nothing here may panic on what it is given: what cannot be is an error or has a type, and tests alone say `unwrap`.
 #![deny(unsafe_code)]
@@ -79,6 +82,7 @@ pub mod journal;
     reason = "ends the process past the destructors of plugins"
 )]
 pub mod leave;
+pub mod life;
 pub mod listener;
 pub mod local;
 pub mod mark;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use crate::admin::{self, Admin};
 use crate::config::ready::Config;
 use crate::config::{self, ConfigError, Source, System};
-use crate::control::apply::{Control, Start, StartError, cannot_bind};
+use crate::control::apply::{Control, Named, Start, StartError, cannot_bind};
 use crate::control::events::Event;
 use crate::control::folder::{Folder, PREVIOUS};
 use crate::control::pressure;
@@ -25,6 +25,10 @@ use crate::discovery::Discovery;
 use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
+use crate::life::notify::Notifier;
+use crate::life::passed::Passed;
+use crate::life::privileges::{self, Account, PrivilegeError};
+use crate::life::tell::{self, Teller};
 use crate::ops::services::Services;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
@@ -52,6 +56,10 @@ pub struct Options {
     pub exe: PathBuf,
     /// The way to the process that supervises this one, if one does.
     pub link: Option<Arc<Link>>,
+    /// Sockets that a service manager passed.
+    pub passed: Passed,
+    /// The way to the service manager.
+    pub notifier: Notifier,
 }
 
 /// Why the gateway does not serve.
@@ -90,13 +98,19 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     let link = options.link.clone();
     let (source, mut config) = configuration(options, source).map_err(Error::Config)?;
     supervised(link.as_deref(), &mut config)?;
-    let binder = Binder::new(link.clone());
+    let account = Account::of(&config.process).map_err(not_so)?;
+    options.passed.settle(&config);
+    let binder = Binder::new(link.clone()).with_passed(options.passed.clone());
     let (events, mut seen) = unbounded_channel();
     let admin_socket = binder.bind_admin(config.admin.address).and_then(tokio::net::TcpListener::from_std).map_err(|error| {
         Error::Other(format!("the admin listener cannot bind {}: {error}; end what listens there, or choose another address", config.admin.address))
     })?;
     let admin_address = admin_socket.local_addr().unwrap_or(config.admin.address);
     make_folder(&config.plugins_dir)?;
+    let named = Named::start(&config).map_err(Error::Config)?;
+    let ahead = binder.bind_ahead(&config, account.as_ref());
+    ahead.map_err(|failed| explain(StartError::Bind(failed)))?;
+    drop_privileges(account.as_ref(), &config, &named)?;
     let catalog = Catalog::new(Settings {
         state_dir: config.state_dir.clone(),
         exe: options.exe.clone(),
@@ -144,8 +158,9 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         board,
         binder,
         quarantine,
-        watchdog,
+        watchdog: watchdog.clone(),
         discovery,
+        named,
     };
     let mut control = tokio::select! {
         biased;
@@ -157,6 +172,8 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         }
         control = Control::start(start) => control.map_err(explain)?,
     };
+    let notifier = options.notifier.clone();
+    let teller = Teller::new(notifier.clone(), control.board.clone(), watchdog);
     if let Some(path) = &options.announce {
         announce(path, &control, admin_address)?;
     }
@@ -164,13 +181,15 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         link.close_others();
         link.serves(workers);
     }
+    spawn_local(teller.run());
     let signal = tokio::select! {
         biased;
         signal = end(&mut signals, &events, link.as_deref()) => signal,
-        () = change(&mut control, &mut seen, &mut watch) => "the end of control",
+        () = change(&mut control, &mut seen, &mut watch, &notifier) => "the end of control",
     };
     drop(watch);
     tracing::info!(target: "control", signal, "draining");
+    notifier.stopping(&format!("draining after {signal}"));
     let again = end_now(&mut signals, &events, link.as_deref());
     Box::pin(drain(control, again)).await;
     admin.abort();
@@ -218,13 +237,37 @@ fn supervised(link: Option<&Link>, config: &mut Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// Becomes the user that the configuration names: everything is bound, and nothing of a plugin has run.
+fn drop_privileges(account: Option<&Account>, config: &Config, named: &Named) -> Result<(), Error> {
+    let Some(account) = account else {
+        return Ok(());
+    };
+    account.make_folder(&config.state_dir).map_err(not_so)?;
+    account.become_it().map_err(not_so)?;
+    account.can_write(&config.state_dir).map_err(not_so)?;
+    if account.becomes() {
+        let user = account.name();
+        tracing::info!(target: "control", user, "dropped the privileges of root");
+    }
+    if let Some(warning) = privileges::unreadable(account, named.paths()) {
+        tracing::warn!(target: "control", "{warning}");
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` wants to call"
+)]
+fn not_so(error: PrivilegeError) -> Error {
+    Error::Other(error.to_string())
+}
+
 /// Has the watchdog and the breakers go by the configuration.
 fn watch_over(watchdog: &Watchdog, config: &Config, supervised: bool) -> Result<(), Error> {
     breaker::set(config.faults.breaker);
-    watchdog.set(
-        config.faults.hook_budget,
-        supervised.then_some(config.faults.hung),
-    );
+    let faults = &config.faults;
+    watchdog.set(faults.hook_budget, faults.hung, supervised);
     let started = watchdog.start();
     started.map_err(|error| Error::Other(format!("cannot start the watchdog: {error}")))
 }
@@ -267,7 +310,12 @@ async fn end_now(
 }
 
 /// One change at a time; what happens meanwhile is merged into the next.
-async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watch: &mut Watch) {
+async fn change(
+    control: &mut Control,
+    seen: &mut UnboundedReceiver<Event>,
+    watch: &mut Watch,
+    notifier: &Notifier,
+) {
     let mut rescan = interval(RESCAN);
     rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut judge = interval(JUDGE);
@@ -315,7 +363,13 @@ async fn change(control: &mut Control, seen: &mut UnboundedReceiver<Event>, watc
         if let Some(asked) = due.config {
             // Who asked has asked until the file was read.
             let asked = asked || read_again.take().is_some_and(|(_, asked)| asked);
+            if asked {
+                notifier.reloading();
+            }
             let wait = control.reload(asked).await;
+            if asked {
+                notifier.reloaded(&control.board.read(tell::line));
+            }
             read_again = wait.map(|wait| (Instant::now() + wait, asked));
         }
         if due.files {

@@ -4,6 +4,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use swapgate::life::handed::{self, Handed};
+use swapgate::life::notify::Notifier;
+use swapgate::life::passed::Passed;
 use swapgate::server::{self, Error, Options};
 use swapgate::supervise::link::Link;
 #[cfg(target_os = "linux")]
@@ -53,12 +56,18 @@ enum LogFormat {
 
 /// Serves, then ends the process: exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else.
 pub(crate) fn run(args: &Args) -> ! {
+    // Before the first thread.
+    let handed = handed::take();
     let log = start_log(args);
+    let handed = handed.unwrap_or_else(|error| {
+        say(&error);
+        swapgate::leave::now(FAILED)
+    });
     if args.trace_values {
         swapgate::chain::tell_values();
     }
     if args.supervised {
-        let code = supervise();
+        let code = supervise(handed);
         drop(log);
         swapgate::leave::now(code);
     }
@@ -76,8 +85,16 @@ pub(crate) fn run(args: &Args) -> ! {
     } else {
         None
     };
+    let (notifier, sockets) = match &link {
+        Some(link) if handed.socket.is_none() => {
+            (Notifier::by_parent(link, handed.watchdog), link.passed())
+        }
+        _ => (Notifier::new(&handed), handed.sockets),
+    };
     let options = Options {
         link,
+        passed: Passed::new(sockets),
+        notifier,
         config: args.config.clone(),
         announce: args.announce.clone(),
         exe: PathBuf::from("/proc/self/exe"),
@@ -104,7 +121,7 @@ pub(crate) fn run(args: &Args) -> ! {
 
 /// Starts this very command as a child, again and again.
 #[cfg(target_os = "linux")]
-fn supervise() -> u8 {
+fn supervise(handed: Handed) -> u8 {
     let args = std::env::args_os().skip(1).map(|arg| match arg.to_str() {
         Some("--supervised") => "--supervised-child".into(),
         _ => arg,
@@ -112,6 +129,8 @@ fn supervise() -> u8 {
     let plan = Plan {
         exe: PathBuf::from("/proc/self/exe"),
         args: args.collect(),
+        notifier: Notifier::new(&handed),
+        passed: handed.sockets,
     };
     supervise::run(plan).unwrap_or_else(|error| {
         say(&format!("cannot supervise: {error}"));
@@ -120,7 +139,7 @@ fn supervise() -> u8 {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn supervise() -> u8 {
+fn supervise(_: Handed) -> u8 {
     say(
         &"--supervised is there for Linux only; leave it out, and have the system start the gateway again",
     );

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::explain::View;
 use super::resolve::Resolved;
@@ -14,7 +15,7 @@ use crate::tls::shown::Expiry;
 
 /// A handle that any thread may keep.
 #[derive(Clone)]
-pub struct Board(Arc<RwLock<Status>>);
+pub struct Board(Arc<RwLock<Status>>, Arc<Notify>);
 
 /// What is known of the process.
 pub struct Status {
@@ -110,36 +111,45 @@ impl Board {
     /// A process that has just started.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self(Arc::new(RwLock::new(Status {
-            started: Instant::now(),
-            workers,
-            generation: 0,
-            draining: Vec::new(),
-            lagging: Vec::new(),
-            last_change: None,
-            last_discovery: None,
-            names: Vec::new(),
-            pending: None,
-            degraded: Vec::new(),
-            global_missing: false,
-            notes: Vec::new(),
-            warnings: Vec::new(),
-            expiries: Vec::new(),
-            refused: Vec::new(),
-            stuck: Vec::new(),
-            listeners: Vec::new(),
-            routes: Value::Array(Vec::new()),
-            upstreams: Vec::new(),
-            view: None,
-            readiness: Readiness::Normal,
-            once_complete: false,
-            stopping: false,
-        })))
+        Self(
+            Arc::new(RwLock::new(Status {
+                started: Instant::now(),
+                workers,
+                generation: 0,
+                draining: Vec::new(),
+                lagging: Vec::new(),
+                last_change: None,
+                last_discovery: None,
+                names: Vec::new(),
+                pending: None,
+                degraded: Vec::new(),
+                global_missing: false,
+                notes: Vec::new(),
+                warnings: Vec::new(),
+                expiries: Vec::new(),
+                refused: Vec::new(),
+                stuck: Vec::new(),
+                listeners: Vec::new(),
+                routes: Value::Array(Vec::new()),
+                upstreams: Vec::new(),
+                view: None,
+                readiness: Readiness::Normal,
+                once_complete: false,
+                stopping: false,
+            })),
+            Arc::default(),
+        )
     }
 
     /// Changes what is known.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
         change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        self.1.notify_one();
+    }
+
+    /// Waits until something was changed since the last time that somebody waited; there is one who does.
+    pub async fn changed(&self) {
+        self.1.notified().await;
     }
 
     /// Reads what is known.

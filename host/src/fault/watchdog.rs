@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,8 +59,12 @@ struct Shared {
     stuck: Mutex<Vec<StuckHook>>,
     /// In milliseconds.
     budget: AtomicU64,
-    /// In milliseconds; 0: nothing is ended.
+    /// How long a worker may stand still, in milliseconds; 0: nobody asks.
     hung: AtomicU64,
+    /// Whether a worker that stands still longer is ended, and the process with it.
+    ends: AtomicBool,
+    /// The worker that stands still longer, from 1.
+    standing: AtomicUsize,
     over_budget: AtomicU64,
     began: AtomicBool,
 }
@@ -109,11 +113,18 @@ impl Watchdog {
         Ok(())
     }
 
-    /// Takes over changed settings. `hung` is for a supervised process only.
-    pub fn set(&self, budget: Duration, hung: Option<Duration>) {
+    /// Takes over changed settings. `ends` is for a supervised process only.
+    pub fn set(&self, budget: Duration, hung: Duration, ends: bool) {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
         self.0.budget.store(ms(budget), Ordering::Relaxed);
-        self.0.hung.store(hung.map_or(0, ms), Ordering::Relaxed);
+        self.0.hung.store(ms(hung), Ordering::Relaxed);
+        self.0.ends.store(ends, Ordering::Relaxed);
+    }
+
+    /// A worker that stands still for longer than it may, in a hook or anywhere else.
+    #[must_use]
+    pub fn standing_still(&self) -> Option<usize> {
+        self.0.standing.load(Ordering::Relaxed).checked_sub(1)
     }
 
     /// The hooks that have not returned.
@@ -145,6 +156,7 @@ impl Shared {
     fn look(&self, known: &mut HashMap<usize, Known>, now: Instant) {
         let budget = self.budget();
         let mut stuck = Vec::new();
+        let mut standing = 0;
         for worker in mark::workers() {
             let one = known.entry(worker.worker).or_insert_with(|| Known {
                 call: None,
@@ -170,8 +182,12 @@ impl Shared {
                     say_stuck(call, worker.worker, took);
                 }
             }
+            if self.is_hung(one, now) {
+                standing = worker.worker + 1;
+            }
             self.end_if_hung(one, worker.thread, worker.worker, now);
         }
+        self.standing.store(standing, Ordering::Relaxed);
         *self.stuck() = stuck;
     }
 
@@ -187,10 +203,20 @@ impl Shared {
         tell::turned(call.label, call.label.health.fault(Fault::OverBudget));
     }
 
+    fn hung(&self) -> Duration {
+        Duration::from_millis(self.hung.load(Ordering::Relaxed))
+    }
+
+    /// Whether a worker stands still for longer than it may.
+    fn is_hung(&self, known: &Known, now: Instant) -> bool {
+        let limit = self.hung();
+        let in_hook = known.call.is_some() && now.duration_since(known.since) >= limit;
+        !limit.is_zero() && (in_hook || now.duration_since(known.still) >= limit + GRACE)
+    }
+
     /// Ends a supervised process whose worker stands still: in a hook, or anywhere else.
     fn end_if_hung(&self, known: &mut Known, thread: i32, worker: usize, now: Instant) {
-        let limit = self.hung.load(Ordering::Relaxed);
-        if limit == 0 {
+        if !self.ends.load(Ordering::Relaxed) {
             return;
         }
         if let Some(at) = known.ended {
@@ -200,9 +226,8 @@ impl Shared {
             }
             return;
         }
-        let limit = Duration::from_millis(limit);
-        let in_hook = known.call.is_some() && now.duration_since(known.since) >= limit;
-        if in_hook || now.duration_since(known.still) >= limit + GRACE {
+        if self.is_hung(known, now) {
+            let limit = self.hung();
             tracing::error!(target: "watchdog", worker, "worker {worker} has been standing still for {limit:?}; ending this process, the supervisor starts another");
             known.ended = Some(now);
             end(thread);

@@ -36,6 +36,15 @@ impl Listening {
         }
     }
 
+    /// The socket, if it is one of the network.
+    #[must_use]
+    pub fn into_tcp(self) -> Option<TcpListener> {
+        match self {
+            Self::Tcp(listener) => Some(listener),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Has the runtime watch it.
     ///
     /// # Errors

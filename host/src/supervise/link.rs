@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The key under which the text of the configuration is kept.
 const CONFIG: &str = "config";
 
+/// What stands before the names of sockets that a service manager passed.
+pub const PASSED: &str = "passed ";
+
 /// The way to the parent.
 #[derive(Debug)]
 pub struct Link {
@@ -224,6 +227,28 @@ impl Link {
     pub fn serves(&self, workers: usize) {
         // Without a parent, `end` says so.
         let _ = wire::send(&self.socket, &Said::Serving { workers }, &[]);
+    }
+
+    /// Has the parent pass words on to the service manager.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn notify(&self, text: &str) -> io::Result<()> {
+        wire::send(&self.socket, &Said::Notify(text.to_owned()), &[])
+    }
+
+    /// Sockets that a service manager passed to the parent, with their names.
+    #[must_use]
+    pub fn passed(&self) -> Vec<(String, OwnedFd)> {
+        let mut inherited = self.inherited();
+        let passed = inherited.extract_if(|key, _| key.starts_with(PASSED));
+        let passed = passed.flat_map(|(key, sockets)| {
+            let name = key.strip_prefix(PASSED).unwrap_or_default().to_owned();
+            sockets
+                .into_iter()
+                .map(move |socket| (name.clone(), socket))
+        });
+        passed.collect()
     }
 
     /// Waits until the parent asks for the end, or is gone itself; says which.

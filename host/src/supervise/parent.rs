@@ -16,8 +16,10 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::link::PASSED;
 use super::report::Report;
 use super::wire::{self, Begin, Said, Told};
+use crate::life::notify::Notifier;
 
 /// Deaths within this time make the next start wait.
 const RECENT: Duration = Duration::from_secs(60);
@@ -41,6 +43,10 @@ pub struct Plan {
     pub exe: PathBuf,
     /// The arguments that make it a child.
     pub args: Vec<OsString>,
+    /// The way to the service manager, on which is passed on what children say.
+    pub notifier: Notifier,
+    /// Sockets that it passed, with their names; the first child takes them.
+    pub passed: Vec<(String, OwnedFd)>,
 }
 
 /// Supervises until a child ends as it should; the exit code to end with.
@@ -90,10 +96,16 @@ struct Running {
 }
 
 impl Parent {
-    fn new(plan: Plan) -> Self {
+    fn new(mut plan: Plan) -> Self {
+        let mut kept: BTreeMap<String, Vec<OwnedFd>> = BTreeMap::new();
+        for (name, socket) in plan.passed.drain(..) {
+            kept.entry(format!("{PASSED}{name}"))
+                .or_default()
+                .push(socket);
+        }
         Self {
             plan,
-            kept: BTreeMap::new(),
+            kept,
             reports: Vec::new(),
             served: 0,
             workers: None,
@@ -138,6 +150,7 @@ impl Parent {
         )?;
         let mut child = Command::new(&self.plan.exe)
             .args(&self.plan.args)
+            .envs(self.plan.notifier.times())
             .stdin(Stdio::from(theirs))
             // A signal of the terminal reaches this process, which forwards it; the child must not get it twice.
             .process_group(0)
@@ -247,6 +260,7 @@ impl Parent {
                 }
                 self.served += 1;
             }
+            Some(Said::Notify(text)) => self.plan.notifier.pass_on(&text),
             Some(Said::Crashed(report)) => {
                 running.crashed.get_or_insert(*report);
             }

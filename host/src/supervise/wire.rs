@@ -38,6 +38,8 @@ pub enum Said {
         /// With so many workers.
         workers: usize,
     },
+    /// Words for the service manager, which are passed on.
+    Notify(String),
     /// The handler of a crash wrote this.
     Crashed(Box<Report>),
 }

@@ -34,7 +34,7 @@ use crate::supervise::binder::Binder;
 use crate::tls::client::{self, warn_of_unverified};
 use crate::tls::files::Files;
 
-use named::Named;
+pub use named::Named;
 pub use told::cannot_bind;
 use told::{replaces_an_image, swapped};
 
@@ -146,6 +146,8 @@ pub struct Start {
     pub watchdog: Watchdog,
     /// Knows no names yet.
     pub discovery: Discovery,
+    /// The files that the configuration names, as they were read while this process could read them.
+    pub named: Named,
 }
 
 /// Why there is no gateway.
@@ -178,10 +180,10 @@ impl Control {
             quarantine,
             watchdog,
             mut discovery,
+            named,
         } = start;
         // They are looked up while plugins are made ready.
         discovery.begin(&config);
-        let named = Named::start(&config).map_err(StartError::Config)?;
         catalog
             .services()
             .adopt(&config, &named.material, &Known::default());
@@ -561,8 +563,9 @@ impl Control {
         }
         self.keep_replaced(&resolution.uses);
         breaker::set(config.faults.breaker);
-        self.watchdog
-            .set(config.faults.hook_budget, self.binder.hung(&config));
+        let faults = &config.faults;
+        let ends = self.binder.is_supervised();
+        self.watchdog.set(faults.hook_budget, faults.hung, ends);
         self.keep_text();
         attempt.adopt(&mut self.named);
         warn_of_unverified(&config);

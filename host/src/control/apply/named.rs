@@ -15,7 +15,7 @@ use crate::tls::files::{Files, Look, Reader};
 use crate::tls::sessions::Sessions;
 
 /// What serves of the files, and how they were when they were last looked at.
-pub(super) struct Named {
+pub struct Named {
     /// What was made of them.
     pub(super) material: Material,
     sessions: Sessions,
@@ -41,7 +41,7 @@ impl Named {
     ///
     /// # Errors
     /// Every file that cannot be used.
-    pub(super) fn start(config: &Config) -> Result<Self, Vec<ConfigError>> {
+    pub fn start(config: &Config) -> Result<Self, Vec<ConfigError>> {
         let mut named = Self {
             material: Material::default(),
             sessions: Sessions::default(),
@@ -57,6 +57,11 @@ impl Named {
         } = named.try_with(config);
         named.adopt(material?, files, read);
         Ok(named)
+    }
+
+    /// Where they lie.
+    pub fn paths(&self) -> impl Iterator<Item = &std::path::Path> {
+        self.looked.paths()
     }
 
     /// Reads what a configuration names; changes nothing of what serves.

@@ -11,6 +11,7 @@ use crate::control::explain::View;
 use crate::control::resolve::{Resolved, Trigger};
 use crate::control::status::{self, Change};
 use crate::endpoint::Endpoint;
+use crate::life::privileges::low_port_advice;
 use crate::snapshot::Snapshot;
 
 impl Control {
@@ -173,6 +174,13 @@ pub fn cannot_bind(listener: &Listener, error: &std::io::Error) -> String {
         // The error says itself what to do.
         return format!(
             "listener {} cannot bind {}: {error}",
+            listener.name, listener.address
+        );
+    }
+    let port = listener.address.port().unwrap_or(0);
+    if let Some(advice) = low_port_advice(port, error) {
+        return format!(
+            "listener {} cannot bind {}: {error}; {advice}",
             listener.name, listener.address
         );
     }

@@ -1,0 +1,20 @@
+//! What this process has to do with the system that started it: what was passed to it, whom it becomes, and what it says of
+//! itself.
+//!
+//! - [`handed`]: variables and sockets that a service manager leaves to a process, taken once and before anything else. Unsafe;
+//! - [`passed`]: listening sockets among them, and which listener each is for;
+//! - [`notify`]: the words for the service manager, and the way to it;
+//! - [`tell`]: what is said, and when;
+//! - [`privileges`]: becoming another user once everything is bound.
+//!
+//! Nothing here knows a request, a plugin or a route.
+
+#[allow(
+    unsafe_code,
+    reason = "takes over descriptors that were inherited, and takes variables away from plugins and children"
+)]
+pub mod handed;
+pub mod notify;
+pub mod passed;
+pub mod privileges;
+pub mod tell;
