@@ -62,6 +62,17 @@ pub fn bench_program(name: &str) -> PathBuf {
     file
 }
 
+/// The program behind `cargo xtask`, for what a command and a test both do.
+///
+/// # Panics
+/// When it cannot be built; the compiler's errors are in the output.
+#[must_use]
+pub fn xtask() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--package", "xtask"]));
+    profile_dir().join("xtask")
+}
+
 /// Compiles one C file as a plugin, with the symbol hygiene the contract asks for, and returns the file.
 ///
 /// # Panics

@@ -142,18 +142,21 @@ fn stretch(
     rates: [f64; 3],
     serving: &mut Serving,
 ) -> Outcome<(Reports, Done)> {
-    let time = Duration::from_secs_f64(options.seconds);
-    let download = (options.download, time.mul_f64(DOWNLOAD));
-    let mut clients = Clients::start(built, options, &bed.public, rates, download)?;
-    let begun = Instant::now();
     let mut session = Session {
         bed,
-        clients: Some(&mut clients),
+        clients: None,
         versions,
         serving: serving.clone(),
         name: "valid",
         done: Vec::new(),
     };
+    let text = session.bed.places.valid("awake", 1);
+    session.put(&text, "awake")?;
+    let time = Duration::from_secs_f64(options.seconds);
+    let download = (options.download, time.mul_f64(DOWNLOAD));
+    let mut clients = Clients::start(built, options, &session.bed.public, rates, download)?;
+    session.clients = Some(&mut clients);
+    let begun = Instant::now();
     let plan = plan(options);
     for tenth in plan.chunks(plan.len().div_ceil(10).max(1)) {
         session.run(begun, tenth)?;

@@ -105,15 +105,15 @@ impl Session<'_> {
     }
 
     fn refused_file(&mut self, way: usize) -> Outcome<()> {
-        // None of those that serve in their turn: a file that is known already would not be looked at again.
         let (bytes, words) = broken(&self.versions[way % self.versions.len()], way);
         let generation = self.bed.ask("/status")?["generation"].clone();
         Way::Rename.put(&self.bed.folder, &self.bed.plugin, &bytes)?;
         self.bed.until("the file to be refused", |bed| {
             let status = bed.ask("/status")?;
-            let refused = status["refused"].as_array().into_iter().flatten();
-            let mut texts = refused.filter_map(|one| one["text"].as_str());
-            Ok(texts.any(|text| text.contains(words)).then_some(()))
+            // Among the refused files; among the notes, where only its configuration is refused.
+            let told = [&status["refused"], &status["notes"]];
+            let told = told.map(ToString::to_string);
+            Ok(told.iter().any(|text| text.contains(words)).then_some(()))
         })?;
         if self.bed.ask("/status")?["generation"] != generation {
             return Err(Failure::new(

@@ -133,13 +133,15 @@ routes:
         )
     }
 
-    /// What the gateway rests with: none of the upstreams it had, so that no connection to them is kept.
+    /// What the gateway rests with: it answers by itself, and has other targets, so that no connection to those it had is
+    /// kept.
     pub(super) fn resting(&self) -> String {
         let text = self.valid("resting", 1);
-        text.replace("algorithm: round-robin", "algorithm: random")
+        text.replace(&self.echo, &self.taken)
+            .replace(&self.calls, &self.taken)
             .replace(
-                "{name: calls, protocol: h2,",
-                "{name: calls, algorithm: random, protocol: h2,",
+                "service: echo, paths: [/]",
+                "paths: [/], respond: {status: 200}",
             )
     }
 
@@ -159,8 +161,8 @@ routes:
 pub(super) fn broken(version: &Version, way: usize) -> (Vec<u8>, &'static str) {
     let bytes = &version.bytes;
     match way % 3 {
-        0 => (bytes[..bytes.len() / 2].to_vec(), "libstamp.so"),
-        1 => (b"this is no library\n".to_vec(), "libstamp.so"),
+        0 => (bytes[..bytes.len() / 2].to_vec(), "it is cut off"),
+        1 => (b"this is no library\n".to_vec(), "it is a text file"),
         // What it stamps is no text, which its own `configure` finds out, in the preflight.
         _ => {
             let text = version.text.as_bytes();
@@ -194,6 +196,8 @@ mod tests {
         }
         assert_eq!(places.wrong("a", WAYS), places.wrong("a", 0));
         assert!(places.wrong("a", 7).1[0].ends_with("127.0.0.1:3: "));
-        assert_eq!(places.resting().matches("algorithm: random").count(), 2);
+        let resting = places.resting();
+        assert_eq!(resting.matches("127.0.0.1:3").count(), 2);
+        assert_eq!(resting.matches("respond").count(), 1);
     }
 }

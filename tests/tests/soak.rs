@@ -1,0 +1,24 @@
+//! The soak of `cargo xtask soak` in short, by the same code: everything that clients do beside every kind of change, right
+//! and wrong. The command runs for ten minutes with optimised programs, and more of everything.
+
+use std::process::Command;
+
+use swapgate_tests::{Running, artifacts};
+
+/// Percent by which memory at rest may differ: a short warm-up has not seen every size of everything yet.
+const MEMORY: &str = "10";
+
+#[test]
+fn nothing_is_lost_beside_sixty_reloads_and_fifteen_swaps() {
+    let program = artifacts::bench_program("bench-lasting");
+    let programs = program.parent().expect("a program stands in a folder");
+    let mut command = Command::new(artifacts::xtask());
+    command
+        .args(["soak", "--seconds", "12", "--download-mb", "64"])
+        .args(["--reloads", "60", "--swaps", "15", "--digests", "3"])
+        .args(["--connections", "8", "--memory", MEMORY, "--programs"])
+        .arg(programs);
+    let finished = Running::start(&mut command).finish();
+    let said = finished.success().text();
+    assert!(said.ends_with("everything is as it should be\n"), "{said}");
+}
