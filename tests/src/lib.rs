@@ -15,7 +15,7 @@
 //! - [`mod@bench`]: crowds and loads in processes of their own
 //! - [`mod@child`]: programs that run beside it, and what is made of them: [`python`] (real clients and servers), [`nginx`], [`dns`],
 //!   [`curl`], [`mod@h2load`], [`browser`], [`openssl`], [`mod@strace`]; [`certificates`] for all of them; [`secure`]: TLS in the test's own process
-//! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory
+//! - [`metrics`]: what the gateway counts; [`process`]: what the system tells about its memory; [`small_disk`]: one that can be full
 //!
 //! Everything here blocks: a test reads from top to bottom, and what runs at the same time is a thread one can see.
 #![forbid(unsafe_code)]
@@ -49,6 +49,7 @@ pub mod proxy;
 pub mod python;
 pub mod recorder;
 pub mod secure;
+pub mod small_disk;
 pub mod strace;
 pub mod traffic;
 pub mod unreachable;
@@ -71,6 +72,7 @@ pub use proxy::{Fault, Proxy};
 pub use python::Python;
 pub use recorder::{Arrivals, Recorder};
 pub use secure::{Secure, SecureConfig};
+pub use small_disk::SmallDisk;
 pub use strace::Strace;
 pub use traffic::Traffic;
 pub use upstream::{Received, Upstream};

@@ -6,12 +6,16 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::child::Running;
 use crate::eventually::{wait_for, wait_until};
+
+/// How long it may take to let go in order.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a call that was made to fail is marked.
 const INJECTED: &str = "(INJECTED)";
@@ -95,7 +99,16 @@ impl Strace {
     fn end(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(Signal::INT);
-            wait_for("strace to let go", || process.ended());
+            let since = Instant::now();
+            let mut killed = false;
+            wait_for("strace to let go", || {
+                // It waits for ever for a thread that waits for a child which it holds; the system lets go of all of them.
+                if !killed && since.elapsed() > PATIENCE {
+                    killed = true;
+                    process.signal(Signal::KILL);
+                }
+                process.ended()
+            });
         }
     }
 }

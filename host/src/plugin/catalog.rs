@@ -20,13 +20,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::ready::{Loader, Permissions};
 use crate::metrics::Metrics;
 use crate::ops::services::Services;
 use crate::plugin::ffi::host::Grounds;
+use crate::plugin::files::Files;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::Foreign;
 use crate::plugin::image::{Digest, Image, ImageKey, Retired};
@@ -42,10 +42,6 @@ pub use report::{ImageReport, InstanceReport};
 use slot::Slot;
 pub use slot::State;
 pub use view::{Account, View};
-
-/// How nice the threads are that copy, hash and read plugin files: milliseconds at a time that a worker on the same core would
-/// have to wait for. Traffic goes first.
-const BEHIND_TRAFFIC: i32 = 19;
 
 /// What a catalog is made with.
 #[derive(Debug, Clone)]
@@ -65,6 +61,7 @@ pub struct Settings {
 /// Every image this process knows.
 pub struct Catalog {
     stage: Arc<Stage>,
+    files: Files,
     preflight: Preflight,
     verdicts: Verdicts,
     loader: Loader,
@@ -88,12 +85,24 @@ impl Catalog {
     /// Nothing can be staged there.
     pub fn new(settings: Settings) -> Result<Self, Refusal> {
         let stage = Arc::new(Stage::prepare(&settings.state_dir)?);
+        let files = Files::start().map_err(|error| {
+            let reason = Reason::Io {
+                action: "start a thread for its files".to_owned(),
+                error: error.to_string(),
+            };
+            Refusal::new(
+                Step::Stage,
+                settings.state_dir.display().to_string(),
+                reason,
+            )
+        })?;
         let (queue, retired) = unbounded_channel();
         let foreign = Foreign::new();
         let metrics = Metrics::new(settings.workers);
         let _ = metrics.kv.set(Arc::clone(&settings.services.kv));
         Ok(Self {
             stage,
+            files,
             verdicts: Verdicts::open(&settings.state_dir, &settings.exe),
             preflight: Preflight::new(&settings.exe, settings.loader.preflight_timeout),
             loader: settings.loader,
@@ -134,11 +143,13 @@ impl Catalog {
         let stage = Arc::clone(&self.stage);
         let permissions = self.loader.permissions;
         let shown = entry.path.display().to_string();
-        let fit = blocking(move || admit(&stage, &entry, permissions))
+        let fit = self
+            .files
+            .run(move || admit(&stage, &entry, permissions))
             .await
             .unwrap_or_else(|error| {
                 let reason = Reason::Io {
-                    action: "start a thread to read it".to_owned(),
+                    action: "copy and inspect it".to_owned(),
                     error,
                 };
                 Err(Refusal::new(Step::Stage, shown, reason))
@@ -335,23 +346,6 @@ fn admit(stage: &Stage, entry: &FolderEntry, permissions: Permissions) -> Result
 
 fn key_of(loaded: &Loaded) -> ImageKey {
     loaded.mapped().key()
-}
-
-/// Runs blocking work away from the control thread. Not on the runtime's own threads: it panics where the system gives none,
-/// and all of control with it.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, String> {
-    let (done, outcome) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("files".to_owned())
-        .spawn(move || {
-            let _ = rustix::process::nice(BEHIND_TRAFFIC);
-            // Whoever waited may have given up.
-            let _ = done.send(work());
-        })
-        .map_err(|error| format!("the system gives no thread: {error}"))?;
-    outcome.await.map_err(|_| "it panicked".to_owned())
 }
 
 #[cfg(test)]

@@ -48,11 +48,13 @@ impl Default for Foreign {
 }
 
 impl Foreign {
-    /// No thread yet; the first call starts it.
+    /// Starts the thread, if the system gives one; else the first call does. Later there may be no memory for it.
     #[must_use]
     pub fn new() -> Self {
+        let mut thread = None;
+        let _ = submit(&mut thread, Box::new(|| {}));
         Self {
-            turn: Arc::default(),
+            turn: Arc::new(tokio::sync::Mutex::new(thread)),
             stuck: Arc::default(),
         }
     }

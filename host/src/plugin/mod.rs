@@ -9,7 +9,7 @@
 //!
 //! - [`refusal`]: every reason for which a file is not taken, and its sentence;
 //! - [`settle`]: which files lie in the folder, and whether they have come to rest;
-//! - [`stage`]: the private copy;
+//! - [`stage`]: the private copy, made on the thread of `files`;
 //! - [`inspect`]: the file is read, no code runs; [`fit`] is a file that passed;
 //! - [`preflight`]: a throw-away child goes through its life;
 //! - [`library`], [`ffi`]: the copy is opened and called; [`mapped`] says whether it is still there. The unsafe rooms;
@@ -23,6 +23,7 @@ pub mod bench;
 pub mod catalog;
 #[allow(unsafe_code, reason = "every call into foreign code and back")]
 pub mod ffi;
+mod files;
 pub mod fit;
 pub mod foreign;
 pub mod image;

@@ -15,7 +15,8 @@ pub(super) const KILLED: &str = "SIGKILL";
 /// What a child says last that was given no memory.
 const NO_MEMORY: &str = "memory allocation of ";
 /// What the system's loader says where it was given no memory or no descriptor.
-const SHORT: [&str; 3] = [
+const SHORT: [&str; 4] = [
+    "failed to map segment",
     "Cannot allocate memory",
     "Too many open files",
     "Input/output error",

@@ -3,4 +3,8 @@
 //! system gives again, everything is as it was.
 
 mod calls;
+mod changes;
+mod descriptors;
+mod disk;
+mod signals;
 mod world;

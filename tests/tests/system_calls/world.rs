@@ -1,11 +1,15 @@
 //! What the cases share: a gateway, its upstream, two ways to ask, and a look at what the process uses.
 
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use swapgate_tests::gateway::Builder;
 use swapgate_tests::process::{anonymous_bytes, cpu_ticks, descriptors};
 use swapgate_tests::strace::Whose;
-use swapgate_tests::{Client, Gateway, Strace, Upstream, wait_for, wait_until};
+use swapgate_tests::{
+    Client, Gateway, Load, Patched, Strace, Upstream, artifacts, wait_for, wait_until,
+};
 
 /// Bytes of a body: more than is copied into one piece before it is written.
 const BODY: usize = 5000;
@@ -23,7 +27,7 @@ const GROWTH: u64 = 24 << 20;
 /// A gateway with one worker before an upstream that closes after `/close` and keeps its connection otherwise.
 pub(crate) struct World {
     pub(crate) gateway: Gateway,
-    pub(crate) upstream: Upstream,
+    _upstream: Upstream,
     kept: Option<Client>,
     asked: usize,
     before: Used,
@@ -41,21 +45,21 @@ struct Used {
 /// What became of a request; else why it was not answered as it should have been.
 pub(crate) type Outcome = Result<(), String>;
 
-pub(crate) fn prepared(settings: &str) -> (Builder, Upstream) {
+/// A gateway that is not started, with these uses of plugins on its only route, before an upstream.
+pub(crate) fn prepared(plugins: &str) -> (Builder, Upstream) {
     let upstream = upstream();
-    let builder = Gateway::with(&config(settings, "[]")).set("up", upstream.address());
+    let builder = Gateway::with(&config(plugins)).set("up", upstream.address());
     (builder, upstream)
 }
 
-/// The configuration of all of them.
-pub(crate) fn config(settings: &str, plugins: &str) -> String {
+/// The configuration of all of them, but for its beginning.
+pub(crate) fn config(plugins: &str) -> String {
     format!(
         "\
 workers: 1
-{settings}
 upstreams: [{{name: up, targets: [{{address: \"@up@\"}}], health: {{passive: {{failures: 3}}}}}}]
 services: [{{name: s, upstream: up}}]
-routes: [{{name: all, service: s, plugins: {plugins}}}]
+routes: [{{name: all, service: s, plugins: [{plugins}]}}]
 "
     )
 }
@@ -83,6 +87,7 @@ fn body(target: &str) -> String {
 }
 
 impl World {
+    /// Without plugins.
     pub(crate) fn start() -> Self {
         let (builder, upstream) = prepared("");
         Self::of(builder.start(), upstream)
@@ -92,7 +97,7 @@ impl World {
         let mut world = Self {
             before: used(&gateway),
             gateway,
-            upstream,
+            _upstream: upstream,
             kept: None,
             asked: 0,
             late: Vec::new(),
@@ -195,6 +200,50 @@ impl World {
         );
         rests(&self.gateway);
     }
+}
+
+/// Load of two clients; answers other than those of the upstream are failures.
+pub(crate) fn load(gateway: &Gateway) -> Load {
+    let request = "GET /load HTTP/1.1\r\nHost: test\r\n\r\n";
+    Load::start(gateway.address(), 2, request, |answer| {
+        match (answer.status, answer.text() == body("/load")) {
+            (200, true) => Ok(()),
+            (status, _) => Err(format!("{status}: {}", answer.text())),
+        }
+    })
+}
+
+/// The stamp plugin with a text, without debug information, which would only make copying and hashing slow.
+pub(crate) fn stamp(text: &str) -> Patched {
+    static PLAIN: OnceLock<Patched> = OnceLock::new();
+    let plain = PLAIN.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("the system has a temporary folder");
+        let file = folder.path().join("stripped.so");
+        let status = Command::new("strip")
+            .args(["--strip-debug", "-o"])
+            .args([&file, &artifacts::plugin("stamp")])
+            .status()
+            .expect("strip is installed, as every C compiler brings it");
+        assert!(status.success(), "strip refused the plugin");
+        Patched::read(&file)
+    });
+    plain.clone().stamp(text)
+}
+
+/// The stamp that an answer carries now.
+#[track_caller]
+pub(crate) fn stamp_of(gateway: &Gateway) -> Option<String> {
+    let answer = gateway.get("/stamp");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.header("x-stamp-response")
+}
+
+/// Waits until answers carry this stamp.
+#[track_caller]
+pub(crate) fn wait_for_stamp(gateway: &Gateway, expected: &str) {
+    wait_until(&format!("the stamp {expected}"), || {
+        stamp_of(gateway).as_deref() == Some(expected)
+    });
 }
 
 /// Sees that it uses next to no time while nobody asks.
