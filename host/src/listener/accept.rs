@@ -236,9 +236,16 @@ pub async fn run(
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 let pause = pauses.after(&owner, &error);
+                let again = async {
+                    tokio::time::sleep(pause).await;
+                    if room::is_short(&socket) {
+                        // What becomes free is for others first.
+                        spared(&socket).await;
+                    }
+                };
                 tokio::select! {
                     () = stop.notified() => break,
-                    () = tokio::time::sleep(pause) => {}
+                    () = again => {}
                 }
             }
         }
