@@ -437,6 +437,31 @@ mod tests {
     }
 
     #[test]
+    fn what_the_system_had_not_to_give_is_told_from_what_is_wrong_with_the_file() {
+        let dlopen = |error: &str| Reason::Dlopen {
+            error: error.to_owned(),
+        };
+        for short in [
+            "failed to map segment from shared object",
+            "cannot create shared object descriptor: Cannot allocate memory",
+            "a.so: cannot open shared object file: Too many open files",
+        ] {
+            assert!(dlopen(short).is_of_system() && dlopen(short).is_passing());
+        }
+        assert!(!dlopen("libz.so: cannot open shared object file: No such file").is_passing());
+        let crashed = |how: &str, said: &str| Reason::Crashed {
+            at: "configure".to_owned(),
+            how: how.to_owned(),
+            said: said.to_owned(),
+        };
+        let said = ", saying \"memory allocation of 64 bytes failed\"";
+        assert!(crashed("SIGABRT", said).is_of_system());
+        assert!(crashed(KILLED, "").is_of_system());
+        assert!(!crashed("SIGABRT", "").is_passing());
+        assert!(!Reason::ShuttingDown.is_of_system() && Reason::ShuttingDown.is_passing());
+    }
+
+    #[test]
     fn a_reason_survives_being_written_down() {
         let reason = Reason::Truncated {
             bytes: 1,

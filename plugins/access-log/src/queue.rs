@@ -65,10 +65,10 @@ impl Batch {
     /// An empty one, to be exchanged for the queue's.
     #[must_use]
     pub fn with_room(limits: Limits) -> Self {
-        Self {
-            lines: 0,
-            bytes: Vec::with_capacity(limits.bytes.min(FIRST_ROOM)),
-        }
+        let mut bytes = Vec::new();
+        // Where there is no memory for it now, there may be when lines come.
+        let _ = bytes.try_reserve(limits.bytes.min(FIRST_ROOM));
+        Self { lines: 0, bytes }
     }
 }
 
@@ -94,6 +94,9 @@ impl Queue {
         let batch = &mut waiting.batch;
         let bytes = batch.bytes.len() + line.len();
         if batch.lines >= self.limits.lines || bytes > self.limits.bytes {
+            return false;
+        }
+        if batch.bytes.try_reserve(line.len()).is_err() {
             return false;
         }
         let was_half = self.is_half_full(batch);
