@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Within so long it serves again.
 const SOON: Duration = Duration::from_secs(1);
 /// How often that may be missed, because this machine stood still.
-const STALLS: usize = 2;
+const STALLS: usize = 5;
 /// Descriptors that may stay open between two looks: kept connections to targets.
 const KEPT: usize = 16;
 /// Memory that may stay: what the allocator keeps for later.
@@ -57,6 +57,7 @@ pub(crate) fn config(plugins: &str) -> String {
     format!(
         "\
 workers: 1
+client_timeouts: {header: 60s}
 upstreams: [{{name: up, targets: [{{address: \"@up@\"}}], health: {{passive: {{failures: 3}}}}}}]
 services: [{{name: s, upstream: up}}]
 routes: [{{name: all, service: s, plugins: [{plugins}]}}]
