@@ -5,15 +5,15 @@ use std::rc::Rc;
 
 use http::header::{ACCEPT, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Request, Version};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Version};
+use hyper::body::{Body as _, Incoming};
 
 use super::facts::Said;
 use super::forwarding::{self, Told};
-use super::ingress::{self, Framing};
-use super::multiplexed::{self, Schemes, Shape};
+use super::ingress::{self, Framing, Schemes};
+use super::multiplexed::{self, Shape};
 use super::tunnel::ask::{self, Asked};
-use super::{Exchange, Peer, Running};
+use super::{Exchange, Peer, Running, hops};
 use crate::activity::Activity;
 use crate::context::headers::Survey;
 use crate::context::{Context, Ends, HostName, RequestId, client_headers, trailers};
@@ -30,6 +30,8 @@ pub(super) struct Rest {
     pub(super) trailer: Option<HeaderValue>,
     /// What it wants the connection to change over to.
     pub(super) asked: Option<Box<Asked>>,
+    /// Whether it may pass nobody any more.
+    pub(super) ends_here: bool,
 }
 
 /// Reads the head; makes the exchange in any case, because a refused request has an answer and a log as well.
@@ -42,16 +44,22 @@ pub(super) fn begin(
 ) -> (Running, Rest, Result<(), RequestFault>) {
     let (mut head, body) = request.into_parts();
     let trusted = peer.trusted(&settings.trusted_addresses);
-    let shape = activity.is_stream().then(|| {
-        let schemes = Schemes {
-            own: peer.connection.scheme(),
-            https: peer.is_passed_on() || forwarding::is_trusted(peer.peer.ip(), trusted),
-        };
-        multiplexed::prepare(&mut head, &body, settings.limits.headers, schemes)
-    });
+    let schemes = Schemes {
+        own: peer.connection.scheme(),
+        https: head.uri.scheme().is_some()
+            && (peer.is_passed_on() || forwarding::is_trusted(peer.peer.ip(), trusted)),
+    };
+    let shape = activity
+        .is_stream()
+        .then(|| multiplexed::prepare(&mut head, &body, settings.limits.headers, schemes));
+    let secure = match &shape {
+        Some(Ok(shape)) => Ok(shape.secure),
+        Some(Err(_)) => Ok(false),
+        None => schemes.judge(head.uri.scheme_str()),
+    };
     // Before anything is set that is the gateway's own, and before anybody looks: also a refused request is seen by plugins.
     client_headers::take_identity(&mut head.headers, &settings.client_headers);
-    if matches!(&shape, Some(Ok(shape)) if shape.secure) {
+    if let Ok(true) = secure {
         forwarding::says_https(&mut head.headers);
     }
     let survey = Survey::of(&head.headers);
@@ -81,6 +89,14 @@ pub(super) fn begin(
     };
     let verdict =
         verdict.and_then(|()| read.head(&mut head, survey, settings.merge_slashes, shape));
+    let verdict = verdict.and_then(|()| {
+        secure?;
+        if head.method == Method::TRACE && !body.is_end_stream() {
+            return Err(RequestFault::TraceBody);
+        }
+        read.ends_here = hops::count(&head.method, &mut head.headers)?;
+        Ok(())
+    });
     let verdict = verdict.and_then(|()| match peer.connection.is_for(read.name.as_str()) {
         true => Ok(()),
         false => Err(RequestFault::Misdirected),
@@ -112,6 +128,7 @@ pub(super) fn begin(
         framing: read.framing,
         trailer: read.trailer,
         asked: read.asked,
+        ends_here: read.ends_here,
     };
     let said = Said {
         accept,
@@ -135,6 +152,7 @@ struct Read {
     trailer: Option<HeaderValue>,
     takes_trailers: bool,
     asked: Option<Box<Asked>>,
+    ends_here: bool,
 }
 
 impl Read {

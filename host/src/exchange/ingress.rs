@@ -30,7 +30,7 @@ fn is_asterisk(uri: &Uri) -> bool {
     uri.path() == "*"
 }
 
-/// Checks method, version and target.
+/// Checks method and target.
 ///
 /// # Errors
 /// What the fault says.
@@ -45,9 +45,14 @@ pub fn target(method: &Method, uri: &Uri) -> Result<(), RequestFault> {
             Err(RequestFault::Target)
         };
     }
+    // Nothing decodes a query on the way, but what is no URI is none (RFC 3986, 3.4); hyper admits bytes beyond ASCII.
+    let query = uri.query().unwrap_or_default();
+    if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(RequestFault::Target);
+    }
     match (uri.scheme_str(), uri.authority()) {
         (None, None) if uri.path().starts_with('/') => Ok(()),
-        (Some("http"), Some(_)) => Ok(()),
+        (Some("http" | "https"), Some(_)) => Ok(()),
         _ => Err(RequestFault::Target),
     }
 }
@@ -60,6 +65,30 @@ pub fn target_length(uri: &Uri, limit: usize) -> Result<(), RequestFault> {
     match uri.path_and_query() {
         Some(target) if target.as_str().len() > limit => Err(RequestFault::TargetTooLong { limit }),
         _ => Ok(()),
+    }
+}
+
+/// What the scheme of a target may say.
+#[derive(Debug, Clone, Copy)]
+pub struct Schemes {
+    /// The connection's own.
+    pub own: &'static str,
+    /// Whether it may be `https` without TLS: behind what ends TLS and passes the bytes on, clients write what they see.
+    pub https: bool,
+}
+
+impl Schemes {
+    /// Whether a client says that it speaks TLS where the connection has none, and may.
+    ///
+    /// # Errors
+    /// It says what it may not: upstreams would be told another scheme than the client asked for (RFC 9110, 7.4).
+    pub fn judge(self, said: Option<&str>) -> Result<bool, RequestFault> {
+        match said {
+            None => Ok(false),
+            Some(said) if said == self.own => Ok(false),
+            Some("https") if self.https => Ok(true),
+            Some(_) => Err(RequestFault::Scheme),
+        }
     }
 }
 
@@ -133,13 +162,16 @@ fn is_reg_name(byte: u8) -> bool {
 pub fn framing(headers: &mut HeaderMap, survey: Survey) -> Result<Framing, RequestFault> {
     if survey.expect {
         let fits = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-        if !headers.get(EXPECT).is_some_and(fits) {
+        if !headers.get_all(EXPECT).iter().all(fits) {
             return Err(RequestFault::Expectation);
         }
         // hyper answers it when the body is first read; upstream nobody waits for it.
         headers.remove(EXPECT);
     }
     if !survey.transfer_encoding {
+        if survey.content_length {
+            plain_length(headers);
+        }
         return Ok(Framing::Length);
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -149,6 +181,20 @@ pub fn framing(headers: &mut HeaderMap, survey: Survey) -> Result<Framing, Reque
             Ok(Framing::Chunked)
         }
         _ => Err(RequestFault::TransferEncoding),
+    }
+}
+
+/// Takes the zeros before a length off, which somebody might read in octal. That it is one number was checked.
+pub fn plain_length(headers: &mut HeaderMap) {
+    let Some(said) = headers.get(CONTENT_LENGTH) else {
+        return;
+    };
+    if said.len() < 2 || said.as_bytes().first() != Some(&b'0') {
+        return;
+    }
+    let length = said.to_str().ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 
@@ -258,6 +304,40 @@ mod tests {
             (host.name.as_str(), host.field.unwrap().to_str().unwrap()),
             ("a.example", "a.example:81")
         );
+    }
+
+    #[test]
+    fn the_scheme_is_that_of_the_connection() {
+        let schemes = |own, https| Schemes { own, https };
+        let judged = |schemes: Schemes, said| schemes.judge(said).ok();
+        assert_eq!(judged(schemes("http", false), None), Some(false));
+        assert_eq!(judged(schemes("http", false), Some("http")), Some(false));
+        assert_eq!(judged(schemes("https", false), Some("https")), Some(false));
+        assert_eq!(judged(schemes("https", false), Some("http")), None);
+        assert_eq!(judged(schemes("http", false), Some("https")), None);
+        assert_eq!(judged(schemes("http", true), Some("https")), Some(true));
+        assert_eq!(judged(schemes("http", true), Some("ftp")), None);
+    }
+
+    #[test]
+    fn lengths_lose_their_zeros() {
+        for (said, expected) in [("0", "0"), ("3", "3"), ("010", "10"), ("000", "0")] {
+            let mut headers = map(&[("content-length", said)]);
+            plain_length(&mut headers);
+            assert_eq!(headers.get(CONTENT_LENGTH).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn every_expectation_counts() {
+        let survey = Survey {
+            expect: true,
+            ..Survey::default()
+        };
+        let mut one = map(&[("expect", "100-Continue")]);
+        assert!(framing(&mut one, survey).is_ok() && one.is_empty());
+        let mut two = map(&[("expect", "100-continue"), ("expect", "x")]);
+        assert!(framing(&mut two, survey).is_err());
     }
 
     #[test]

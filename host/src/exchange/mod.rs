@@ -18,6 +18,7 @@ mod facts;
 mod filtered;
 mod flow;
 pub mod forwarding;
+mod hops;
 pub mod ingress;
 mod lanes;
 mod mirror;

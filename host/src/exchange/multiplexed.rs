@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri, uri};
 use hyper::body::{Body, Incoming};
 use hyper::ext::Protocol;
 
-use super::ingress::Framing;
+use super::ingress::{Framing, Schemes};
 use crate::context::trailers;
 use crate::respond::failure::RequestFault;
 
@@ -26,16 +26,6 @@ pub(super) struct Shape {
     pub(super) secure: bool,
     /// The protocol that an extended CONNECT (RFC 8441, 4) wants its stream to change over to.
     pub(super) connect: Option<HeaderValue>,
-}
-
-/// What `:scheme` may say.
-#[derive(Clone, Copy)]
-pub(super) struct Schemes {
-    /// The connection's own.
-    pub(super) own: &'static str,
-    /// Whether it may be `https` without TLS: behind what ends TLS and passes the bytes of HTTP/2 on, clients write what
-    /// they see.
-    pub(super) https: bool,
 }
 
 /// Brings the head into the form of HTTP/1.1. `headers` is how many fields are admitted.
@@ -150,12 +140,8 @@ fn crumbs(headers: &mut HeaderMap) {
 fn target(head: &mut Parts, schemes: Schemes) -> Result<bool, RequestFault> {
     let target = std::mem::take(&mut head.uri).into_parts();
     // h2 gives no scheme where there is no authority.
-    let other = target.scheme.filter(|said| said.as_str() != schemes.own);
-    let secure = match other {
-        None => false,
-        Some(other) if schemes.https && other == uri::Scheme::HTTPS => true,
-        Some(_) => return Err(RequestFault::Scheme),
-    };
+    let said = target.scheme.as_ref().map(uri::Scheme::as_str);
+    let secure = schemes.judge(said)?;
     let mut origin = uri::Parts::default();
     origin.path_and_query = target.path_and_query;
     head.uri = Uri::from_parts(origin).map_err(|_| RequestFault::Target)?;

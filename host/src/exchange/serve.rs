@@ -16,7 +16,7 @@ use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
 use super::tunnel::ask::Upgrade;
 use super::tunnel::switch::{refused, switch};
-use super::{Exchange, Peer, admission, choice, direct, mirror, outgoing, shed, upward};
+use super::{Exchange, Peer, admission, choice, direct, hops, mirror, outgoing, shed, upward};
 use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
@@ -119,6 +119,9 @@ async fn admit<'s>(
 ) -> Result<Next<'s>, Failure> {
     if let Some(reason) = &snapshot.global.unavailable {
         return Err(Failure::Unavailable(reason.clone()));
+    }
+    if rest.ends_here {
+        return Ok(Next::Answer(hops::options()));
     }
     if let Some(answer) = phase(exchange, snapshot, Phase::Rewrite).await? {
         return Ok(Next::Answer(answer));

@@ -65,8 +65,8 @@ pub enum RequestFault {
     /// RFC 9113, 8.3.1.
     #[error("the Host header field must say the same as :authority")]
     HostDiffers,
-    /// RFC 9113, 8.3.1.
-    #[error(":scheme must be that of the connection")]
+    /// RFC 9110, 7.4; RFC 9113, 8.3.1.
+    #[error("the scheme of the request target must be that of the connection")]
     Scheme,
     /// RFC 9113, 8.2.1: HTTP/1.1 would take the white space off.
     #[error("a header field begins or ends with white space")]
@@ -115,6 +115,17 @@ pub enum RequestFault {
     /// RFC 9110, 9.3.6.
     #[error("CONNECT is not supported")]
     Connect,
+    /// RFC 9110, 9.3.8.
+    #[error("a TRACE request must not have a body")]
+    TraceBody,
+    /// RFC 9110, 7.6.2.
+    #[error("Max-Forwards must be one number")]
+    MaxForwards,
+    /// RFC 9110, 7.6.2 and 9.3.8: what arrived might hold what only this gateway was to see.
+    #[error(
+        "Max-Forwards ends this TRACE here, and this gateway sends nothing back of what it gets"
+    )]
+    TraceEnds,
     /// RFC 9110, 15.5.20.
     #[error("this connection was opened for another host; open one for this host")]
     Misdirected,

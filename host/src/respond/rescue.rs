@@ -106,12 +106,15 @@ fn request(fault: &RequestFault) -> (StatusCode, bool) {
         | RequestFault::Target
         | RequestFault::Path(_)
         | RequestFault::TransferEncoding
+        | RequestFault::TraceBody
+        | RequestFault::MaxForwards
         | RequestFault::WebSocket(_)
         | RequestFault::Body => (StatusCode::BAD_REQUEST, true),
         RequestFault::Rewrite | RequestFault::NoHost => (StatusCode::BAD_REQUEST, false),
         RequestFault::BodySlow => (StatusCode::REQUEST_TIMEOUT, true),
         RequestFault::Expectation => (StatusCode::EXPECTATION_FAILED, true),
         RequestFault::Connect | RequestFault::NoUpgrade => (StatusCode::NOT_IMPLEMENTED, true),
+        RequestFault::TraceEnds => (StatusCode::NOT_IMPLEMENTED, false),
         RequestFault::Misdirected => (StatusCode::MISDIRECTED_REQUEST, false),
         RequestFault::WebSocketVersion => (StatusCode::UPGRADE_REQUIRED, true),
         RequestFault::TargetTooLong { .. } => (StatusCode::URI_TOO_LONG, true),
