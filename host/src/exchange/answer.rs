@@ -14,6 +14,7 @@ use super::tunnel::Tunnel;
 use crate::activity::Activity;
 use crate::context::trailers;
 use crate::respond::failure::Failure;
+use crate::upstream::first::First;
 use crate::upstream::idle::Idle;
 use crate::upstream::lease::Lease;
 
@@ -61,6 +62,8 @@ enum Source {
 /// The body of an upstream's answer.
 pub(super) struct Relay {
     incoming: Incoming,
+    /// What was taken of it already.
+    first: First,
     lease: Option<Lease>,
     idle: Idle,
 }
@@ -86,8 +89,13 @@ impl AnswerBody {
 
     /// The body of an upstream's answer.
     #[must_use]
-    pub fn relayed(incoming: Incoming, lease: Lease, idle: Duration, exchange: Running) -> Self {
-        if incoming.is_end_stream() {
+    pub fn relayed(
+        (incoming, first): (Incoming, First),
+        lease: Lease,
+        idle: Duration,
+        exchange: Running,
+    ) -> Self {
+        if incoming.is_end_stream() && matches!(first, First::Nothing | First::Over) {
             lease.give_back();
             return Self {
                 source: Source::Done,
@@ -95,7 +103,7 @@ impl AnswerBody {
             };
         }
         Self {
-            source: Source::Upstream(Relay::new(incoming, lease, idle)),
+            source: Source::Upstream(Relay::new((incoming, first), lease, idle)),
             exchange: Some(exchange),
         }
     }
@@ -211,16 +219,17 @@ impl Body for AnswerBody {
             Source::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
             }
-            Source::Upstream(relay) => relay.incoming.size_hint(),
+            Source::Upstream(relay) => relay.size_hint(),
             Source::Filtered(filtered) => filtered.size_hint(),
         }
     }
 }
 
 impl Relay {
-    pub(super) fn new(incoming: Incoming, lease: Lease, idle: Duration) -> Self {
+    pub(super) fn new((incoming, first): (Incoming, First), lease: Lease, idle: Duration) -> Self {
         let mut relay = Self {
             incoming,
+            first,
             lease: Some(lease),
             idle: Idle::new(idle),
         };
@@ -239,7 +248,16 @@ impl Relay {
         if activity.is_total_over() {
             return Poll::Ready(Some(Err(AnswerError::Overdue)));
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let next = match std::mem::take(&mut self.first) {
+            First::Nothing => Pin::new(&mut self.incoming).poll_frame(cx),
+            First::Data(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            First::Trailers(fields) => Poll::Ready(Some(Ok(Frame::trailers(*fields)))),
+            First::Over => {
+                self.first = First::Over;
+                Poll::Ready(None)
+            }
+        };
+        match next {
             Poll::Ready(None) => {
                 self.give_back();
                 Poll::Ready(None)
@@ -267,7 +285,11 @@ impl Relay {
 
     /// Whether nothing will come any more.
     pub(super) fn is_over(&self) -> bool {
-        self.incoming.is_end_stream()
+        match self.first {
+            First::Nothing => self.incoming.is_end_stream(),
+            First::Data(_) | First::Trailers(_) => false,
+            First::Over => true,
+        }
     }
 
     /// Whether all of it came.
@@ -277,7 +299,15 @@ impl Relay {
 
     /// How much will come.
     pub(super) fn len(&self) -> Option<u64> {
-        self.incoming.size_hint().exact()
+        self.size_hint().exact()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.first {
+            First::Nothing => self.incoming.size_hint(),
+            // Only of a body in chunks something is taken before, and nobody says how long that is.
+            First::Data(_) | First::Trailers(_) | First::Over => SizeHint::default(),
+        }
     }
 
     /// Whoever takes the pieces took none for a while, which is not the upstream's silence.

@@ -47,6 +47,8 @@ pub(super) async fn relay(
         // The answer is framed anew (RFC 9112, 6.3).
         headers.remove(TRANSFER_ENCODING);
         headers.remove(CONTENT_LENGTH);
+    } else if survey.content_length {
+        ingress::plain_length(&mut headers);
     }
     ingress::strip_hop_by_hop(&mut headers, survey);
     forwarding::via(&mut headers, exchange.generation.via.as_ref());
@@ -69,14 +71,14 @@ pub(super) async fn relay(
         head.headers.insert(TRAILER, trailer);
     }
     if let Filters::Body(need) = filters(&exchange, snapshot) {
-        let relay = Relay::new(incoming, sent.lease, idle);
+        let relay = Relay::new((incoming, sent.first), sent.lease, idle);
         return filtered(exchange, snapshot, Source::Upstream(relay), need).await;
     }
     let (status, headers) = outgoing(&exchange, snapshot);
     respond(
         status,
         headers,
-        AnswerBody::relayed(incoming, sent.lease, idle, exchange),
+        AnswerBody::relayed((incoming, sent.first), sent.lease, idle, exchange),
     )
 }
 

@@ -46,11 +46,15 @@ fn upgrade_flaw(response: &Response<Incoming>, asked: &HeaderValue) -> Option<&'
     }
 }
 
-/// Why an answer could be read in more than one way (RFC 9112, 6.1 and 6.3), which hyper lets through.
+/// Why an answer is invalid, or could be read in more than one way (RFC 9112, 6.1 and 6.3), where hyper lets it through.
 #[must_use]
 pub fn framing_flaw(response: &Response<Incoming>) -> Option<&'static str> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Some("it switched protocols without having been asked");
+    }
+    if response.status().as_u16() > 599 {
+        // RFC 9110, 15: invalid, and to be read as a failure of the server.
+        return Some("its status is none of 100 to 599");
     }
     let headers = response.headers();
     let survey = Survey::of(headers);

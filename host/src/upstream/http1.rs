@@ -38,7 +38,7 @@ impl Sender {
     /// What hyper said.
     pub async fn open(wire: Wire, target: Endpoint, account: &Rc<Hold>) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(READ_AHEAD);
+        builder.max_buf_size(READ_AHEAD).max_header_size(READ_AHEAD);
         let (requests, connection) = builder.handshake(wire).await?;
         let open = account.begin();
         let task = tokio::task::spawn_local(async move {

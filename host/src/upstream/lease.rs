@@ -10,6 +10,7 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::balance::Seated;
+use super::first::First;
 use super::http2::ticket::Ticket;
 use super::pool::{Carrier, Pool};
 use crate::metrics::traffic::Open;
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Sent {
     /// The head, and the body as it comes.
     pub response: Response<Incoming>,
+    /// What was taken of the body already.
+    pub first: First,
     /// Goes back to its pool when the body is over.
     pub lease: Lease,
 }

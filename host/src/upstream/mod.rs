@@ -12,7 +12,7 @@
 //! - [`lease`]: a connection in use;
 //! - [`deliver`]: one request whose answer nobody waits for;
 //! - [`send`]: one request to one upstream; [`turn`] is its way through the targets, [`retry`] what may be repeated safely,
-//!   [`replay`] how a body is told again, [`flaw`] what is wrong with an answer;
+//!   [`replay`] how a body is told again, [`flaw`] and [`first`] what is wrong with an answer;
 //! - [`total`]: the limit on all of it.
 
 pub mod attempt;
@@ -20,6 +20,7 @@ pub mod balance;
 pub mod body;
 pub mod deliver;
 pub mod dial;
+pub mod first;
 pub mod flaw;
 pub mod group;
 pub mod http1;

@@ -18,6 +18,7 @@ use hyper::client::conn::TrySendError;
 use super::attempt::Attempting;
 use super::balance::Wish;
 use super::body::{BodyWatch, RequestBody};
+use super::first::First;
 use super::flaw::check;
 use super::group::Group;
 use super::http2::ticket::is_malformed;
@@ -90,12 +91,16 @@ pub async fn send(
     loop {
         let at = checkout.at;
         (request, checkout) = match asked(order, &mut checkout, request, turn.repeats).await? {
-            Came::Answer(response) => {
+            Came::Answer(response, first) => {
                 let request_is_sent = turn.was_told();
                 let again = turn.again(at, Trouble::Status(response.status()));
                 let lease = checkout.lease(&response);
                 let Some(again) = again else {
-                    return Ok(Sent { response, lease });
+                    return Ok(Sent {
+                        response,
+                        first,
+                        lease,
+                    });
                 };
                 lease.discard(response.into_body(), request_is_sent);
                 (again, turn.next().await?)
@@ -127,8 +132,8 @@ pub async fn send(
 
 /// What sending a request on a connection came to.
 enum Came {
-    /// An answer that may be passed on.
-    Answer(Response<Incoming>),
+    /// An answer that may be passed on, and what was taken of its body.
+    Answer(Response<Incoming>, First),
     /// Nothing that may be, and nobody knows what became of the request.
     Nothing(Trouble, UpstreamFault),
     /// The request, unsent: the connection had died, or the target can take it on another one.
@@ -155,13 +160,22 @@ async fn asked(
     let attempt = group.attempt(at);
     let failed = match attempted(order, checkout, request).await? {
         Answered::Failed(failed) => failed,
-        Answered::With(response) => {
-            if let Err(fault) = check(&response, &checkout.pool, order.upgrade) {
-                group.came_to(at, attempt, Attempt::Malformed);
-                return Ok(Came::Nothing(Trouble::Reset, fault));
-            }
+        Answered::With(mut response) => {
+            let checked = match check(&response, &checkout.pool, order.upgrade) {
+                Ok(()) => First::of(&mut response)
+                    .await
+                    .map_err(|error| malformed(checkout, &error)),
+                Err(fault) => Err(fault),
+            };
+            let first = match checked {
+                Ok(first) => first,
+                Err(fault) => {
+                    group.came_to(at, attempt, Attempt::Malformed);
+                    return Ok(Came::Nothing(Trouble::Reset, fault));
+                }
+            };
             group.answered(at, attempt, response.status());
-            return Ok(Came::Answer(response));
+            return Ok(Came::Answer(response, first));
         }
         Answered::Late => {
             group.came_to(at, attempt, Attempt::Timeout);
@@ -300,25 +314,27 @@ fn died(
     checkout: &Checkout,
     error: hyper::Error,
 ) -> UpstreamFault {
-    let target = &checkout.pool.to.target;
-    let malformed = error.is_parse() || is_malformed(&error);
-    let outcome = match (order.is_body_broken(), malformed) {
+    let is_malformed = error.is_parse() || is_malformed(&error);
+    let outcome = match (order.is_body_broken(), is_malformed) {
         (true, _) => Attempt::Cancelled,
         (false, true) => Attempt::Malformed,
         (false, false) => Attempt::Closed,
     };
     order.group.came_to(checkout.at, attempt, outcome);
-    if malformed {
-        let cause = std::error::Error::source(&error)
-            .map_or_else(|| error.to_string(), ToString::to_string);
-        UpstreamFault::Malformed {
-            target: target.clone(),
-            text: cause,
-        }
+    if is_malformed {
+        malformed(checkout, &error)
     } else {
         UpstreamFault::Died {
-            target: target.clone(),
+            target: checkout.pool.to.target.clone(),
             source: error,
         }
+    }
+}
+
+fn malformed(checkout: &Checkout, error: &hyper::Error) -> UpstreamFault {
+    let cause = std::error::Error::source(error);
+    UpstreamFault::Malformed {
+        target: checkout.pool.to.target.clone(),
+        text: cause.map_or_else(|| error.to_string(), ToString::to_string),
     }
 }
