@@ -7,12 +7,14 @@
 //! In HTTP/2 a connection has many exchanges at once: each stream has a record of its own ([`streams`]), and the
 //! connection's timer looks through them.
 
+mod heard;
 pub mod streams;
 
 use std::cell::{Cell, RefCell};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use self::heard::Heard;
 use self::streams::{Many, Within};
 use crate::config::ready::ClientTimeouts;
 
@@ -48,6 +50,8 @@ pub struct Activity {
     surplus: Cell<bool>,
     /// Since when the connection is to end after the running exchange.
     draining: Cell<Option<Instant>>,
+    /// The beginning of the head that came last.
+    heard: Heard,
     /// Of a connection its task, of a stream the stream's.
     waker: RefCell<Option<Waker>>,
     /// Of a connection that speaks HTTP/2: its streams.
@@ -125,6 +129,7 @@ impl Activity {
             given_up: Cell::new(false),
             surplus: Cell::new(false),
             draining: Cell::new(None),
+            heard: Heard::default(),
             waker: RefCell::new(None),
             many: Many::default(),
             within: None,
@@ -268,6 +273,7 @@ impl Activity {
 
     /// A head is complete.
     pub fn exchange_begins(&self) {
+        self.heard.exchange_begins();
         self.stage.set(Stage::Exchange);
     }
 
@@ -279,6 +285,9 @@ impl Activity {
 
     /// Whether the connection rests from now on, as none does that speaks HTTP/2.
     pub fn rests(&self, resting: bool) {
+        if resting {
+            self.forgets();
+        }
         self.resting.set(resting);
     }
 

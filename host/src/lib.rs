@@ -37,8 +37,9 @@
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
 //! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now), in [`fault`] (plugins
-//! that go wrong), in [`health`] (targets that do), in [`journal`] (the log) and in [`admission`] (who is let in).
-//! Besides, `control::explain` asks the pure parts of the exchange (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
+//! that go wrong), in [`health`] (targets that do), in [`journal`] (the log), in [`admission`] (who is let in) and in
+//! [`refused`] (what is not served because of what it is). Besides, `control::explain` asks the pure parts of the exchange
+//! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
 //! mapped}`, `supervise::crash`, `life::handed` and `leave`; everywhere else it is denied.
 //!
 //! Nothing here may panic on what it is given: what cannot be is an error or has a type, and tests alone say `unwrap`.
@@ -89,6 +90,7 @@ pub mod mark;
 pub mod metrics;
 pub mod ops;
 pub mod plugin;
+pub mod refused;
 pub mod respond;
 pub mod router;
 pub mod scaffold;

@@ -130,6 +130,11 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     watch_over(&watchdog, &config, link.is_some())?;
     let workers = config.workers;
     let board = Board::new(workers);
+    catalog
+        .metrics()
+        .admission
+        .refused
+        .keep(config.admin.refused);
     let admin = Admin {
         board: board.clone(),
         images: catalog.view(),

@@ -102,6 +102,7 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
         "/status" => with(StatusCode::OK, &status(admin)),
         "/plugins" => with(StatusCode::OK, &json!({ "images": admin.images.report() })),
         "/metrics" => metrics(admin),
+        "/refused" => with(StatusCode::OK, &admin.metrics.admission.refused.document()),
         "/upstreams" => with(StatusCode::OK, &super::upstreams::document(admin)),
         "/routes" => {
             let routes = admin.board.read(|status| status.routes.clone());
@@ -109,7 +110,7 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
         }
         _ => with(
             StatusCode::NOT_FOUND,
-            &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes, /upstreams, /metrics and, by POST, /explain" }),
+            &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes, /upstreams, /refused, /metrics and, by POST, /explain" }),
         ),
     }
 }

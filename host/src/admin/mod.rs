@@ -8,6 +8,7 @@
 //! | `/plugins` | every image: state, reasons, instances, calls and errors per hook |
 //! | `/routes` | every route with its plugins in their order |
 //! | `/upstreams` | every target, whether it is in rotation, and why not; see docs/balancing.md |
+//! | `/refused` | the last requests that were refused because of what they are; see docs/security.md |
 //! | `POST /explain` | what would become of a request, and why; see docs/routing.md |
 //! | `/metrics` | everything that is counted, in the text format of Prometheus; see docs/metrics.md |
 

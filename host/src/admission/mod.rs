@@ -28,6 +28,7 @@ use crate::health::clock::now_ms;
 use crate::metrics::names;
 use crate::metrics::page::{Family, Page};
 use crate::metrics::traffic::Shelf;
+use crate::refused::Kept;
 
 /// What is known in the whole process, by the names of the configuration.
 #[derive(Debug, Default)]
@@ -42,6 +43,8 @@ pub struct Admission {
     pub overload: Overload,
     /// Of client addresses.
     pub addresses: Arc<Addresses>,
+    /// What was refused because of what it is.
+    pub refused: Kept,
 }
 
 /// A gate, and what it is to admit once the snapshot that says so is in force.
@@ -108,6 +111,7 @@ impl Admission {
             shed.count(&[reason.name()], self.overload.shed(reason));
         }
         page.add(shed);
+        self.refused.show(page);
         let mut running = Family::of(&names::UPSTREAM_REQUESTS);
         let mut waiting = Family::of(&names::UPSTREAM_WAITING);
         let mut refused = Family::of(&names::UPSTREAM_REFUSED);

@@ -282,6 +282,12 @@ impl Context {
         self.query.as_deref().or(self.target.query()).unwrap_or("")
     }
 
+    /// The target as the client sent it.
+    #[must_use]
+    pub fn target(&self) -> &http::Uri {
+        &self.target
+    }
+
     /// The target as the client sent it, if neither path nor query were changed since.
     #[must_use]
     pub fn unchanged_target(&self) -> Option<&http::Uri> {

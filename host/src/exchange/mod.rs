@@ -25,6 +25,7 @@ mod mirror;
 mod multiplexed;
 mod outgoing;
 mod pump;
+mod refused;
 mod serve;
 mod shed;
 mod tunnel;

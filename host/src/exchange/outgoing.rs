@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use super::answer::{AnswerBody, Relay};
 use super::filtered::{Filtered, Source};
-use super::{Exchange, Running, forwarding, ingress};
+use super::{Exchange, Running, forwarding, ingress, refused};
 use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::headers::Survey;
@@ -260,6 +260,7 @@ pub(super) fn head(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, Hea
 pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
     exchange.answered_for();
     let told = rescue::rescue(failure);
+    refused::note(exchange, failure, told.status.as_u16());
     let context = exchange.context.borrow();
     let (id, status) = (context.request_id.as_str(), told.status.as_u16());
     match failure {

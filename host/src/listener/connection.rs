@@ -13,10 +13,14 @@ use tokio::time::timeout;
 use super::accept::Alive;
 use super::guard::{Ended, Guard, Held};
 use super::handshake::{Version, shake};
+use super::http2::frames::Frames;
+use super::http2::guarded::Guarded;
 use super::io::ClientIo;
 use super::preface::{self, Told};
+use super::unserved::Whose;
 use super::{http1, http2, proxy};
 use crate::activity::Activity;
+use crate::config::ready::Limits;
 use crate::exchange::{Peer, forwarding};
 use crate::local::Local;
 use crate::snapshot::{Settings, Speech};
@@ -87,20 +91,31 @@ pub(super) async fn run(
             Told::Nothing => return,
         }
         if ready.version == Version::Http1 && !protocols.http1 {
+            Whose::new(&speech, peer, Version::Http1).speaks_another_version(&worker, &first);
             refuse(&mut ready.stream).await;
             return;
         }
     }
     let io = ClientIo::new(ready.stream, first, Rc::clone(&activity));
     let facts = Rc::new(Peer::new(peer, local, ready.connection));
+    let whose = Whose::new(&speech, peer, ready.version);
     let ended = match ready.version {
-        Version::Http1 => http1::run(worker, io, facts, held.limits, guard).await,
+        Version::Http1 => http1::run(&worker, io, facts, held.limits, guard).await,
         Version::Http2 => {
-            let open = Rc::clone(&open);
+            let (worker, open) = (Rc::clone(&worker), Rc::clone(&open));
+            let frames = guarded(&worker, &whose, held.limits);
             // On the heap: a connection that speaks HTTP/1.1 makes no room for it.
-            Box::pin(http2::run(worker, io, facts, held.limits, (guard, open))).await
+            Box::pin(http2::run(
+                worker,
+                (io, frames),
+                facts,
+                held.limits,
+                (guard, open),
+            ))
+            .await
         }
     };
+    whose.ended(&worker, &activity, &ended);
     if activity.has_flooded() || is_too_much(&ended) {
         open.counts_flood();
     }
@@ -123,6 +138,13 @@ pub(super) async fn run(
             tracing::debug!(target: "connection", %peer, ?overdue, "client took too long");
         }
     }
+}
+
+/// Guards a connection against floods of frames, and tells of streams that are reset because of what the client did.
+fn guarded(worker: &Rc<Local>, whose: &Whose, limits: Limits) -> Guarded {
+    let (worker, whose) = (Rc::clone(worker), whose.clone());
+    let tell = move |code| whose.broke_a_stream(&worker, code);
+    Guarded::new(Frames::new(limits.streams, Instant::now()), Box::new(tell))
 }
 
 /// Whether h2 ended the connection because of what the client sent too much of.

@@ -25,7 +25,7 @@ const HYPER_HEADERS: usize = 100;
 /// Serves one connection until it ends. Between exchanges, once it is quiet, it rests: it holds no buffers of hyper's then,
 /// and nothing else that only exchanges need, which is most of what a connection costs.
 pub(super) async fn run(
-    worker: Rc<Local>,
+    worker: &Rc<Local>,
     mut io: ClientIo,
     peer: Rc<Peer>,
     limits: Limits,
@@ -33,7 +33,7 @@ pub(super) async fn run(
 ) -> Ended {
     loop {
         // On the heap, so that it goes when the connection rests.
-        let left = Box::pin(converse(&worker, io, &peer, limits, &mut guard)).await;
+        let left = Box::pin(converse(worker, io, &peer, limits, &mut guard)).await;
         io = match left {
             Left::Over(ended) => return ended,
             Left::Quiet(io) => io,

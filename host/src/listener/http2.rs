@@ -23,7 +23,7 @@ use hyper::service::service_fn;
 use tokio::task::spawn_local;
 
 use self::counting::Counting;
-use self::frames::Frames;
+use self::guarded::Guarded;
 use self::piece::Pieces;
 use super::accept::Alive;
 use super::guard::{Ended, Guard};
@@ -59,14 +59,14 @@ type Fails = Box<dyn std::error::Error + Send + Sync>;
 /// Serves one connection until it ends. `open` is held as long as anything of it runs.
 pub(super) async fn run(
     worker: Rc<Local>,
-    mut io: ClientIo,
+    (mut io, frames): (ClientIo, Guarded),
     peer: Rc<Peer>,
     limits: Limits,
     (mut guard, open): (Guard, Rc<Alive>),
 ) -> Ended {
     let activity = Rc::clone(&guard.activity);
     activity.speaks_in_streams();
-    io.guard_frames(Frames::new(limits.streams, Instant::now()));
+    io.guard_frames(frames);
     let tasks = Tasks {
         born: Rc::default(),
         changing: Rc::default(),

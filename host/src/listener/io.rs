@@ -8,10 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
 use rustix::event::{PollFd, PollFlags};
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, ReadBuf};
 
-use super::http2::frames::Frames;
 use super::http2::guarded::Guarded;
 use crate::activity::Activity;
 use crate::exchange::Side;
@@ -75,8 +75,8 @@ impl ClientIo {
     }
 
     /// Holds the connection to what it may send in frames of HTTP/2.
-    pub(super) fn guard_frames(&mut self, frames: Frames) {
-        self.guarded = Some(Box::new(Guarded::new(frames)));
+    pub(super) fn guard_frames(&mut self, frames: Guarded) {
+        self.guarded = Some(Box::new(frames));
     }
 
     /// Waits for the client without room to read into; what it then sends first is kept for whoever reads next. Ready also at
@@ -92,6 +92,8 @@ impl ClientIo {
         let mut buffer = hyper::rt::ReadBuf::uninit(&mut room);
         // An error comes again as well, for a broken connection stays broken.
         let _ = ready!(Pin::new(&mut *self).poll_read(cx, buffer.unfilled()));
+        // It is heard when it is read for good.
+        self.activity.forgets();
         self.first = Bytes::copy_from_slice(buffer.filled());
         Poll::Ready(())
     }
@@ -133,9 +135,38 @@ impl ClientIo {
         over.then(|| Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum())))
     }
 
+    /// What is written while a head is waited for is the answer of the parser itself, to a head that is none.
+    fn hears_answer(&self, bufs: &[io::IoSlice<'_>]) {
+        if self.activity.is_in_head()
+            && let Some(first) = bufs.first()
+        {
+            self.activity.answers_by_itself(first);
+        }
+    }
+
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.activity.wrote(written.is_pending());
         written
+    }
+}
+
+/// A read of a head, whose beginning is kept for those who want to see what was refused.
+struct Hearing<'a> {
+    stream: TokioIo<&'a mut Wire>,
+    activity: &'a Activity,
+}
+
+impl AsyncRead for Hearing<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let fresh = buf.filled().get(before..).unwrap_or_default();
+        self.activity.hears(fresh);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -151,6 +182,9 @@ impl Read for ClientIo {
             let len = this.first.len().min(buf.remaining());
             let first = this.first.split_to(len);
             buf.put_slice(&first);
+            if this.activity.awaits_head() {
+                this.activity.hears(&first);
+            }
             if let Some(guarded) = &mut this.guarded {
                 guarded.came(&first, &this.activity);
             }
@@ -158,6 +192,13 @@ impl Read for ClientIo {
         }
         // Also after those bytes: what follows them is often there already, and a head is then read in one piece.
         let mut read = match &mut this.guarded {
+            None if this.activity.awaits_head() => {
+                let hearing = Hearing {
+                    stream: TokioIo::new(&mut this.stream),
+                    activity: &this.activity,
+                };
+                Pin::new(&mut TokioIo::new(hearing)).poll_read(cx, buf)
+            }
             None => Pin::new(&mut this.stream).poll_read(cx, buf),
             Some(guarded) => {
                 if !guarded.is_ending() {
@@ -189,6 +230,7 @@ impl Write for ClientIo {
         if let Some(said) = self.said_goodbye(&[io::IoSlice::new(buf)]) {
             return said;
         }
+        self.hears_answer(&[io::IoSlice::new(buf)]);
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
             guarded.went(&[io::IoSlice::new(buf)], *written, cx);
@@ -204,6 +246,7 @@ impl Write for ClientIo {
         if let Some(said) = self.said_goodbye(bufs) {
             return said;
         }
+        self.hears_answer(bufs);
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
             guarded.went(bufs, *written, cx);

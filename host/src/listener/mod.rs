@@ -6,7 +6,7 @@
 //! - `connection`: one connection, from accept to close, on one task of one worker;
 //! - `handshake`: what comes before its first request: `proxy`, then `secure` (and `identity`, who a client is by its
 //!   certificate), then `preface`, which tells the version;
-//! - `http1` and `http2`: serving it, held to its limits by `guard`.
+//! - `http1` and `http2`: serving it, held to its limits by `guard`; `unserved`: what is told of those that were refused.
 
 pub mod accept;
 pub mod bind;
@@ -22,3 +22,4 @@ mod proxy;
 mod room;
 mod secure;
 pub mod unix;
+mod unserved;

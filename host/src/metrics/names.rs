@@ -106,6 +106,8 @@ names! {
         "How often the breaker of an upstream changed its state, by what it changed to."
     SHED "swapgate_shed_total" Counter "requests" ["reason"]
         "Requests that were turned away because the process has more to do than it takes, by reason."
+    REFUSED_REQUESTS "swapgate_refused_requests_total" Counter "requests" ["reason"]
+        "Requests that the gateway refused because of what they are, by reason; /refused shows the last of them."
     ROUTE_REQUESTS "swapgate_route_requests" Gauge "requests" ["route"]
         "Requests that a route with concurrency has under way, in the whole process."
     ROUTE_WAITING "swapgate_route_queue_waiting" Gauge "requests" ["route"]

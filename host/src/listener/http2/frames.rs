@@ -71,7 +71,7 @@ struct Frame {
     kind: u8,
     flags: u8,
     stream: u32,
-    /// Of WINDOW_UPDATE.
+    /// Of WINDOW_UPDATE; of RST_STREAM its code.
     increment: u32,
 }
 
@@ -121,11 +121,11 @@ impl Cut {
         }
     }
 
-    /// How much of the frame is read: its head, and what a window is opened by.
+    /// How much of the frame is read: its head, and what a window is opened by or a stream is reset with.
     const fn wanted(&self) -> usize {
         let [a, b, c, kind, ..] = self.head;
-        let opens = kind == kind::WINDOW_UPDATE && u32::from_be_bytes([0, a, b, c]) == 4;
-        if self.have >= HEAD && opens {
+        let says = matches!(kind, kind::WINDOW_UPDATE | kind::RST_STREAM);
+        if self.have >= HEAD && says && u32::from_be_bytes([0, a, b, c]) == 4 {
             HEAD + INCREMENT
         } else {
             HEAD
@@ -222,11 +222,15 @@ impl Frames {
         self.stand()
     }
 
-    /// Bytes went to the client.
-    pub(in crate::listener) fn wrote(&mut self, bytes: &[u8]) {
+    /// Bytes went to the client; `broke` is told of streams that are reset because of what it did.
+    pub(in crate::listener) fn wrote(&mut self, bytes: &[u8], broke: impl Fn(u32)) {
         let mut gain = 0_u32;
-        self.outward
-            .feed(bytes, |frame| gain = gain.saturating_add(gives(&frame)));
+        self.outward.feed(bytes, |frame| {
+            gain = gain.saturating_add(gives(&frame));
+            if frame.kind == kind::RST_STREAM && is_the_clients_doing(frame.increment) {
+                broke(frame.increment);
+            }
+        });
         self.points = self.points.saturating_add(gain).min(self.most);
     }
 
@@ -295,6 +299,19 @@ fn takes(frame: &Frame) -> u32 {
         // HEADERS as well: they are answered, and that gives more; streams beyond what is admitted are not.
         _ => 1,
     }
+}
+
+/// Whether a stream is reset so because its client broke a rule (RFC 9113, 7): not for want of something on this side.
+fn is_the_clients_doing(code: u32) -> bool {
+    matches!(
+        h2::Reason::from(code),
+        h2::Reason::PROTOCOL_ERROR
+            | h2::Reason::FLOW_CONTROL_ERROR
+            | h2::Reason::STREAM_CLOSED
+            | h2::Reason::FRAME_SIZE_ERROR
+            | h2::Reason::COMPRESSION_ERROR
+            | h2::Reason::ENHANCE_YOUR_CALM
+    )
 }
 
 /// What a frame of the gateway gives.
@@ -390,12 +407,12 @@ mod tests {
         let start = frames.filled;
         let window = frame(8, 0, 1, &[0, 0, 0x40, 0]);
         for _ in 0..5000 {
-            frames.wrote(&frame(0, 0, 1, b"small"));
+            frames.wrote(&frame(0, 0, 1, b"small"), |_| ());
             assert_ne!(
                 frames.read(&frame(6, 0, 0, &[0; 8]), || start),
                 Stand::Excess
             );
-            frames.wrote(&frame(0, 0, 1, &[0; 16384]));
+            frames.wrote(&frame(0, 0, 1, &[0; 16384]), |_| ());
             for one in [&window, &window, &frame(6, 0, 0, &[0; 8])] {
                 assert_ne!(frames.read(one, || start), Stand::Excess);
             }
@@ -404,7 +421,7 @@ mod tests {
         let mut frames = settled();
         for _ in 0..5000 {
             frames.handed_over(1);
-            frames.wrote(&frame(0, 0, 1, &[0; 30]));
+            frames.wrote(&frame(0, 0, 1, &[0; 30]), |_| ());
             for stream in [1, 0] {
                 let back = frame(8, 0, stream, &[0, 0, 0, 30]);
                 assert_ne!(frames.read(&back, || start), Stand::Excess);
@@ -412,8 +429,8 @@ mod tests {
         }
         // Two requests that are reset for each that is answered.
         for stream in 0..5000 {
-            frames.wrote(&frame(1, 5, stream, b"head"));
-            frames.wrote(&frame(0, 1, stream, &[0; 100]));
+            frames.wrote(&frame(1, 5, stream, b"head"), |_| ());
+            frames.wrote(&frame(0, 1, stream, &[0; 100]), |_| ());
             for _ in 0..2 {
                 frames.read(&frame(1, 5, stream, b"head"), || start);
                 let reset = frame(3, 0, stream, &[0; 4]);
@@ -429,10 +446,23 @@ mod tests {
         frames.handed_over(1);
         let count = (1..5000).find(|_| {
             let crumb = frames.read(&frame(8, 0, 1, &[0, 0, 0, 1]), || start);
-            frames.wrote(&frame(0, 0, 1, b"x"));
+            frames.wrote(&frame(0, 0, 1, b"x"), |_| ());
             crumb == Stand::Excess
         });
         assert_eq!(count, Some(493));
+    }
+
+    #[test]
+    fn streams_that_a_client_broke_are_told_of() {
+        let mut frames = settled();
+        let told = std::cell::RefCell::new(Vec::new());
+        for code in [0, 1, 2, 7, 8, 9, 11] {
+            let reset = frame(3, 0, 1, &u32::to_be_bytes(code));
+            for part in reset.chunks(5) {
+                frames.wrote(part, |code| told.borrow_mut().push(code));
+            }
+        }
+        assert_eq!(told.into_inner(), [1, 9, 11]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::wire::Wire;
 pub(in crate::listener) struct Guarded {
     frames: Frames,
     ending: Option<Ending>,
+    /// Is told with which code a stream was reset because of what its client did.
+    broke: Box<dyn Fn(u32)>,
 }
 
 /// How far the end has come.
@@ -26,10 +28,11 @@ struct Ending {
 }
 
 impl Guarded {
-    pub(in crate::listener) fn new(frames: Frames) -> Self {
+    pub(in crate::listener) fn new(frames: Frames, broke: Box<dyn Fn(u32)>) -> Self {
         Self {
             frames,
             ending: None,
+            broke,
         }
     }
 
@@ -71,7 +74,7 @@ impl Guarded {
     ) {
         for buf in bufs {
             let part = buf.get(..written.min(buf.len())).unwrap_or_default();
-            self.frames.wrote(part);
+            self.frames.wrote(part, &self.broke);
             written -= part.len();
         }
         if self.says() {
