@@ -140,10 +140,10 @@ pub(super) async fn run(
     }
 }
 
-/// Guards a connection against floods of frames, and tells of streams that are reset because of what the client did.
+/// Guards a connection against floods of frames, and tells of what is ended because of what the client did.
 fn guarded(worker: &Rc<Local>, whose: &Whose, limits: Limits) -> Guarded {
     let (worker, whose) = (Rc::clone(worker), whose.clone());
-    let tell = move |code| whose.broke_a_stream(&worker, code);
+    let tell = move |broken| whose.broke(&worker, broken);
     Guarded::new(Frames::new(limits.streams, Instant::now()), Box::new(tell))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::guard::Ended;
 use super::handshake::Version;
+use super::http2::frames::Broken;
 use crate::activity::{Activity, Overdue};
 use crate::health::clock::now_ms;
 use crate::local::Local;
@@ -61,14 +62,20 @@ impl Whose {
         self.note(worker, told, Some(first));
     }
 
-    /// Tells that a stream was reset because of what its client did.
-    pub(super) fn broke_a_stream(&self, worker: &Local, code: u32) {
-        let code = h2::Reason::from(code);
+    /// Tells of what was ended in HTTP/2 because of what the client did.
+    pub(super) fn broke(&self, worker: &Local, broken: Broken) {
+        let (what, code, rule) = match broken {
+            Broken::Stream(code) => ("a stream was reset", code, "RFC 9113, 5.4.2"),
+            Broken::Connection(code) => ("the connection was ended", code, "RFC 9113, 5.4.1"),
+        };
         let told = Told {
-            reason: Reason::Http2,
+            reason: match code {
+                h2::Reason::ENHANCE_YOUR_CALM => Reason::Flood,
+                _ => Reason::Http2,
+            },
             status: None,
-            why: format!("a stream was reset: {}", code.description()),
-            rule: Some("RFC 9113, 5.4.2"),
+            why: format!("{what}: {}", code.description()),
+            rule: Some(rule),
         };
         self.note(worker, told, None);
     }
@@ -143,39 +150,25 @@ fn head(activity: &Activity, ended: &Ended) -> Option<Told> {
     }
 }
 
-/// Of a connection that speaks HTTP/2.
+/// Of a connection that speaks HTTP/2: what no frame of the library told.
 fn frames(activity: &Activity, ended: &Ended) -> Option<Told> {
-    let told = |reason, why: String, rule| {
+    let told = |reason, why: &str, rule| {
         Some(Told {
             reason,
             status: None,
-            why,
+            why: why.to_owned(),
             rule: Some(rule),
         })
     };
-    if activity.has_flooded() {
-        let why = "too many frames that ask for nothing".to_owned();
-        return told(Reason::Flood, why, "RFC 9113, 10.5");
-    }
     match ended {
-        Ended::By(Err(error)) => {
-            let cause = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
-            if !cause.is_library() {
-                return None;
-            }
-            let reason = match cause.reason() {
-                Some(h2::Reason::ENHANCE_YOUR_CALM) => Reason::Flood,
-                _ => Reason::Http2,
-            };
-            told(
-                reason,
-                format!("the connection was ended: {cause}"),
-                "RFC 9113, 5.4.1",
-            )
-        }
+        _ if activity.has_flooded() => told(
+            Reason::Flood,
+            "too many frames that ask for nothing",
+            "RFC 9113, 10.5",
+        ),
         Ended::Overdue(Overdue::Head) => told(
             Reason::Slow,
-            "a head did not come within client_timeouts.header".to_owned(),
+            "a head did not come within client_timeouts.header",
             "RFC 9110, 15.5.9",
         ),
         _ => None,

@@ -2,7 +2,7 @@
 
 use swapgate_tests::h2::Connection;
 
-use crate::{Stage, post};
+use crate::{Stage, put};
 
 const FIELDS: [(&str, &str); 4] = [
     ("x-plain", "1"),
@@ -120,7 +120,7 @@ fn nor_do_they_pass_behind_a_body() {
             assert_eq!(stage.one(chunked(&trailers)), 200);
         } else {
             let mut connection = Connection::open(stage.gateway.address());
-            let stream = post(&mut connection, "/", b"abc", &trailers);
+            let stream = put(&mut connection, "/", b"abc", &trailers);
             assert_eq!(connection.answer(stream).expect("an answer").status, 200);
         }
         let received = stage.only();

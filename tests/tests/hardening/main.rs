@@ -23,10 +23,11 @@ impl Stage {
     pub(crate) fn with(settings: &str, route: &str) -> Self {
         let upstream = Upstream::echo();
         let text = text(settings, route);
-        let gateway = Gateway::with(&text)
-            .set("up", upstream.address())
-            .plugin("swapgate-plugin-headers")
-            .start();
+        let mut builder = Gateway::with(&text).set("up", upstream.address());
+        if route.contains("plugins") {
+            builder = builder.plugin("headers");
+        }
+        let gateway = builder.start();
         Self { gateway, upstream }
     }
 
@@ -69,16 +70,16 @@ routes: [{{name: all, service: up, preserve_host: true{route}}}]
     )
 }
 
-/// A POST in HTTP/2 with these bytes, without a length, and these trailers.
+/// A PUT in HTTP/2 with these bytes, without a length, and these trailers.
 #[track_caller]
-pub(crate) fn post(
+pub(crate) fn put(
     connection: &mut Connection,
     path: &str,
     body: &[u8],
     trailers: &[(&str, &str)],
 ) -> u32 {
     let stream = connection.next_stream();
-    let mut fields = swapgate_tests::h2::connection::request("POST", path).to_vec();
+    let mut fields = swapgate_tests::h2::connection::request("PUT", path).to_vec();
     if !trailers.is_empty() {
         fields.push(("trailer", "x-sum"));
     }

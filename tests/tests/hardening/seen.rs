@@ -62,10 +62,10 @@ const REFUSED: [(&str, &str, u16, &str); 14] = [
         "GET / HTTP/1.1",
     ),
     (
-        "password=secret&user=me",
+        "password=secret&user=me\r\n\r\n",
         "parser",
         400,
-        "(23 bytes that are no request)",
+        "(27 bytes that are no request)",
     ),
     (
         "GET /%00 HTTP/1.1\r\nHost: test\r\n\r\n",
@@ -114,8 +114,11 @@ fn each_with_its_reason_and_without_secrets() {
     for (request, reason, status, line) in REFUSED {
         let mut client = gateway.client();
         let local = client.local_address();
-        client.send(request).finish_sending();
-        assert_eq!(client.expect_response().status, status, "{request:?}");
+        client.send(request);
+        match client.read_response("GET") {
+            Ok(answer) => assert_eq!(answer.status, status, "{request:?}"),
+            Err(error) => panic!("{request:?}: {error}"),
+        }
         drop(client);
         let seen = wait_for(&format!("{request:?} is seen"), || {
             let document = gateway.admin("/refused").json();
@@ -206,7 +209,7 @@ fn in_http2_as_far_as_it_is_known() {
     assert!(!headers.contains("x-forwarded"), "{headers}");
     // A stream that is reset: its head is malformed.
     let mut connection = Connection::open(gateway.address());
-    let stream = connection.ask(&[&get("/")[..], &[("X-Upper", "1")]].concat(), None);
+    let stream = connection.ask(&[&get("/")[..], &[("connection", "close")]].concat(), None);
     assert!(connection.answer(stream).expect("a reset").reset.is_some());
     assert_eq!(newest(gateway, "http2")["status"], Value::Null);
     // A connection that is ended: DATA on no stream.
@@ -266,7 +269,7 @@ fn the_admin_token_guards_it_and_none_may_be_kept() {
         "\
 format: 1
 listeners: [{{name: public, address: \"127.0.0.1:0\"}}]
-admin: {{address: \"127.0.0.1:0\", token: \"a token of some length\", refused: 0}}
+admin: {{address: \"127.0.0.1:0\", token: \"a-token-of-some-length\", refused: 0}}
 plugins_dir: plugins.d
 state_dir: state
 {}",
@@ -280,7 +283,7 @@ state_dir: state
     assert_eq!(client.expect_response().status, 400);
     assert_eq!(gateway.admin("/refused").status, 401);
     let mut client = Client::connect(gateway.admin_address());
-    client.send("GET /refused HTTP/1.1\r\nHost: admin\r\nAuthorization: Bearer a token of some length\r\n\r\n");
+    client.send("GET /refused HTTP/1.1\r\nHost: admin\r\nAuthorization: Bearer a-token-of-some-length\r\n\r\n");
     let answer = client.expect_response();
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["refused"], serde_json::json!([]));

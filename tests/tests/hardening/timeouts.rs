@@ -64,9 +64,10 @@ fn slow_bodies_are_told_so() {
     assert_eq!(client.expect_response().status, 408);
     client.expect_closed();
     let mut connection = Connection::open(stage.gateway.address());
-    let head = frame::headers(1, pack::block(&request("POST", "/")));
-    connection.send([head.encode(), frame::data(1, "abc").encode()].concat());
-    let answer = connection.answer(1).expect("an answer");
+    let stream = connection.next_stream();
+    let head = frame::headers(stream, pack::block(&request("POST", "/")));
+    connection.send([head.encode(), frame::data(stream, "abc").encode()].concat());
+    let answer = connection.answer(stream).expect("an answer");
     assert_eq!(answer.status, 408);
     assert_eq!(connection.get("/").expect("it goes on").status, 200);
 }

@@ -35,8 +35,9 @@ const A_SECOND: u32 = 100;
 
 /// Length of the head of a frame (RFC 9113, 4.1).
 const HEAD: usize = 9;
-/// Length of the payload of WINDOW_UPDATE, which is read as well.
-const INCREMENT: usize = 4;
+/// How much is read of a payload: all of WINDOW_UPDATE and RST_STREAM, of GOAWAY what stands before its text.
+const NUMBER: usize = 4;
+const NUMBERS: usize = 2 * NUMBER;
 /// A window that is opened by less than this makes answers go out in crumbs.
 const CRUMB: u32 = 64;
 /// How often a client gives a window back for one piece of an answer: that of the stream and that of the connection.
@@ -51,6 +52,7 @@ mod kind {
     pub(super) const RST_STREAM: u8 = 3;
     pub(super) const SETTINGS: u8 = 4;
     pub(super) const PING: u8 = 6;
+    pub(super) const GOAWAY: u8 = 7;
     pub(super) const WINDOW_UPDATE: u8 = 8;
     pub(super) const CONTINUATION: u8 = 9;
 }
@@ -71,8 +73,10 @@ struct Frame {
     kind: u8,
     flags: u8,
     stream: u32,
-    /// Of WINDOW_UPDATE; of RST_STREAM its code.
+    /// Of WINDOW_UPDATE.
     increment: u32,
+    /// Of RST_STREAM and GOAWAY.
+    code: u32,
 }
 
 /// One direction of a connection, cut into frames.
@@ -80,7 +84,7 @@ struct Frame {
 struct Cut {
     /// Bytes until the next head begins: of a preface, then of payloads.
     skip: usize,
-    head: [u8; HEAD + INCREMENT],
+    head: [u8; HEAD + NUMBERS],
     have: usize,
     last: Option<(u8, u8)>,
 }
@@ -90,7 +94,7 @@ impl Cut {
     const fn new(skip: usize) -> Self {
         Self {
             skip,
-            head: [0; HEAD + INCREMENT],
+            head: [0; HEAD + NUMBERS],
             have: 0,
             last: None,
         }
@@ -121,20 +125,36 @@ impl Cut {
         }
     }
 
-    /// How much of the frame is read: its head, and what a window is opened by or a stream is reset with.
+    /// How much of the frame is read: its head, and what a window is opened by or something is ended with.
     const fn wanted(&self) -> usize {
         let [a, b, c, kind, ..] = self.head;
-        let says = matches!(kind, kind::WINDOW_UPDATE | kind::RST_STREAM);
-        if self.have >= HEAD && says && u32::from_be_bytes([0, a, b, c]) == 4 {
-            HEAD + INCREMENT
-        } else {
-            HEAD
+        let len = u32::from_be_bytes([0, a, b, c]);
+        match kind {
+            _ if self.have < HEAD => HEAD,
+            kind::WINDOW_UPDATE | kind::RST_STREAM if len == 4 => HEAD + NUMBER,
+            kind::GOAWAY if len >= 8 => HEAD + NUMBERS,
+            _ => HEAD,
         }
     }
 
     /// The frame whose head is complete; the next one begins after its payload.
     fn frame(&mut self) -> Frame {
-        let [a, b, c, kind, flags, s1, s2, s3, s4, increment @ ..] = self.head;
+        let [
+            a,
+            b,
+            c,
+            kind,
+            flags,
+            s1,
+            s2,
+            s3,
+            s4,
+            n1,
+            n2,
+            n3,
+            n4,
+            last @ ..,
+        ] = self.head;
         let len = u32::from_be_bytes([0, a, b, c]);
         let read = self.have - HEAD;
         self.skip = (len as usize).saturating_sub(read);
@@ -145,9 +165,22 @@ impl Cut {
             kind,
             flags,
             stream: u32::from_be_bytes([s1, s2, s3, s4]) & 0x7fff_ffff,
-            increment: u32::from_be_bytes(increment) & 0x7fff_ffff,
+            increment: u32::from_be_bytes([n1, n2, n3, n4]) & 0x7fff_ffff,
+            code: match kind {
+                kind::GOAWAY => u32::from_be_bytes(last),
+                _ => u32::from_be_bytes([n1, n2, n3, n4]),
+            },
         }
     }
+}
+
+/// What was ended because its client broke a rule, and how that was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::listener) enum Broken {
+    /// One stream.
+    Stream(h2::Reason),
+    /// The connection.
+    Connection(h2::Reason),
 }
 
 /// Where a client stands.
@@ -222,13 +255,18 @@ impl Frames {
         self.stand()
     }
 
-    /// Bytes went to the client; `broke` is told of streams that are reset because of what it did.
-    pub(in crate::listener) fn wrote(&mut self, bytes: &[u8], broke: impl Fn(u32)) {
+    /// Bytes went to the client; `broke` is told of what is ended because of what it did.
+    pub(in crate::listener) fn wrote(&mut self, bytes: &[u8], broke: impl Fn(Broken)) {
         let mut gain = 0_u32;
         self.outward.feed(bytes, |frame| {
             gain = gain.saturating_add(gives(&frame));
-            if frame.kind == kind::RST_STREAM && is_the_clients_doing(frame.increment) {
-                broke(frame.increment);
+            let end = match frame.kind {
+                kind::RST_STREAM => Broken::Stream(frame.code.into()),
+                kind::GOAWAY => Broken::Connection(frame.code.into()),
+                _ => return,
+            };
+            if is_the_clients_doing(frame.code) {
+                broke(end);
             }
         });
         self.points = self.points.saturating_add(gain).min(self.most);
@@ -459,10 +497,18 @@ mod tests {
         for code in [0, 1, 2, 7, 8, 9, 11] {
             let reset = frame(3, 0, 1, &u32::to_be_bytes(code));
             for part in reset.chunks(5) {
-                frames.wrote(part, |code| told.borrow_mut().push(code));
+                frames.wrote(part, |broken| told.borrow_mut().push(broken));
             }
         }
-        assert_eq!(told.into_inner(), [1, 9, 11]);
+        let mut goodbye = frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 1, b'w', b'h', b'y']);
+        goodbye.extend(frame(7, 0, 0, &[0; 8]));
+        for part in goodbye.chunks(7) {
+            frames.wrote(part, |broken| told.borrow_mut().push(broken));
+        }
+        assert!(frames.is_between_frames());
+        let expected = [1, 9, 11].map(|code| Broken::Stream(h2::Reason::from(code)));
+        let last = Broken::Connection(h2::Reason::PROTOCOL_ERROR);
+        assert_eq!(told.into_inner(), [&expected[..], &[last]].concat());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::frames::{Frames, Stand};
+use super::frames::{Broken, Frames, Stand};
 use crate::activity::Activity;
 use crate::wire::Wire;
 
@@ -17,8 +17,8 @@ use crate::wire::Wire;
 pub(in crate::listener) struct Guarded {
     frames: Frames,
     ending: Option<Ending>,
-    /// Is told with which code a stream was reset because of what its client did.
-    broke: Box<dyn Fn(u32)>,
+    /// Is told of what was ended because of what the client did.
+    broke: Box<dyn Fn(Broken)>,
 }
 
 /// How far the end has come.
@@ -28,7 +28,7 @@ struct Ending {
 }
 
 impl Guarded {
-    pub(in crate::listener) fn new(frames: Frames, broke: Box<dyn Fn(u32)>) -> Self {
+    pub(in crate::listener) fn new(frames: Frames, broke: Box<dyn Fn(Broken)>) -> Self {
         Self {
             frames,
             ending: None,
