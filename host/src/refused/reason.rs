@@ -53,7 +53,10 @@ pub fn reason(fault: &RequestFault) -> Reason {
         | RequestFault::NoHost => Reason::Host,
         RequestFault::Scheme | RequestFault::Target => Reason::Target,
         RequestFault::Path(_) | RequestFault::Rewrite => Reason::Path,
-        RequestFault::FieldSyntax | RequestFault::Underscore => Reason::Header,
+        RequestFault::FieldSyntax
+        | RequestFault::Underscore
+        | RequestFault::MaxForwards
+        | RequestFault::TraceEnds => Reason::Header,
         RequestFault::ContentLength | RequestFault::TransferEncoding => Reason::Framing,
         RequestFault::TooManyFields { .. } => Reason::HeadTooLarge,
         RequestFault::TargetTooLong { .. } => Reason::TargetTooLong,
@@ -65,7 +68,7 @@ pub fn reason(fault: &RequestFault) -> Reason {
         | RequestFault::WebSocketVersion
         | RequestFault::NoUpgrade => Reason::Upgrade,
         RequestFault::BodyTooLarge { .. } => Reason::BodyTooLarge,
-        RequestFault::Body => Reason::Body,
+        RequestFault::Body | RequestFault::TraceBody => Reason::Body,
         RequestFault::BodySlow => Reason::Slow,
     }
 }
@@ -87,6 +90,8 @@ pub fn rule(fault: &RequestFault) -> &'static str {
         RequestFault::Target => "RFC 9112, 3.2",
         RequestFault::Path(_) | RequestFault::Rewrite => "RFC 3986, 6.2.2",
         RequestFault::Expectation => "RFC 9110, 10.1.1",
+        RequestFault::TraceBody => "RFC 9110, 9.3.8",
+        RequestFault::MaxForwards | RequestFault::TraceEnds => "RFC 9110, 7.6.2",
         RequestFault::Misdirected => "RFC 9110, 15.5.20",
         RequestFault::Connect => "RFC 9110, 9.3.6",
         RequestFault::WebSocket(_) => "RFC 6455, 4.2.1",

@@ -57,7 +57,7 @@ pub(crate) fn config(plugins: &str) -> String {
     format!(
         "\
 workers: 1
-client_timeouts: {header: 60s}
+client_timeouts: {{header: 60s}}
 upstreams: [{{name: up, targets: [{{address: \"@up@\"}}], health: {{passive: {{failures: 3}}}}}}]
 services: [{{name: s, upstream: up}}]
 routes: [{{name: all, service: s, plugins: [{plugins}]}}]
