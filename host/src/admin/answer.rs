@@ -1,8 +1,9 @@
 //! What each path answers.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
@@ -32,6 +33,10 @@ where
             .headers_mut()
             .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         return response;
+    }
+    if admin.token.is_none() && !is_for_this_machine(request.headers()) {
+        let text = "without admin.token only requests to an address, to localhost or to a name without a dot are answered";
+        return with(StatusCode::MISDIRECTED_REQUEST, &json!({ "error": text }));
     }
     let question = request.uri().path() == "/explain";
     if matches!(request.uri().path(), "/plugins" | "/metrics") {
@@ -165,6 +170,22 @@ fn with(status: StatusCode, document: &Value) -> Response<Full<Bytes>> {
     response
 }
 
+/// Whether a request is for a name that can only be this machine's. A page of somebody's browser may have its own name lead
+/// here, and would then read what is answered as its own (DNS rebinding); such a name has a dot.
+fn is_for_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else {
+        return true;
+    };
+    let host = host.to_str().unwrap_or(".");
+    if host.starts_with('[') {
+        return true;
+    }
+    let name = host.split(':').next().unwrap_or_default();
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let own = name.to_ascii_lowercase().ends_with(".localhost");
+    !name.contains('.') || own || name.parse::<Ipv4Addr>().is_ok()
+}
+
 /// Compares in a time that does not depend on the contents.
 fn is_allowed(admin: &Admin, headers: &HeaderMap) -> bool {
     let Some(token) = &admin.token else {
@@ -174,4 +195,38 @@ fn is_allowed(admin: &Admin, headers: &HeaderMap) -> bool {
         .get(AUTHORIZATION)
         .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     shown.is_some_and(|shown| shown.ct_eq(token.reveal().as_bytes()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_a_browser_reads_nothing() {
+        let is_for_us = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_str(host).unwrap());
+            is_for_this_machine(&headers)
+        };
+        for own in [
+            "127.0.0.1:8001",
+            "[::1]:8001",
+            "localhost",
+            "LOCALHOST:8001",
+            "admin",
+            "swapgate.localhost",
+            "",
+        ] {
+            assert!(is_for_us(own), "{own}");
+        }
+        for other in [
+            "evil.example",
+            "evil.example.:8001",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+        ] {
+            assert!(!is_for_us(other), "{other}");
+        }
+        assert!(is_for_this_machine(&HeaderMap::new()));
+    }
 }

@@ -288,3 +288,17 @@ state_dir: state
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["refused"], serde_json::json!([]));
 }
+
+#[test]
+fn a_page_of_a_browser_cannot_read_it() {
+    let stage = Stage::with("", "");
+    for (host, status) in [
+        ("127.0.0.1", 200),
+        ("localhost:8001", 200),
+        ("evil.example", 421),
+    ] {
+        let mut client = Client::connect(stage.gateway.admin_address());
+        client.send(format!("GET /refused HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(client.expect_response().status, status, "{host}");
+    }
+}
