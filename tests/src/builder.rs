@@ -23,6 +23,7 @@ pub struct Builder {
     arguments: Vec<String>,
     announce: String,
     environment: Vec<(String, String)>,
+    launcher: Vec<String>,
 }
 
 /// What stands in a place of a configuration.
@@ -55,7 +56,33 @@ impl Builder {
             arguments: vec!["--log-format".to_owned(), "json".to_owned()],
             announce: "announce.json".to_owned(),
             environment: Vec::new(),
+            launcher: Vec::new(),
         }
+    }
+
+    /// Has a program start the gateway: these words stand before its own on the command line. It must become the gateway.
+    #[must_use]
+    pub fn started_by(mut self, words: &[&str]) -> Self {
+        self.launcher = words.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Lets other users of this machine look into the folder.
+    ///
+    /// # Panics
+    /// When the folder is not the test's own.
+    #[must_use]
+    pub fn open_to_others(self) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.folder.path(), mode).expect("the folder is ours");
+        self
+    }
+
+    /// The folder in which everything lies.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Replaces `@name@` in the configuration by a value, such as the address of an upstream.
@@ -175,7 +202,14 @@ impl Builder {
             .map(|(name, value)| (&**name, &**value))
             .collect();
         let announce = self.path(&self.announce);
-        spawn(self.folder.path(), &announce, &self.arguments, &environment)
+        let by = &self.launcher;
+        spawn_by(
+            by,
+            self.folder.path(),
+            &announce,
+            &self.arguments,
+            &environment,
+        )
     }
 
     pub(crate) fn has_announced(&self) -> bool {
@@ -194,8 +228,22 @@ pub(crate) fn spawn(
     arguments: &[String],
     environment: &[(&str, &str)],
 ) -> Child {
+    spawn_by(&[], folder, announce, arguments, environment)
+}
+
+fn spawn_by(
+    launcher: &[String],
+    folder: &Path,
+    announce: &Path,
+    arguments: &[String],
+    environment: &[(&str, &str)],
+) -> Child {
     let log = File::create(folder.join("log")).expect("the folder is ours");
-    Command::new(artifacts::gateway())
+    let gateway = artifacts::gateway().as_os_str();
+    let words = launcher.iter().map(AsRef::as_ref).chain([gateway]);
+    let words: Vec<&std::ffi::OsStr> = words.collect();
+    Command::new(words[0])
+        .args(&words[1..])
         .arg("run")
         .args([
             "--config".as_ref(),

@@ -6,6 +6,7 @@
 //!   can take
 //! - [`mod@bench`]: the comparison with a bare hyper proxy and with the gateways people use now
 //! - [`mod@asan`]: the contract tests and the gateway with its examples under AddressSanitizer
+//! - [`mod@package`]: the package of Debian
 //! - [`sanitize`]: the plugin SDK under Miri
 //!
 //! Below them: [`cargo`] builds, [`process`] starts and ends programs, [`http`] asks listeners,
@@ -24,6 +25,7 @@ mod header;
 mod http;
 mod licences;
 mod load;
+mod package;
 mod process;
 mod python;
 mod run;
@@ -58,6 +60,8 @@ cargo xtask COMMAND
                                             gateway in Go, each on one core; --install brings those; lists have commas
   asan                                      contract tests, and the gateway with plugins in four languages, under AddressSanitizer
                                             (takes minutes)
+  package [--debug]                         build the package of Debian, look into it, and start the gateway from it; installs
+                                            cargo-deb; --debug packs a build without optimisation, which takes seconds
   miri                                      the tests of the plugin SDK under Miri (nightly with its component)
 ";
 
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Some("soak") => soak::soak(arguments),
         Some("bench") => bench::bench(arguments),
         Some("asan") => asan::asan(arguments),
+        Some("package") => package::package(arguments),
         Some("miri") => sanitize::miri(arguments),
         None | Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -12,6 +12,7 @@ mod ask;
 mod check;
 mod child;
 mod explain;
+mod health;
 mod new;
 mod plugin;
 mod preflight;
@@ -41,6 +42,8 @@ enum Command {
     Check(check::Args),
     /// Say which route takes a request and why, what runs, and where it goes.
     Explain(explain::Args),
+    /// Say whether a running gateway is ready, for health checks.
+    Health(health::Args),
     /// Show what each plugin of a running gateway costs, refreshed until it is interrupted.
     Top(top::Args),
     /// Look after plugin files.
@@ -68,6 +71,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
+            Command::Health(args) => health::run(&args),
             Command::Top(args) => top::run(&args),
             Command::Plugin(args) => plugin::run(&args),
             Command::Preflight => preflight::run(),

@@ -17,6 +17,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use super::handed::{Handed, SOCKET, WATCHDOG};
 use crate::supervise::link::Link;
 
+/// What says that the process lives.
+const ALIVE: &str = "WATCHDOG=1";
 /// Longest text that is shown.
 const STATUS: usize = 400;
 
@@ -34,6 +36,8 @@ struct Shared {
     ready: AtomicBool,
     /// Another process is the one to speak.
     silent: AtomicBool,
+    /// Of a process that supervises: there is no child that speaks for itself.
+    waits: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,7 @@ impl Notifier {
             watchdog,
             ready: AtomicBool::new(false),
             silent: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
         })))
     }
 
@@ -134,7 +139,7 @@ impl Notifier {
 
     /// It lives, and so do its workers.
     pub fn alive(&self) {
-        self.say("WATCHDOG=1");
+        self.say(ALIVE);
     }
 
     /// Another process serves now and speaks from here on; this one says no more.
@@ -169,11 +174,32 @@ impl Notifier {
     /// Passes on what a supervised process says, as it says it.
     pub fn pass_on(&self, text: &str) {
         if let Some(shared) = &self.0
-            && text.lines().any(|line| line == "READY=1")
+            && text == ALIVE
         {
-            shared.ready.store(true, Ordering::Relaxed);
+            shared.waits.store(false, Ordering::Relaxed);
         }
         self.say(text);
+    }
+
+    /// A supervised process is started, and says nothing until it serves.
+    pub fn waits_for_child(&self) {
+        if let Some(shared) = &self.0 {
+            shared.waits.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Says that all is alive while a supervised process cannot yet: a start may take longer than the service manager waits.
+    pub async fn stand_in(self) {
+        let (Some(limit), Some(shared)) = (self.watchdog(), &self.0) else {
+            return;
+        };
+        let mut beat = tokio::time::interval(limit / 2);
+        loop {
+            beat.tick().await;
+            if shared.waits.load(Ordering::Relaxed) {
+                self.alive();
+            }
+        }
     }
 
     fn say(&self, text: &str) {

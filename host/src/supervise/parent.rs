@@ -59,6 +59,7 @@ pub fn run(plan: Plan) -> io::Result<u8> {
         .build()?;
     runtime.block_on(async {
         let mut signals = Signals::take()?;
+        tokio::spawn(plan.notifier.clone().stand_in());
         Parent::new(plan).supervise(&mut signals).await
     })
 }
@@ -134,6 +135,8 @@ impl Parent {
                 running.crashed = None;
             }
             tell(&running, status);
+            let notifier = &self.plan.notifier;
+            notifier.status("the serving process died; another one is started");
             self.reports.extend(running.crashed);
             if !self.rest(signals).await {
                 return Ok(0);
@@ -142,6 +145,7 @@ impl Parent {
     }
 
     fn start(&mut self, since: Instant) -> io::Result<Running> {
+        self.plan.notifier.waits_for_child();
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
