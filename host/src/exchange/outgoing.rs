@@ -43,14 +43,7 @@ pub(super) async fn relay(
     if may_have_trailers && exchange.context.borrow().bodies.takes_trailers {
         trailer = trailers::announced(&headers);
     }
-    if survey.transfer_encoding {
-        // The answer is framed anew (RFC 9112, 6.3).
-        headers.remove(TRANSFER_ENCODING);
-        headers.remove(CONTENT_LENGTH);
-    } else if survey.content_length {
-        ingress::plain_length(&mut headers);
-    }
-    ingress::strip_hop_by_hop(&mut headers, survey);
+    reread(&mut headers, survey);
     forwarding::via(&mut headers, exchange.generation.via.as_ref());
     exchange.context.borrow_mut().response = Some(ResponseHead {
         status: head.status,
@@ -80,6 +73,18 @@ pub(super) async fn relay(
         headers,
         AnswerBody::relayed((incoming, sent.first), sent.lease, idle, exchange),
     )
+}
+
+/// Takes off the head of an answer what was said of its way here.
+pub(super) fn reread(headers: &mut HeaderMap, survey: Survey) {
+    if survey.transfer_encoding {
+        // The answer is framed anew (RFC 9112, 6.3).
+        headers.remove(TRANSFER_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    } else if survey.content_length {
+        ingress::plain_length(headers);
+    }
+    ingress::strip_hop_by_hop(headers, survey);
 }
 
 /// What plugins do with an answer's body.
@@ -343,4 +348,21 @@ pub(super) fn dismiss(activity: &Rc<Activity>, incoming: hyper::body::Incoming) 
         activity.body_ends(incoming.is_end_stream());
     });
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_is_said_twice_goes_out_once() {
+        let mut headers = HeaderMap::new();
+        for value in ["5", "5"] {
+            headers.append(CONTENT_LENGTH, HeaderValue::from_static(value));
+        }
+        let survey = Survey::of(&headers);
+        reread(&mut headers, survey);
+        let left: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+        assert_eq!(left, ["5"]);
+    }
 }

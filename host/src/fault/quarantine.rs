@@ -99,7 +99,8 @@ impl Quarantine {
         self.look();
         let (plugin, digest) = (plugin.to_owned(), digest.to_owned());
         let entry = self.entry(&plugin, digest, report.to_string());
-        entry.crashes += 1;
+        // The file may say anything, the largest number there is included.
+        entry.crashes = entry.crashes.saturating_add(1);
         let crashes = entry.crashes;
         if limit > 0 && crashes >= limit && entry.held.is_none() {
             let times = if crashes == 1 {
@@ -309,6 +310,20 @@ mod tests {
         let files = std::fs::read_dir(folder.path()).unwrap();
         let mut texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
         assert!(texts.any(|text| text == "no JSON"));
+    }
+
+    #[test]
+    fn the_largest_count_a_file_may_say_is_counted_on_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"files":{"aa11":{"plugin":"p","crashes":18446744073709551615,"last":"x","at_unix_s":1}}}"#;
+        std::fs::write(folder.path().join(NAME), text).unwrap();
+        let mut quarantine = Quarantine::open(folder.path());
+        quarantine.crashed(&report("aa11"), 2);
+        assert!(quarantine.holds("aa11").is_some());
+        assert_eq!(
+            quarantine.entries().map(|(_, one)| one.crashes).max(),
+            Some(u64::MAX)
+        );
     }
 
     #[test]

@@ -181,9 +181,10 @@ fn is_ambiguous(code: u8) -> bool {
 }
 
 /// Visible ASCII that may stand in a path unescaped. More than RFC 3986 admits (`{`, `|`, `"`, ...), because clients do
-/// send those and nobody reads them in two ways.
+/// send those and nobody reads them in two ways. Not `<`, `>` and the backtick: no request brings them, for `http` does
+/// not admit them in a target, so a path with one of them that a plugin or a template made could not be sent.
 fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?' | b'%')
+    byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?' | b'%' | b'<' | b'>' | b'`')
 }
 
 #[cfg(test)]
@@ -283,11 +284,19 @@ mod tests {
         for broken in ["/%", "/%4", "/%g0", "/%4/a", "/%%41"] {
             check(broken, Err(PathError::BrokenEscape { at: 1 }));
         }
-        for byte in [b'\\', b'#', b'?', b' ', b'\t', b'\n', 0, 0x7f] {
+        for byte in [
+            b'\\', b'#', b'?', b' ', b'\t', b'\n', 0, 0x7f, b'<', b'>', b'`',
+        ] {
             check(
                 &format!("/{}", char::from(byte)),
                 Err(PathError::BadByte { byte, at: 1 }),
             );
+        }
+        // What is allowed is what a target admits, so that a normal path can always be sent.
+        for byte in (b'!'..=b'~').filter(|byte| !b"#%?\\".contains(byte)) {
+            let path = format!("/{}", char::from(byte));
+            let sent: Result<http::uri::PathAndQuery, _> = path.parse();
+            assert_eq!(normalize(&path, true).is_ok(), sent.is_ok(), "{path}");
         }
         check("/ä", Err(PathError::BadByte { byte: 0xc3, at: 1 }));
     }

@@ -41,7 +41,9 @@ impl Report {
     #[must_use]
     pub fn parse(packet: &[u8]) -> Option<Self> {
         let text = packet.strip_prefix(MAGIC.as_bytes())?;
-        let text = String::from_utf8_lossy(text);
+        // It was written by a process in which anything may have gone wrong, and is read by people in a log.
+        let text =
+            String::from_utf8_lossy(text).replace(|c: char| c.is_control() && c != '\n', "?");
         let mut report = Self::default();
         for line in text.lines() {
             let Some((key, value)) = line.split_once('=') else {
@@ -150,5 +152,12 @@ mod tests {
             "plugin demo@1.0.0 crashed in access of route r at request 17 (SIGSEGV at 0x7f00)"
         );
         assert!(Report::parse(b"{\"serving\"}").is_none());
+    }
+
+    #[test]
+    fn a_report_stays_one_line() {
+        let text = format!("{MAGIC}signal=6\nplugin=a\x1b[31m\rb\u{85}\ndigest=aa\n");
+        let report = Report::parse(text.as_bytes()).unwrap();
+        assert_eq!(report.culprit(), Some(("a?[31m?b?", "aa")));
     }
 }
