@@ -72,6 +72,8 @@ pub mod config;
 pub mod context;
 pub mod control;
 pub mod discovery;
+#[doc(hidden)]
+pub mod door;
 pub mod endpoint;
 pub mod exchange;
 pub mod fault;

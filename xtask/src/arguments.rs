@@ -42,6 +42,11 @@ impl Arguments {
         self.0.len() != before
     }
 
+    /// Takes everything that is left.
+    pub(crate) fn rest(self) -> Vec<String> {
+        self.0
+    }
+
     /// Makes sure that nothing is left over.
     pub(crate) fn finish(self) -> Outcome<()> {
         match self.0.first() {

@@ -6,6 +6,7 @@
 //!   can take
 //! - [`mod@bench`]: the comparison with a bare hyper proxy and with the gateways people use now
 //! - [`mod@asan`]: the contract tests and the gateway with its examples under AddressSanitizer
+//! - [`mod@fuzz`]: random bytes for everything that reads bytes, [`mod@mutants`]: whether the unit tests see changes of the code
 //! - [`mod@package`]: the package of Debian
 //! - [`sanitize`]: the plugin SDK under Miri
 //!
@@ -21,10 +22,12 @@ mod bench;
 mod cargo;
 mod failure;
 mod folder;
+mod fuzz;
 mod header;
 mod http;
 mod licences;
 mod load;
+mod mutants;
 mod package;
 mod process;
 mod python;
@@ -60,6 +63,10 @@ cargo xtask COMMAND
                                             gateway in Go, each on one core; --install brings those; lists have commas
   asan                                      contract tests, and the gateway with plugins in four languages, under AddressSanitizer
                                             (takes minutes)
+  fuzz [--seconds N] [--workers N] [TARGET...]
+                                            give each target in tests/fuzz (or those named) random bytes for N seconds (60), by libFuzzer
+  mutants [--jobs N] [MODULE...]            change the modules that decide about paths, headers and limits (or those named) in every way
+                                            cargo-mutants knows, and fail where fewer than 85 % of the changes break a unit test
   package [--debug]                         build the package of Debian, look into it, and start the gateway from it; installs
                                             cargo-deb; --debug packs a build without optimisation, which takes seconds
   miri                                      the tests of the plugin SDK under Miri (nightly with its component)
@@ -75,6 +82,8 @@ fn main() -> ExitCode {
         Some("soak") => soak::soak(arguments),
         Some("bench") => bench::bench(arguments),
         Some("asan") => asan::asan(arguments),
+        Some("fuzz") => fuzz::fuzz(arguments),
+        Some("mutants") => mutants::mutants(arguments),
         Some("package") => package::package(arguments),
         Some("miri") => sanitize::miri(arguments),
         None | Some("help" | "--help" | "-h") => {

@@ -108,3 +108,11 @@ async fn handle(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(answer::to(&admin, request).await)
 }
+
+/// What a request is answered with; for [`crate::door`].
+pub(crate) async fn answered(
+    admin: &Admin,
+    request: Request<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    answer::to(admin, request).await
+}

@@ -195,3 +195,31 @@ impl Read {
         Ok(())
     }
 }
+
+/// Makes of a head what is forwarded where no route and no plugin changes anything; for [`crate::door`].
+pub(super) fn forwarded(
+    head: &mut Parts,
+    merge_slashes: bool,
+    (peer, trusted): (&forwarding::PeerValues, &[ipnet::IpNet]),
+) -> Result<Framing, RequestFault> {
+    let survey = Survey::of(&head.headers);
+    if survey.upgrade {
+        ask::detach(head);
+    }
+    let mut read = Read::default();
+    read.head(head, survey, merge_slashes, None)?;
+    let told = Told {
+        peer,
+        trusted,
+        request_id: HeaderValue::from_static("id"),
+        host: read.field.clone(),
+    };
+    forwarding::apply(&mut head.headers, survey, told);
+    let path = read.path.as_deref().unwrap_or_else(|| head.uri.path());
+    let query = head.uri.query().unwrap_or_default();
+    let target = super::upward::joined(path, query).map_err(|_| RequestFault::Target)?;
+    head.uri = http::Uri::from(target);
+    super::upward::framed(&mut head.headers, read.framing, read.field.is_some());
+    head.version = Version::HTTP_11;
+    Ok(read.framing)
+}

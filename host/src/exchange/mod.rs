@@ -14,6 +14,7 @@ mod answer;
 mod begin;
 mod choice;
 pub(crate) mod direct;
+pub(crate) mod door;
 mod facts;
 mod filtered;
 mod flow;

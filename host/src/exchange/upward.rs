@@ -31,20 +31,25 @@ pub(super) fn request(
     } else {
         std::mem::take(&mut context.request_headers)
     };
-    if framing == Framing::Chunked {
-        // Without it hyper would take a GET with a body of unknown length for one without a body.
-        headers.insert(TRANSFER_ENCODING, CHUNKED);
-    }
-    if exchange.said.host.is_none() {
-        // Only HTTP/1.0 gets here without one; the upstream is spoken to in HTTP/1.1, which needs it.
-        headers.insert(HOST, HeaderValue::from_static(""));
-    }
+    framed(&mut headers, framing, exchange.said.host.is_some());
     let mut request = Request::new(body);
     *request.method_mut() = context.method.clone();
     *request.uri_mut() = uri;
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// Says what every message of HTTP/1.1 has to say.
+pub(super) fn framed(headers: &mut HeaderMap, framing: Framing, has_host: bool) {
+    if framing == Framing::Chunked {
+        // Without it hyper would take a GET with a body of unknown length for one without a body.
+        headers.insert(TRANSFER_ENCODING, CHUNKED);
+    }
+    if !has_host {
+        // Only HTTP/1.0 gets here without one; the upstream is spoken to in HTTP/1.1, which needs it.
+        headers.insert(HOST, HeaderValue::from_static(""));
+    }
 }
 
 /// Announces the trailers of a request, and says that those of its answer are welcome if the client says so.
@@ -86,7 +91,7 @@ fn target(exchange: &Exchange, path: &ForwardedPath) -> Result<Uri, http::Error>
     Ok(Uri::from_parts(parts)?)
 }
 
-fn joined(path: &str, query: &str) -> Result<PathAndQuery, http::Error> {
+pub(super) fn joined(path: &str, query: &str) -> Result<PathAndQuery, http::Error> {
     let slash = if path.starts_with('/') { "" } else { "/" };
     let text = if query.is_empty() {
         format!("{slash}{path}")

@@ -11,6 +11,7 @@
 pub mod accept;
 pub mod bind;
 mod connection;
+pub(crate) mod door;
 mod guard;
 mod handshake;
 mod http1;

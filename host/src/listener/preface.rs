@@ -71,7 +71,7 @@ impl Reading {
 }
 
 /// The version that these first bytes tell; none while they may become either.
-fn version(bytes: &[u8]) -> Option<Version> {
+pub(super) fn version(bytes: &[u8]) -> Option<Version> {
     if !PREFACE.starts_with(bytes) {
         Some(Version::Http1)
     } else if bytes.len() == PREFACE.len() {

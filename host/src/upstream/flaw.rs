@@ -48,7 +48,7 @@ fn upgrade_flaw(response: &Response<Incoming>, asked: &HeaderValue) -> Option<&'
 
 /// Why an answer is invalid, or could be read in more than one way (RFC 9112, 6.1 and 6.3), where hyper lets it through.
 #[must_use]
-pub fn framing_flaw(response: &Response<Incoming>) -> Option<&'static str> {
+pub fn framing_flaw<B>(response: &Response<B>) -> Option<&'static str> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Some("it switched protocols without having been asked");
     }

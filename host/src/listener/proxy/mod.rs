@@ -21,6 +21,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncReadExt as _;
 
 use self::header::{Flaw, Look, Told, look};
+use super::door;
 use crate::context::connection::Proxied;
 use crate::metrics::proxy::Failure;
 use crate::snapshot::Speech;
@@ -141,6 +142,25 @@ fn ended(required: bool, bytes: BytesMut) -> Result<(Told, Bytes), Refused> {
     }
     // What began like a header is something else that is short.
     absent(required, bytes)
+}
+
+/// What the first bytes of a connection come to.
+pub(super) fn for_door(bytes: &[u8]) -> Result<door::Header, String> {
+    let looked = look(bytes).map_err(|flaw| unbelievable(flaw).1)?;
+    Ok(match looked {
+        Look::More(needed) => door::Header::More(needed),
+        Look::Absent => door::Header::Absent,
+        Look::Header(told, length) => {
+            let ends = match told {
+                Told::Ends {
+                    source,
+                    destination,
+                } => Some((source, destination)),
+                Told::Itself | Told::Nobody => None,
+            };
+            door::Header::Whole(ends, length)
+        }
+    })
 }
 
 fn unbelievable(flaw: Flaw) -> Refused {

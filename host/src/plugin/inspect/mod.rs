@@ -180,7 +180,7 @@ fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Reads the bytes of `sg_plugin_abi` and decides whether gateway and plugin may talk.
-fn descriptor(bytes: &[u8], has_entry: bool) -> Result<Descriptor, Reason> {
+pub(crate) fn descriptor(bytes: &[u8], has_entry: bool) -> Result<Descriptor, Reason> {
     let bad = |what: &str| Reason::BadDescriptor {
         what: what.to_owned(),
     };

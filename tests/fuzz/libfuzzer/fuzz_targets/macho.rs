@@ -1,0 +1,4 @@
+//! See `swapgate_fuzz::inspect`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| swapgate_fuzz::inspect::macho(data));
