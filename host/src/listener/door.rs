@@ -65,7 +65,7 @@ impl Guard {
 
     /// Bytes went to the client.
     pub fn wrote(&mut self, bytes: &[u8]) {
-        self.frames.wrote(bytes);
+        self.frames.wrote(bytes, |_| ());
     }
 
     /// The frame with which the connection ends.
