@@ -52,12 +52,24 @@ pub struct Activity {
     draining: Cell<Option<Instant>>,
     /// The beginning of the head that came last.
     heard: Heard,
+    /// How soon.
+    leave: Cell<Leave>,
     /// Of a connection its task, of a stream the stream's.
     waker: RefCell<Option<Waker>>,
     /// Of a connection that speaks HTTP/2: its streams.
     many: Many,
     /// Of a stream: where it belongs.
     within: Option<Within>,
+}
+
+/// How soon a connection that is to end does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// After the running exchange; at once where none runs.
+    Now,
+    /// After the next answer, which says so; if none is asked for in a while, then. HTTP/2 has a way of its own to end
+    /// without a loss, and takes it at once.
+    Soon,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +117,10 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a closing connection may still send. As nginx's `lingering_timeout`, but short: it is a courtesy.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How long a client may be silent before it asks for the last time on a connection that is to end soon. Whoever kept it open
+/// for longer asks as seldom as it finds one closed by the time for idle ones.
+const ONCE_MORE: Duration = Duration::from_secs(5);
+
 /// How long a client of HTTP/2 may go on to ask after it was told to end: hyper names the last stream only once the client
 /// answered a PING, and one that does not could go on for ever.
 const LISTENS: Duration = Duration::from_secs(3);
@@ -130,6 +146,7 @@ impl Activity {
             surplus: Cell::new(false),
             draining: Cell::new(None),
             heard: Heard::default(),
+            leave: Cell::new(Leave::Now),
             waker: RefCell::new(None),
             many: Many::default(),
             within: None,
@@ -304,6 +321,12 @@ impl Activity {
 
     /// Asks the connection to end after the running exchange.
     pub fn drain(&self) {
+        self.leave(Leave::Now);
+    }
+
+    /// Asks the connection to end.
+    pub fn leave(&self, leave: Leave) {
+        self.leave.set(leave);
         if self.draining.get().is_none() {
             self.draining.set(Some(Instant::now()));
         }
@@ -315,6 +338,12 @@ impl Activity {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.get().is_some()
+    }
+
+    /// Whether the connection is to end without another request.
+    #[must_use]
+    pub fn must_end(&self) -> bool {
+        self.is_draining() && (self.leave.get() == Leave::Now || self.is_multiplexed())
     }
 
     /// Since when the connection has been kept for nothing but another request; none if something is under way.
@@ -330,7 +359,7 @@ impl Activity {
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         let at_the_end = matches!(self.stage.get(), Stage::Idle(_) | Stage::Lingering(_));
-        at_the_end && self.is_draining() && self.is_free()
+        at_the_end && self.must_end() && self.is_free()
     }
 
     fn is_free(&self) -> bool {
@@ -402,6 +431,10 @@ impl Activity {
             Stage::Idle(since) if self.is_multiplexed() && self.is_draining() => {
                 let told = self.draining.get().map_or(since, |told| told.max(since));
                 after(told, LINGER, Overdue::Linger)
+            }
+            Stage::Idle(since) if self.is_draining() => {
+                let told = self.draining.get().map_or(since, |told| told.max(since));
+                after(told, limits.idle.min(ONCE_MORE), Overdue::Idle)
             }
             Stage::Idle(since) if limits.idle > QUIET && self.may_rest() => {
                 after(since, QUIET, Overdue::Quiet)

@@ -32,7 +32,8 @@
 //! What the process has to do with the system that started it stands in [`life`]: sockets that it was passed, whom it becomes,
 //! what it says of itself.
 //!
-//! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew.
+//! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew. It also has
+//! another process take over in an upgrade, which `upgrading` begins; [`pid_file`] says which process to ask.
 //!
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
@@ -91,6 +92,7 @@ pub mod local;
 pub mod mark;
 pub mod metrics;
 pub mod ops;
+pub mod pid_file;
 pub mod plugin;
 pub mod refused;
 pub mod respond;
@@ -102,6 +104,7 @@ pub mod socket;
 pub mod stream;
 pub mod supervise;
 pub mod tls;
+mod upgrading;
 pub mod upstream;
 pub mod wire;
 pub mod worker;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::admin::{self, Admin};
@@ -30,11 +30,15 @@ use crate::life::passed::Passed;
 use crate::life::privileges::{self, Account, PrivilegeError};
 use crate::life::tell::{self, Teller};
 use crate::ops::services::Services;
+use crate::pid_file;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
 use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
 use crate::supervise::link::Link;
+use crate::supervise::origin::Origin;
+use crate::supervise::upgrade::Who;
+use crate::upgrading::Upgrading;
 
 /// How often the folder and the file are looked at without an event: the system may lose some, and gives none for the
 /// target of a link into another folder.
@@ -54,12 +58,24 @@ pub struct Options {
     pub announce: Option<PathBuf>,
     /// The gateway's own executable, which preflights start.
     pub exe: PathBuf,
-    /// The way to the process that supervises this one, if one does.
+    /// The way to the process that started this one, if that supervises it or is to be replaced by it.
     pub link: Option<Arc<Link>>,
     /// Sockets that a service manager passed.
     pub passed: Passed,
     /// The way to the service manager.
     pub notifier: Notifier,
+    /// What an upgrade starts.
+    pub origin: Origin,
+    /// Where to write the number of the process once it serves.
+    pub pid_file: Option<PathBuf>,
+}
+
+/// Why a process drains.
+enum End {
+    /// It is to end.
+    Asked(&'static str),
+    /// Another one serves; this is what it did not take over.
+    Replaced(Vec<String>),
 }
 
 /// Why the gateway does not serve.
@@ -73,7 +89,20 @@ pub enum Error {
     Other(String),
 }
 
-/// Serves until SIGTERM or SIGINT, then drains.
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(errors) => {
+                let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))
+            }
+            Self::State(refusal) => refusal.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, or until another process does in its place; then drains.
 ///
 /// # Errors
 /// What keeps it from serving.
@@ -96,6 +125,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         Signals::take().map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
     descriptors::raise();
     let link = options.link.clone();
+    let replaces = link.as_ref().is_some_and(|link| link.replaces().is_some());
     let (source, mut config) = configuration(options, source).map_err(Error::Config)?;
     supervised(link.as_deref(), &mut config)?;
     let account = Account::of(&config.process).map_err(not_so)?;
@@ -127,7 +157,8 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         link.noted();
     }
     let watchdog = Watchdog::default();
-    watch_over(&watchdog, &config, link.is_some())?;
+    let parent = link.as_deref().filter(|link| link.is_supervised());
+    watch_over(&watchdog, &config, parent.is_some())?;
     let workers = config.workers;
     let board = Board::new(workers);
     catalog
@@ -143,7 +174,14 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         watchdog: watchdog.clone(),
     };
     spawn_local(pressure::watch(Arc::clone(catalog.metrics())));
-    let admin = spawn_local(admin::serve(admin_socket, admin));
+    let admin = admin::serve(admin_socket, admin);
+    // In an upgrade the process before answers until this one serves.
+    let (mut admin, waiting) = if replaces {
+        (None, Some(admin))
+    } else {
+        (Some(spawn_local(admin)), None)
+    };
+    upgrades(&board, link.as_deref());
     let mut folder = Folder::new(config.plugins_dir.clone(), catalog.metrics());
     folder.fall_back_to(config.state_dir.join(PREVIOUS));
     // Watching begins before the first look, so that nothing falls between the two.
@@ -169,8 +207,11 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     };
     let mut control = tokio::select! {
         biased;
-        signal = end(&mut signals, &events, link.as_deref()) => {
+        signal = end(&mut signals, &events, parent) => {
             tracing::info!(target: "control", signal, "ended before it served");
+            if replaces {
+                return Err(Error::Other(format!("ended before it served, by {signal}")));
+            }
             // Its end is wanted, so sockets that a process before it left in the file system go as well.
             sockets.release_all();
             return Ok(());
@@ -182,23 +223,63 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     if let Some(path) = &options.announce {
         announce(path, &control, admin_address)?;
     }
+    if let Some(path) = options.pid_file.as_deref().filter(|_| parent.is_none()) {
+        pid_file::write(path).map_err(Error::Other)?;
+    }
+    if let Some(waiting) = waiting {
+        admin = Some(spawn_local(waiting));
+    }
     if let Some(link) = &link {
-        link.close_others();
-        link.serves(workers);
+        let gone = link.close_others();
+        // Where a parent supervises, it is the one to know.
+        if let Some(before) = link.replaces().filter(|_| parent.is_none()) {
+            let before = Who::from(before);
+            let board = &control.board;
+            board.update(|status| status.upgrade.ends(before, Ok(Who::own())));
+        }
+        link.serves(workers, gone);
     }
     spawn_local(teller.run());
-    let signal = tokio::select! {
+    let upgrading = Upgrading::new(&options.origin, parent, &notifier);
+    let ended = tokio::select! {
         biased;
-        signal = end(&mut signals, &events, link.as_deref()) => signal,
-        () = change(&mut control, &mut seen, &mut watch, &notifier) => "the end of control",
+        signal = end(&mut signals, &events, parent) => End::Asked(signal),
+        ended = change(&mut control, &mut seen, &mut watch, &notifier, upgrading) => ended,
     };
     drop(watch);
-    tracing::info!(target: "control", signal, "draining");
-    notifier.stopping(&format!("draining after {signal}"));
-    let again = end_now(&mut signals, &events, link.as_deref());
-    Box::pin(drain(control, again)).await;
-    admin.abort();
+    let again = end_now(&mut signals, &events, parent);
+    match ended {
+        End::Asked(signal) => {
+            tracing::info!(target: "control", signal, "draining");
+            notifier.stopping(&format!("draining after {signal}"));
+            Box::pin(drain(control, None, again)).await;
+            if let Some(path) = options.pid_file.as_deref().filter(|_| parent.is_none()) {
+                pid_file::remove(path);
+            }
+        }
+        End::Replaced(gone) => {
+            // Whoever asks now is answered by the process that serves.
+            admin.iter().for_each(JoinHandle::abort);
+            notifier.hush();
+            tracing::info!(target: "control", "another process serves, draining");
+            Box::pin(drain(control, Some(&gone), again)).await;
+        }
+    }
+    admin.iter().for_each(JoinHandle::abort);
     Ok(())
+}
+
+/// Shows how upgrades went, as the process that started this one knows it.
+fn upgrades(board: &Board, link: Option<&Link>) {
+    let Some(link) = link else {
+        return;
+    };
+    let known = link.standing();
+    let supervisor = link.is_supervised().then(|| link.starter());
+    board.update(|status| {
+        status.upgrade = known;
+        status.supervisor = supervisor;
+    });
 }
 
 /// What the file says; or, where it is wrong and a process before this one crashed, what that one served: nobody asked for
@@ -212,6 +293,8 @@ fn configuration(
         Ok((source, config))
     });
     let link = options.link.as_ref();
+    // In an upgrade somebody asked for a start.
+    let link = link.filter(|link| link.replaces().is_none());
     match (read, link.and_then(|link| link.served_text())) {
         (Err(errors), Some(text)) => {
             for error in &errors {
@@ -231,12 +314,16 @@ fn supervised(link: Option<&Link>, config: &mut Config) -> Result<(), Error> {
         return Ok(());
     };
     #[cfg(target_os = "linux")]
-    link.socket()
-        .try_clone_to_owned()
-        .and_then(crate::supervise::crash::install)
-        .map_err(|error| Error::Other(format!("cannot install the handler of crashes: {error}")))?;
+    if link.is_supervised() {
+        link.socket()
+            .try_clone_to_owned()
+            .and_then(crate::supervise::crash::install)
+            .map_err(|error| {
+                Error::Other(format!("cannot install the handler of crashes: {error}"))
+            })?;
+    }
     if let Some(workers) = link.workers().filter(|workers| *workers != config.workers) {
-        tracing::warn!(target: "control", workers, "the number of workers stays {workers} until the supervising process restarts, because each has its sockets");
+        tracing::warn!(target: "control", workers, "the number of workers stays {workers} until the gateway is restarted, because each has its sockets");
         config.workers = workers;
     }
     Ok(())
@@ -320,7 +407,8 @@ async fn change(
     seen: &mut UnboundedReceiver<Event>,
     watch: &mut Watch,
     notifier: &Notifier,
-) {
+    mut upgrading: Upgrading<'_>,
+) -> End {
     let mut rescan = interval(RESCAN);
     rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut judge = interval(JUDGE);
@@ -329,14 +417,20 @@ async fn change(
     let mut read_again: Option<(Instant, bool)> = None;
     let mut files_again: Option<Instant> = None;
     let mut targets_again: Option<Instant> = None;
+    let mut due = Due::default();
     loop {
         watch.follow(control.named_files());
-        let mut due = Due::default();
         tokio::select! {
             event = seen.recv() => match event {
+                Some(Event::Upgrade) => upgrading.begin(control),
                 Some(event) => due.add(event),
-                None => return,
+                None => return End::Asked("the end of control"),
             },
+            gone = upgrading.replaced(&control.board) => {
+                if let Some(gone) = gone {
+                    return End::Replaced(gone);
+                }
+            }
             retired = control.catalog.retired() => {
                 if let Some(retired) = retired {
                     control.catalog.on_retired(retired);
@@ -363,9 +457,25 @@ async fn change(
         }
         tokio::time::sleep(MERGE).await;
         while let Ok(event) = seen.try_recv() {
-            due.add(event);
+            match event {
+                Event::Upgrade => upgrading.begin(control),
+                event => due.add(event),
+            }
         }
-        if let Some(asked) = due.config {
+        if std::mem::take(&mut due.targets) {
+            let wait = control.rediscover().await;
+            targets_again = wait.map(|wait| Instant::now() + wait);
+        }
+        if upgrading.is_under_way(&control.board) {
+            // The new process reads for itself what lies there. What changed now changes here only if that one fails.
+            due.folder |= again.take().is_some();
+            due.files |= files_again.take().is_some();
+            if let Some((_, asked)) = read_again.take() {
+                due.add(Event::Config { asked });
+            }
+            continue;
+        }
+        if let Some(asked) = due.config.take() {
             // Who asked has asked until the file was read.
             let asked = asked || read_again.take().is_some_and(|(_, asked)| asked);
             if asked {
@@ -377,15 +487,11 @@ async fn change(
             }
             read_again = wait.map(|wait| (Instant::now() + wait, asked));
         }
-        if due.files {
+        if std::mem::take(&mut due.files) {
             let wait = control.look_at_files().await;
             files_again = wait.map(|wait| Instant::now() + wait);
         }
-        if due.targets {
-            let wait = control.rediscover().await;
-            targets_again = wait.map(|wait| Instant::now() + wait);
-        }
-        if due.folder {
+        if std::mem::take(&mut due.folder) {
             again = control.rescan().await.map(|wait| Instant::now() + wait);
         }
         control.show();
@@ -407,6 +513,7 @@ impl Due {
             Event::Folder => self.folder = true,
             Event::Files => self.files = true,
             Event::Targets => self.targets = true,
+            Event::Upgrade => {}
             Event::Config { asked } => self.config = Some(asked || self.config == Some(true)),
         }
     }
@@ -420,13 +527,26 @@ async fn until(at: Option<Instant>) {
 }
 
 /// Lets running exchanges end, up to the limit, and then the instances; another signal ends either wait.
-async fn drain(control: Control, again: impl Future<Output = &'static str>) {
-    control.board.update(|status| status.stopping = true);
+async fn drain(
+    control: Control,
+    gone: Option<&[String]>,
+    again: impl Future<Output = &'static str>,
+) {
+    control.board.update(|status| match gone {
+        Some(_) => status.replaced = true,
+        None => status.stopping = true,
+    });
     let limit = control.shutdown_limit();
     let calls = control.call_timeout();
     let mut again = std::pin::pin!(again);
+    let drained = async {
+        match gone {
+            Some(gone) => control.drained_for_another(gone).await,
+            None => control.drained().await,
+        }
+    };
     let (finished, why) = tokio::select! {
-        () = control.drained() => (true, String::new()),
+        () = drained => (true, String::new()),
         () = tokio::time::sleep(limit) => (false, format!("after {limit:?}")),
         signal = &mut again => (false, format!("at the second signal, {signal}")),
     };
@@ -449,6 +569,7 @@ fn explain(error: StartError) -> Error {
         StartError::Config(errors) => Error::Config(errors),
         StartError::Bind(failed) => Error::Other(cannot_bind(&failed.0, &failed.1)),
         StartError::Routes(error) => Error::Other(error.to_string()),
+        StartError::Turn(text) => Error::Other(text),
         StartError::System(error) => Error::Other(format!("cannot start the workers: {error}")),
     }
 }

@@ -279,9 +279,30 @@ pub enum Command {
         unlisten: Vec<Endpoint>,
     },
     /// Stop accepting, let running exchanges end, then end.
-    Drain,
+    Drain(Farewell),
     /// The time for that is over: end what still runs.
     Cut,
+}
+
+/// How a process leaves.
+#[derive(Debug, Clone, Default)]
+pub struct Farewell {
+    /// Listeners from which another process accepts now: what waits in their queues is its own.
+    pub to_another: Arc<HashSet<Endpoint>>,
+    /// Whether clients find somebody else at once. Then a connection that is kept for another request may still bring it, and
+    /// the answer says that it was the last; one that is closed under a client may cost it the request it just sent.
+    pub patient: bool,
+}
+
+impl Farewell {
+    /// Another process accepts from these listeners now.
+    #[must_use]
+    pub fn to_another(listeners: HashSet<Endpoint>) -> Self {
+        Self {
+            to_another: Arc::new(listeners),
+            patient: true,
+        }
+    }
 }
 
 /// How the connections of a listener are spoken with.

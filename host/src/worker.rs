@@ -10,18 +10,17 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::endpoint::Endpoint;
-use crate::listener::accept::{self, Connections, Owner};
+use crate::listener::accept::{self, Connections, Owner, Queue, Stop};
 use crate::local::Local;
 use crate::mark;
 use crate::metrics::cell::enter_worker;
 use crate::ops::wake;
-use crate::snapshot::{Command, Kept, Report, Snapshot, Socket};
+use crate::snapshot::{Command, Farewell, Kept, Report, Snapshot, Socket};
 use crate::socket::shortage;
 
 /// How often unused upstream connections are looked through.
@@ -97,7 +96,7 @@ async fn run(start: Start, seed: u64) {
     spawn_local(let_go(Rc::clone(&local), Rc::clone(&connections)));
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    let farewell = loop {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Publish { snapshot, listen, kept, unlisten }) => {
@@ -113,14 +112,15 @@ async fn run(start: Start, seed: u64) {
                     }
                     let _ = reports.send(Report::Adopted { worker: index, generation });
                 }
+                Some(Command::Drain(farewell)) => break farewell,
                 // Without control there is nobody to serve for.
-                Some(Command::Drain | Command::Cut) | None => break,
+                Some(Command::Cut) | None => break Farewell::default(),
             },
             _ = sweep.tick() => local.sweep(),
         }
-    }
-    listening.stop_all().await;
-    connections.drain();
+    };
+    listening.stop_all(&farewell).await;
+    connections.drain(farewell.patient);
     local.drain();
     loop {
         tokio::select! {
@@ -165,7 +165,7 @@ struct Listening(HashMap<Endpoint, Accepting>);
 /// One of them.
 struct Accepting {
     owner: Rc<Owner>,
-    stop: Rc<Notify>,
+    stop: Rc<Stop>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -185,7 +185,7 @@ impl Listening {
                     continue;
                 }
             };
-            let stop = Rc::new(Notify::new());
+            let stop = Rc::new(Stop::default());
             let owner = Rc::new(Owner::new(speech, account));
             let task = spawn_local(accept::run(
                 Rc::clone(&owner),
@@ -210,14 +210,18 @@ impl Listening {
     /// Waits for the socket to be closed: whoever asks for the same address again must get it.
     async fn stop(&mut self, address: &Endpoint) {
         if let Some(Accepting { stop, task, .. }) = self.0.remove(address) {
-            stop.notify_one();
+            stop.now(Queue::Own);
             let _ = task.await;
         }
     }
 
-    async fn stop_all(&mut self) {
-        for (_, Accepting { stop, task, .. }) in self.0.drain() {
-            stop.notify_one();
+    async fn stop_all(&mut self, farewell: &Farewell) {
+        for (address, Accepting { stop, task, .. }) in self.0.drain() {
+            stop.now(if farewell.to_another.contains(&address) {
+                Queue::OfAnother
+            } else {
+                Queue::Own
+            });
             let _ = task.await;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -22,6 +23,7 @@ pub struct Builder {
     places: Vec<(String, String)>,
     arguments: Vec<String>,
     announce: String,
+    exe: PathBuf,
     environment: Vec<(String, String)>,
     launcher: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Builder {
             places: Vec::new(),
             arguments: vec!["--log-format".to_owned(), "json".to_owned()],
             announce: "announce.json".to_owned(),
+            exe: artifacts::gateway().to_owned(),
             environment: Vec::new(),
             launcher: Vec::new(),
         }
@@ -118,6 +121,17 @@ impl Builder {
         self
     }
 
+    /// Starts the gateway under a name in its own folder, where a test can put another executable: `swapgate`.
+    ///
+    /// # Panics
+    /// When the folder admits no link.
+    #[must_use]
+    pub fn own_executable(mut self) -> Self {
+        self.exe = self.path("swapgate");
+        symlink(artifacts::gateway(), &self.exe).expect("the folder is ours");
+        self
+    }
+
     /// Writes the announcement elsewhere in the folder.
     #[must_use]
     pub fn announce_to(mut self, name: &str) -> Self {
@@ -164,6 +178,7 @@ impl Builder {
             listeners,
             admin,
             arguments: self.arguments,
+            exe: self.exe,
             announce,
             folder: self.folder,
             plugins: self.plugins,
@@ -202,10 +217,11 @@ impl Builder {
             .map(|(name, value)| (&**name, &**value))
             .collect();
         let announce = self.path(&self.announce);
-        let by = &self.launcher;
+        let (by, folder) = (&self.launcher, self.folder.path());
         spawn_by(
             by,
-            self.folder.path(),
+            &self.exe,
+            folder,
             &announce,
             &self.arguments,
             &environment,
@@ -223,24 +239,25 @@ impl Builder {
 
 /// Starts the gateway on what lies in a folder.
 pub(crate) fn spawn(
+    exe: &Path,
     folder: &Path,
     announce: &Path,
     arguments: &[String],
     environment: &[(&str, &str)],
 ) -> Child {
-    spawn_by(&[], folder, announce, arguments, environment)
+    spawn_by(&[], exe, folder, announce, arguments, environment)
 }
 
 fn spawn_by(
     launcher: &[String],
+    exe: &Path,
     folder: &Path,
     announce: &Path,
     arguments: &[String],
     environment: &[(&str, &str)],
 ) -> Child {
     let log = File::create(folder.join("log")).expect("the folder is ours");
-    let gateway = artifacts::gateway().as_os_str();
-    let words = launcher.iter().map(AsRef::as_ref).chain([gateway]);
+    let words = launcher.iter().map(AsRef::as_ref).chain([exe.as_os_str()]);
     let words: Vec<&std::ffi::OsStr> = words.collect();
     Command::new(words[0])
         .args(&words[1..])

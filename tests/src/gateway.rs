@@ -14,7 +14,7 @@ use crate::builder::{announced, spawn};
 use crate::client::{Client, Response};
 use crate::eventually::{wait_for, wait_until};
 use crate::plugin_dir::PluginDir;
-use crate::process::children;
+use crate::process::{children, with_argument};
 
 /// What every configuration begins with unless a test says otherwise.
 const PREAMBLE: &str = "\
@@ -47,6 +47,7 @@ pub struct Gateway {
     pub(crate) admin: SocketAddr,
     pub(crate) arguments: Vec<String>,
     pub(crate) announce: PathBuf,
+    pub(crate) exe: PathBuf,
 }
 
 /// How a start ended that was refused.
@@ -229,7 +230,8 @@ impl Gateway {
     #[track_caller]
     pub fn start_again(&mut self) {
         fs::remove_file(&self.announce).expect("it was announced");
-        self.child = spawn(self.folder.path(), &self.announce, &self.arguments, &[]);
+        let folder = self.folder.path();
+        self.child = spawn(&self.exe, folder, &self.announce, &self.arguments, &[]);
         let log = self.folder.path().join("log");
         let ready = announced(&mut self.child, &self.announce, &log);
         (self.listeners, self.admin) = ready;
@@ -245,6 +247,18 @@ impl Gateway {
     #[must_use]
     pub fn log_messages(&self) -> Vec<String> {
         messages(&self.log())
+    }
+
+    /// The number of the process that serves now, which is another one after an upgrade.
+    ///
+    /// # Panics
+    /// When `/status` does not tell.
+    #[must_use]
+    #[track_caller]
+    pub fn serving(&self) -> u32 {
+        let status = self.status();
+        let number = status["pid"].as_u64().and_then(|id| u32::try_from(id).ok());
+        number.unwrap_or_else(|| panic!("no pid in {status}"))
     }
 
     /// The process id.
@@ -270,6 +284,11 @@ impl Drop for Gateway {
             let _ = child.map(|child| kill_process(child, Signal::KILL));
         }
         let _ = self.child.wait();
+        // After an upgrade another process serves, which is nobody's child here.
+        for other in with_argument(self.folder.path()) {
+            let other = i32::try_from(other).ok().and_then(Pid::from_raw);
+            let _ = other.map(|other| kill_process(other, Signal::KILL));
+        }
         if std::thread::panicking() {
             eprintln!("---- log of the gateway ----\n{}", self.log());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use rustix::process::Pid;
 
@@ -62,6 +63,22 @@ pub fn children(pid: Pid) -> Vec<u32> {
         .collect();
     children.sort_unstable();
     children
+}
+
+/// The processes that were started with a path below this folder as an argument.
+#[must_use]
+pub fn with_argument(folder: &Path) -> Vec<u32> {
+    let wanted = folder.to_string_lossy().into_owned();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| {
+        let own: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line);
+        let below = |argument: &str| Path::new(argument).starts_with(&wanted);
+        line.split('\0').any(below).then_some(own)
+    });
+    let own = std::process::id();
+    named.filter(|one| *one != own).collect()
 }
 
 /// Whether a process is there and no zombie.

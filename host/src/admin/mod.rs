@@ -22,6 +22,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+use http::header::CONNECTION;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -106,7 +108,13 @@ async fn handle(
     admin: Rc<Admin>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(answer::to(&admin, request).await)
+    let mut answer = answer::to(&admin, request).await;
+    if admin.board.read(|status| status.replaced) {
+        // The next question is for the process that serves.
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(answer)
 }
 
 /// What a request is answered with; for [`crate::door`].

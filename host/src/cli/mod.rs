@@ -21,6 +21,7 @@ mod run;
 mod schema;
 mod scratch;
 mod top;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Command {
     Explain(explain::Args),
     /// Say whether a running gateway is ready, for health checks.
     Health(health::Args),
+    /// Have a running gateway replaced by its executable as it is now, without a lost request.
+    Upgrade(upgrade::Args),
     /// Show what each plugin of a running gateway costs, refreshed until it is interrupted.
     Top(top::Args),
     /// Look after plugin files.
@@ -72,6 +75,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Health(args) => health::run(&args),
+            Command::Upgrade(args) => upgrade::run(&args),
             Command::Top(args) => top::run(&args),
             Command::Plugin(args) => plugin::run(&args),
             Command::Preflight => preflight::run(),

@@ -9,8 +9,11 @@ use swapgate::life::notify::Notifier;
 use swapgate::life::passed::Passed;
 use swapgate::server::{self, Error, Options};
 use swapgate::supervise::link::Link;
+use swapgate::supervise::origin::Origin;
 #[cfg(target_os = "linux")]
-use swapgate::supervise::parent::{self as supervise, Plan};
+use swapgate::supervise::parent::{self as supervise, Supervised};
+#[cfg(target_os = "linux")]
+use swapgate::supervise::process::Plan;
 use tracing_subscriber::EnvFilter;
 
 use super::{BAD_CONFIGURATION, FAILED, OK};
@@ -30,6 +33,18 @@ pub(crate) struct Args {
     /// Serve as the child of a supervising process, which starts it so itself.
     #[arg(long, hide = true, conflicts_with = "supervised")]
     supervised_child: bool,
+    /// Take over from the process that serves, which starts it so itself at an upgrade.
+    #[arg(
+        long,
+        hide = true,
+        conflicts_with = "supervised",
+        conflicts_with = "supervised_child"
+    )]
+    successor: bool,
+    /// Write the number of the process to this file once it serves, and remove the file at the end; with `--supervised`
+    /// that of the supervising process. It is the one to send SIGHUP, SIGTERM and SIGUSR2 to.
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
     /// How log lines look; they go to stderr.
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -56,6 +71,8 @@ enum LogFormat {
 
 /// Serves, then ends the process: exit code 0 after a drain, 2 for a wrong configuration, 1 for anything else.
 pub(crate) fn run(args: &Args) -> ! {
+    // Before anything changes what it was started as.
+    let origin = Origin::own();
     // Before the first thread.
     let handed = handed::take();
     let log = start_log(args);
@@ -67,16 +84,16 @@ pub(crate) fn run(args: &Args) -> ! {
         swapgate::chain::tell_values();
     }
     if args.supervised {
-        let code = supervise(handed);
+        let code = supervise(args, origin, handed);
         drop(log);
         swapgate::leave::now(code);
     }
-    let link = if args.supervised_child {
-        match Link::take() {
+    let link = if args.supervised_child || args.successor {
+        match Link::take(args.supervised_child) {
             Ok(link) => Some(link),
             Err(error) => {
                 say(&format!(
-                    "cannot reach the supervising process: {error}; use --supervised"
+                    "cannot reach the process that starts this one: {error}; leave --supervised-child and --successor to it"
                 ));
                 drop(log);
                 swapgate::leave::now(FAILED);
@@ -86,20 +103,26 @@ pub(crate) fn run(args: &Args) -> ! {
         None
     };
     let (notifier, sockets) = match &link {
-        Some(link) if handed.socket.is_none() => {
+        Some(link) if link.is_supervised() && handed.socket.is_none() => {
             (Notifier::by_parent(link, handed.watchdog), link.passed())
         }
         _ => (Notifier::new(&handed), handed.sockets),
     };
     let options = Options {
-        link,
+        link: link.clone(),
+        origin,
+        pid_file: args.pid_file.clone(),
         passed: Passed::new(sockets),
         notifier,
         config: args.config.clone(),
         announce: args.announce.clone(),
         exe: PathBuf::from("/proc/self/exe"),
     };
-    let code = match server::run(&options) {
+    let outcome = server::run(&options);
+    if let (Some(link), Err(error)) = (&link, &outcome) {
+        link.fails(&error.to_string());
+    }
+    let code = match outcome {
         Ok(()) => OK,
         Err(Error::Config(errors)) => {
             errors.iter().for_each(|error| say(error));
@@ -121,32 +144,40 @@ pub(crate) fn run(args: &Args) -> ! {
 
 /// Starts this very command as a child, again and again.
 #[cfg(target_os = "linux")]
-fn supervise(handed: Handed) -> u8 {
-    let args = std::env::args_os().skip(1).map(|arg| match arg.to_str() {
+fn supervise(args: &Args, origin: Origin, handed: Handed) -> u8 {
+    let named = origin.args.into_iter().map(|arg| match arg.to_str() {
         Some("--supervised") => "--supervised-child".into(),
         _ => arg,
     });
+    let notifier = Notifier::new(&handed);
     let plan = Plan {
         exe: PathBuf::from("/proc/self/exe"),
-        args: args.collect(),
-        notifier: Notifier::new(&handed),
+        args: named.collect(),
+        apart: true,
+        variables: notifier.times().into_iter().collect(),
+    };
+    let supervised = Supervised {
+        plan,
+        exe: origin.exe,
+        pid_file: args.pid_file.clone(),
+        notifier,
         passed: handed.sockets,
     };
-    supervise::run(plan).unwrap_or_else(|error| {
+    supervise::run(supervised).unwrap_or_else(|error| {
         say(&format!("cannot supervise: {error}"));
         FAILED
     })
 }
 
 #[cfg(not(target_os = "linux"))]
-fn supervise(_: Handed) -> u8 {
+fn supervise(_: &Args, _: Origin, _: Handed) -> u8 {
     say(
         &"--supervised is there for Linux only; leave it out, and have the system start the gateway again",
     );
     FAILED
 }
 
-fn say(text: &dyn std::fmt::Display) {
+pub(super) fn say(text: &dyn std::fmt::Display) {
     // A closed stderr changes nothing about the result.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

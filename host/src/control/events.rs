@@ -15,4 +15,6 @@ pub enum Event {
         /// Whether an operator asked.
         asked: bool,
     },
+    /// SIGUSR2: have another process take over, of the executable as it is now.
+    Upgrade,
 }

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
 use crate::metrics::traffic::Connections;
-use crate::snapshot::{Command, Kept, Proxy, Report, Secure, Snapshot, Socket, Speech};
+use crate::snapshot::{Command, Farewell, Kept, Proxy, Report, Secure, Snapshot, Socket, Speech};
 use crate::socket::listening::Listening;
 use crate::supervise::binder::Binder;
 use crate::tls::Material;
@@ -232,9 +232,9 @@ impl Fleet {
     }
 
     /// Asks every worker to drain and waits until all have.
-    pub async fn drain(&self) {
+    pub async fn drain(&self, farewell: &Farewell) {
         for commands in &self.commands {
-            let _ = commands.send(Command::Drain);
+            let _ = commands.send(Command::Drain(farewell.clone()));
         }
         let workers = self.commands.len();
         self.heard

@@ -11,6 +11,7 @@ use super::explain::View;
 use super::resolve::Resolved;
 use crate::config::ready::{Action, Config, PluginUse, Readiness};
 use crate::snapshot::{Snapshot, Upstream};
+use crate::supervise::upgrade::Standing;
 use crate::tls::shown::Expiry;
 
 /// A handle that any thread may keep.
@@ -63,6 +64,12 @@ pub struct Status {
     pub once_complete: bool,
     /// Whether the process is on its way out.
     pub stopping: bool,
+    /// Whether another process serves in its place.
+    pub replaced: bool,
+    /// The supervising process, if there is one.
+    pub supervisor: Option<u32>,
+    /// How upgrades went.
+    pub upgrade: Standing,
 }
 
 /// A change, and what became of it.
@@ -136,15 +143,19 @@ impl Board {
                 readiness: Readiness::Normal,
                 once_complete: false,
                 stopping: false,
+                replaced: false,
+                supervisor: None,
+                upgrade: Standing::default(),
             })),
             Arc::default(),
         )
     }
 
     /// Changes what is known.
-    pub fn update(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    pub fn update<T>(&self, change: impl FnOnce(&mut Status) -> T) -> T {
+        let changed = change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
         self.1.notify_one();
+        changed
     }
 
     /// Waits until something was changed since the last time that somebody waited; there is one who does.
@@ -170,6 +181,8 @@ impl Status {
         let notes = [&self.notes[..], &self.warnings[..]].concat();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "supervisor_pid": self.supervisor,
             "abi": format!("{}.{}", swapgate_abi::ABI_MAJOR, swapgate_abi::ABI_MINOR),
             "uptime_s": self.started.elapsed().as_secs(),
             "workers": self.workers,
@@ -186,6 +199,7 @@ impl Status {
             "notes": notes,
             "refused": self.refused,
             "stuck": self.stuck,
+            "upgrade": self.upgrade,
         })
     }
 

@@ -177,6 +177,7 @@ pub struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    second_user: Signal,
 }
 
 impl Signals {
@@ -189,14 +190,16 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            second_user: signal(SignalKind::user_defined2())?,
         })
     }
 
-    /// Waits for one that ends the process, and says its name; SIGHUP becomes an event meanwhile.
+    /// Waits for one that ends the process, and says its name; SIGHUP and SIGUSR2 become events meanwhile.
     pub async fn end(&mut self, events: &UnboundedSender<Event>) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => { let _ = events.send(Event::Config { asked: true }); }
+                _ = self.second_user.recv() => { let _ = events.send(Event::Upgrade); }
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
             }

@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use super::bind::BACKLOG;
 use super::connection;
 use super::room;
-use crate::activity::Activity;
+use crate::activity::{Activity, Leave};
 use crate::admission::addresses::Counted;
 use crate::exchange::forwarding;
 use crate::health::clock::now_ms;
@@ -40,7 +40,7 @@ pub struct Connections {
     /// When no idle one was found last.
     pub(super) none_idle: Cell<Option<Instant>>,
     next: Cell<u64>,
-    draining: Cell<bool>,
+    draining: Cell<Option<Leave>>,
     /// One ended, or another number of them is admitted.
     changed: Notify,
 }
@@ -52,13 +52,15 @@ impl Connections {
         self.open.borrow().len()
     }
 
-    /// Asks all of them to end after the running exchange, and those that still come.
-    pub fn drain(&self) {
-        self.draining.set(true);
+    /// Asks all of them to end after the running exchange, and those that still come; or, patiently, after one more that they
+    /// may bring in a while.
+    pub fn drain(&self, patient: bool) {
+        let leave = if patient { Leave::Soon } else { Leave::Now };
+        self.draining.set(Some(leave));
         self.open
             .borrow()
             .values()
-            .for_each(|(activity, _)| activity.drain());
+            .for_each(|(activity, _)| activity.leave(leave));
     }
 
     /// Ends all of them, in the middle of whatever they do.
@@ -90,8 +92,8 @@ impl Connections {
         self.next.set(key.wrapping_add(1));
         let activity = Rc::new(Activity::new(Instant::now()));
         self.make_room(worker, &socket, key, &activity);
-        if self.draining.get() {
-            activity.drain();
+        if let Some(leave) = self.draining.get() {
+            activity.leave(leave);
         }
         let entry = Entry {
             connections: Rc::clone(self),
@@ -205,19 +207,44 @@ impl Owner {
     }
 }
 
+/// Tells whoever accepts to stop.
+#[derive(Debug, Default)]
+pub struct Stop {
+    told: Notify,
+    queue: Cell<Queue>,
+}
+
+/// Whose are the connections that still wait in the queue of a socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Queue {
+    /// Of the one that stops: nobody else would take them.
+    #[default]
+    Own,
+    /// Of another process, which has the same socket and goes on.
+    OfAnother,
+}
+
+impl Stop {
+    /// Stop now.
+    pub fn now(&self, queue: Queue) {
+        self.queue.set(queue);
+        self.told.notify_one();
+    }
+}
+
 /// Accepts until told to stop, then takes what still waits in the queue, then closes the socket.
 pub async fn run(
     owner: Rc<Owner>,
     socket: Watched,
     worker: Rc<Local>,
     connections: Rc<Connections>,
-    stop: Rc<Notify>,
+    stop: Rc<Stop>,
 ) {
     let mut pauses = Pauses::default();
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.notified() => break,
+            () = stop.told.notified() => break,
             accepted = accept(&socket, &worker, &connections, &owner) => accepted,
         };
         match accepted {
@@ -228,7 +255,7 @@ pub async fn run(
                 if last {
                     // The system has hardly any descriptors left; those are for others.
                     tokio::select! {
-                        () = stop.notified() => break,
+                        () = stop.told.notified() => break,
                         () = spared(&socket) => {}
                     }
                 }
@@ -244,13 +271,13 @@ pub async fn run(
                     }
                 };
                 tokio::select! {
-                    () = stop.notified() => break,
+                    () = stop.told.notified() => break,
                     () = again => {}
                 }
             }
         }
     }
-    if let Ok(socket) = socket.unwatched() {
+    if let (Ok(socket), Queue::Own) = (socket.unwatched(), stop.queue.get()) {
         empty(&socket, &worker, &connections, &owner).await;
     }
 }

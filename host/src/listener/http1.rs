@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use http::StatusCode;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
@@ -63,11 +64,16 @@ async fn converse(
     let opened = Cell::new(None);
     let service = service_fn(|request| {
         let activity = Rc::clone(&activity);
+        let own = Rc::clone(&activity);
         let serving = serve(Rc::clone(worker), Rc::clone(peer), activity, request);
-        async {
+        let opened = &opened;
+        async move {
             let mut response = serving.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 opened.set(response.body_mut().take_tunnel());
+            } else if own.is_draining() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
             }
             Ok::<_, Aborted>(response)
         }
@@ -77,7 +83,7 @@ async fn converse(
     let ended = std::future::poll_fn(|cx| {
         // Polled first: a request that waits in the socket is taken before the connection is asked to end.
         let mut polled = Pin::new(&mut connection).poll(cx);
-        if polled.is_pending() && guard.activity.is_draining() && !drained {
+        if polled.is_pending() && guard.activity.must_end() && !drained {
             drained = true;
             Pin::new(&mut connection).graceful_shutdown();
             polled = Pin::new(&mut connection).poll(cx);
@@ -107,7 +113,7 @@ async fn converse(
 async fn rest(io: &mut ClientIo, guard: &mut Guard) -> Option<Overdue> {
     guard.activity.rests(true);
     let overdue = std::future::poll_fn(|cx| {
-        if io.poll_awake(cx).is_ready() || guard.activity.is_draining() {
+        if io.poll_awake(cx).is_ready() || guard.activity.must_end() {
             return Poll::Ready(None);
         }
         guard.poll(cx).map(Some)

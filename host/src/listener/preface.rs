@@ -31,7 +31,7 @@ pub(super) async fn read(stream: &mut Wire, guard: &mut Guard) -> Told {
     };
     std::future::poll_fn(|cx| match read.poll(stream, cx) {
         Poll::Ready(told) => Poll::Ready(told.unwrap_or(Told::Nothing)),
-        Poll::Pending if guard.activity.is_draining() => Poll::Ready(Told::Nothing),
+        Poll::Pending if guard.activity.must_end() => Poll::Ready(Told::Nothing),
         Poll::Pending => guard.poll(cx).map(|_| Told::Nothing),
     })
     .await

@@ -1,4 +1,5 @@
-//! Binding, with and without a parent that keeps copies.
+//! Binding, and keeping copies for the process that comes after this one: with a parent it keeps them, otherwise they are kept
+//! here.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -6,8 +7,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::link::Link;
+use super::kept::{self, Kept};
+use super::link::{CONFIG, DEGRADED, Link, file_of};
 use crate::config::ready::{Config, Listener};
 use crate::endpoint::Endpoint;
 use crate::life::passed::Passed;
@@ -28,6 +31,8 @@ pub struct Binder {
     passed: Passed,
     /// Those that were bound ahead of their time, and whether they are new.
     ahead: Arc<Mutex<Ahead>>,
+    /// What the next process gets, where no parent keeps it.
+    own: Arc<Mutex<Kept>>,
 }
 
 /// Sockets by the address of their listener, in the order of the listeners.
@@ -63,6 +68,10 @@ impl Files {
         if let Some(one) = self.lock().remove(path) {
             one.file.remove();
         }
+    }
+
+    fn forget_all(&self) {
+        self.lock().clear();
     }
 
     fn remove_all(&self) {
@@ -133,7 +142,7 @@ impl Binder {
     fn bind_now(&self, address: &Endpoint, count: usize) -> io::Result<(Vec<Listening>, bool)> {
         let inherited = self.inherit(&key(address), count);
         let path = match (&inherited, address) {
-            (Some(_), Endpoint::Tcp(_)) => return Ok(handed_over(inherited, address)),
+            (Some(_), Endpoint::Tcp(_)) => return Ok(self.handed_over(inherited, address)),
             (None, Endpoint::Tcp(tcp)) => {
                 if let Some(passed) = self.passed.take(address, count)? {
                     return Ok((passed, true));
@@ -144,12 +153,15 @@ impl Binder {
             (_, Endpoint::Unix(path)) => path,
         };
         if inherited.is_some() {
-            if self.is_not_ours(path) {
-                return Ok(handed_over(inherited, address));
+            let bound = self.link.as_ref().and_then(|link| link.bound_file(path));
+            if bound == Some(NOT_OURS) {
+                // Said again for the process after this one.
+                self.keep_file(path, NOT_OURS);
+                return Ok(self.handed_over(inherited, address));
             }
-            if let Some(file) = self.still_there(path) {
+            if let Some(file) = still_there(path, bound) {
                 self.files.remember(path, file, false);
-                return Ok(handed_over(inherited, address));
+                return Ok(self.handed_over(inherited, address));
             }
             // Somebody took the file away or put another one there, so that nobody finds the sockets.
             self.release(address);
@@ -160,12 +172,6 @@ impl Binder {
         let (sockets, file) = unix::bind(path, count)?;
         self.files.remember(path, file, true);
         Ok((sockets.into_iter().map(Listening::Unix).collect(), true))
-    }
-
-    /// Whether the file of sockets that were handed over belongs to a service manager.
-    fn is_not_ours(&self, path: &Path) -> bool {
-        let bound = self.link.as_ref().and_then(|link| link.bound_file(path));
-        bound == Some(NOT_OURS)
     }
 
     /// Gives the file of a socket that was bound here to the user that this process becomes.
@@ -180,15 +186,6 @@ impl Binder {
 
     fn ahead(&self) -> MutexGuard<'_, Ahead> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The file of sockets that were handed over, if it is the one that lies there.
-    fn still_there(&self, path: &Path) -> Option<File> {
-        let bound = self.link.as_ref()?.bound_file(path);
-        let file = File::of(path).filter(|_| unix::is_there(path))?;
-        // Where nobody could say which file it was, any socket has to do.
-        let same = bound.is_none_or(|bound| bound == file.identity());
-        same.then_some(file)
     }
 
     /// The socket of the admin listener.
@@ -206,9 +203,12 @@ impl Binder {
             })
         };
         if let Some(socket) = inherited.filter(fits) {
+            if self.parent().is_none() {
+                self.keep_under(ADMIN, std::iter::once(&socket));
+            }
             return Ok(socket);
         }
-        if let Some(link) = &self.link {
+        if let Some(link) = self.parent() {
             link.forget(ADMIN);
         }
         let passed = self.passed.take(&Endpoint::Tcp(address), 1)?;
@@ -221,13 +221,13 @@ impl Binder {
     /// Has the parent keep copies of the sockets of a listener that were bound here.
     pub fn keep<'a>(&self, address: &Endpoint, sockets: impl Iterator<Item = &'a Listening>) {
         self.keep_under(&key(address), sockets);
-        let (Endpoint::Unix(path), Some(link)) = (address, &self.link) else {
+        let Endpoint::Unix(path) = address else {
             return;
         };
-        if let Some(one) = self.files.lock().get(path) {
-            link.keep_bound_file(path, one.file.identity());
-        } else if self.passed.is_for(address) {
-            link.keep_bound_file(path, NOT_OURS);
+        let bound = self.files.lock().get(path).map(|one| one.file.identity());
+        let passed = || self.passed.is_for(address).then_some(NOT_OURS);
+        if let Some(file) = bound.or_else(passed) {
+            self.keep_file(path, file);
         }
     }
 
@@ -236,10 +236,14 @@ impl Binder {
         if let Endpoint::Unix(path) = address {
             self.files.remove(path);
         }
-        if let Some(link) = &self.link {
-            link.forget(&key(address));
-            if let Endpoint::Unix(path) = address {
-                link.forget_bound_file(path);
+        let mut keys = vec![key(address)];
+        if let Endpoint::Unix(path) = address {
+            keys.push(file_of(path));
+        }
+        for key in &keys {
+            match self.parent() {
+                Some(link) => link.forget(key),
+                None => self.own().forget(key),
             }
         }
     }
@@ -248,16 +252,75 @@ impl Binder {
     pub fn release_all(&self) {
         self.passed.close();
         self.files.remove_all();
-        if let Some(link) = &self.link {
-            link.forget_all();
+        match self.parent() {
+            Some(link) => link.forget_all(),
+            None => self.own().clear(),
         }
     }
 
-    /// Has the parent keep the text of the configuration that serves now.
-    pub fn keep_text(&self, text: &str) {
-        if let Some(link) = &self.link {
-            link.keep_text(text);
+    /// Says that another process accepts from all of them now: nothing of them is taken away.
+    pub fn hand_over_all(&self) {
+        self.passed.close();
+        self.files.forget_all();
+        match self.parent() {
+            Some(link) => link.forget_all(),
+            None => self.own().clear(),
         }
+    }
+
+    /// Keeps the text of the configuration that serves now, for the case that the file is wrong when a process after a crash
+    /// starts: as the file says it, without what its references lead to.
+    pub fn keep_text(&self, text: &str) {
+        if let Some(link) = self.parent()
+            && let Err(error) = link.keep_text(CONFIG.to_owned(), text)
+        {
+            tracing::warn!(target: "control", %error, "the supervising process cannot keep the configuration; after a crash the file must be right");
+        }
+    }
+
+    /// Keeps what cannot be served now: a process that takes over must not serve less.
+    pub fn keep_degraded(&self, degraded: &[String]) {
+        let text = serde_json::json!(degraded).to_string();
+        let kept = match self.parent() {
+            Some(link) => link.keep_text(DEGRADED.to_owned(), &text),
+            None => self.keep_own_text(DEGRADED.to_owned(), &text),
+        };
+        if let Err(error) = kept {
+            tracing::debug!(target: "control", %error, "an upgrade goes by what can be served now");
+        }
+    }
+
+    /// Says how long a process that takes over may need to be ready.
+    pub fn keep_limit(&self, limit: Duration) {
+        if let Some(link) = self.parent() {
+            link.keep_limit(limit);
+        }
+    }
+
+    /// What the next process gets from this one.
+    ///
+    /// # Errors
+    /// The system gives no more descriptors.
+    pub fn copies(&self) -> io::Result<Kept> {
+        self.own().try_clone()
+    }
+
+    /// In an upgrade: waits until this process is to accept.
+    ///
+    /// # Errors
+    /// It must not: less could be served than now, or the supervising process is gone.
+    pub async fn turn(&self, degraded: &[String]) -> Result<(), String> {
+        let Some(link) = &self.link else {
+            return Ok(());
+        };
+        let before = link.degraded_before();
+        let worse = degraded.iter().find(|reason| !before.contains(reason));
+        if let (Some(reason), Some(_)) = (worse, link.replaces()) {
+            return Err(format!(
+                "less could be served than before the upgrade: {reason}; mend it, or restart the gateway"
+            ));
+        }
+        link.turn().await.map_err(|error| error.to_string())
     }
 
     /// Whether this process follows one that served and crashed.
@@ -265,13 +328,13 @@ impl Binder {
     pub fn is_again(&self) -> bool {
         self.link
             .as_ref()
-            .is_some_and(|link| link.served_before() > 0)
+            .is_some_and(|link| link.served_before() > 0 && link.replaces().is_none())
     }
 
     /// Whether a parent starts another process when this one ends.
     #[must_use]
     pub fn is_supervised(&self) -> bool {
-        self.link.is_some()
+        self.parent().is_some()
     }
 
     /// What a child before kept. A group of another size cannot be: the workers of a supervised gateway are as many as
@@ -280,20 +343,74 @@ impl Binder {
         self.link.as_ref()?.inherit(key, count)
     }
 
-    fn keep_under<'a, S: AsFd + 'a>(&self, key: &str, sockets: impl Iterator<Item = &'a S>) {
-        let Some(link) = &self.link else {
-            return;
-        };
-        if let Err(error) = link.keep(key, sockets) {
-            tracing::warn!(target: "control", %error, "the supervising process cannot keep the sockets of {key}; after a crash they are bound anew");
+    fn handed_over(
+        &self,
+        sockets: Option<Vec<OwnedFd>>,
+        address: &Endpoint,
+    ) -> (Vec<Listening>, bool) {
+        let sockets = sockets.into_iter().flatten();
+        let sockets = sockets.map(|socket| Listening::handed_over(socket, address));
+        let sockets: Vec<Listening> = sockets.collect();
+        if self.parent().is_none() {
+            // The process before keeps its copies for itself.
+            self.keep(address, sockets.iter());
         }
+        (sockets, false)
+    }
+
+    fn keep_under<'a, S: AsFd + 'a>(&self, key: &str, sockets: impl Iterator<Item = &'a S>) {
+        let kept = match self.parent() {
+            Some(link) => link.keep(key, sockets),
+            None => self.keep_own(key, sockets),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(target: "control", %error, "no copy can be kept of the sockets of {key}; after a crash or an upgrade they are bound anew");
+        }
+    }
+
+    fn keep_own<'a, S: AsFd + 'a>(
+        &self,
+        key: &str,
+        sockets: impl Iterator<Item = &'a S>,
+    ) -> io::Result<()> {
+        let copies = sockets.map(|socket| socket.as_fd().try_clone_to_owned());
+        let copies = copies.collect::<io::Result<_>>()?;
+        self.own().add(key.to_owned(), copies);
+        Ok(())
+    }
+
+    fn keep_own_text(&self, key: String, text: &str) -> io::Result<()> {
+        self.own().replace(key, vec![kept::text(text)?]);
+        Ok(())
+    }
+
+    fn keep_file(&self, path: &Path, file: Identity) {
+        if let Some(link) = self.parent() {
+            return link.keep_bound_file(path, file);
+        }
+        let text = serde_json::json!(file).to_string();
+        if let Err(error) = self.keep_own_text(file_of(path), &text) {
+            let path = path.display();
+            tracing::debug!(target: "control", %error, "after an upgrade any socket at {path} is taken for the own one");
+        }
+    }
+
+    /// The process that supervises this one, which keeps everything.
+    fn parent(&self) -> Option<&Link> {
+        self.link.as_deref().filter(|link| link.is_supervised())
+    }
+
+    fn own(&self) -> MutexGuard<'_, Kept> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn handed_over(sockets: Option<Vec<OwnedFd>>, address: &Endpoint) -> (Vec<Listening>, bool) {
-    let sockets = sockets.into_iter().flatten();
-    let sockets = sockets.map(|socket| Listening::handed_over(socket, address));
-    (sockets.collect(), false)
+/// The file of sockets that were handed over, if it is the one that lies there.
+fn still_there(path: &Path, bound: Option<Identity>) -> Option<File> {
+    let file = File::of(path).filter(|_| unix::is_there(path))?;
+    // Where nobody could say which file it was, any socket has to do.
+    let same = bound.is_none_or(|bound| bound == file.identity());
+    same.then_some(file)
 }
 
 fn key(address: &Endpoint) -> String {

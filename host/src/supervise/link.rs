@@ -1,8 +1,10 @@
-//! The child's side of supervision: the sockets it was handed, and what it says to its parent.
+//! The way to the process that started this one: the sockets it handed over, and what is said to it.
+//!
+//! That is the supervising process, for as long as both live; or, in an upgrade, the process that served until now, which is
+//! needed only until this one serves.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::kept;
 use super::report::Report;
-use super::wire::{self, Begin, Said, Told};
+use super::upgrade::{Standing, short};
+use super::wire::{self, Begin, Hello, Said, Told};
 use crate::endpoint::UNIX;
 use crate::listener::unix::{self, Identity};
 
@@ -20,19 +24,22 @@ use crate::listener::unix::{self, Identity};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The key under which the text of the configuration is kept.
-const CONFIG: &str = "config";
+pub const CONFIG: &str = "config";
+/// The key under which is kept what cannot be served.
+pub const DEGRADED: &str = "degraded";
 
 /// What stands before the names of sockets that a service manager passed.
 pub const PASSED: &str = "passed ";
 
-/// The way to the parent.
+/// The way to the process that started this one.
 #[derive(Debug)]
 pub struct Link {
     socket: OwnedFd,
+    supervised: bool,
     inherited: Mutex<HashMap<String, Vec<OwnedFd>>>,
     begin: Begin,
     answers: Mutex<Answers>,
-    asked: watch::Receiver<Asked>,
+    heard: watch::Receiver<Heard>,
 }
 
 /// What the parent answers, to one question at a time.
@@ -59,9 +66,21 @@ impl Answers {
     }
 }
 
+/// What the other side said so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Heard {
+    asked: Asked,
+    /// It is this process's turn.
+    go: bool,
+    standing: Standing,
+    /// Another process accepts; what it did not take over.
+    replaced: Option<Vec<String>>,
+}
+
 /// What the parent asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Asked {
+    #[default]
     Nothing,
     /// To drain and end.
     End,
@@ -70,41 +89,52 @@ enum Asked {
 }
 
 impl Link {
-    /// Takes the socket over that the parent left as standard input, and what it has to hand on.
+    /// Takes the socket over that the process that started this one left as standard input, and what it has to hand on.
     ///
     /// # Errors
-    /// Nobody is there, or what comes is no such thing.
-    pub fn take() -> io::Result<Arc<Self>> {
+    /// Nobody is there, or what comes is no such thing, or of another version.
+    pub fn take(supervised: bool) -> io::Result<Arc<Self>> {
         let socket = io::stdin().as_fd().try_clone_to_owned()?;
         // A plugin that reads its standard input must not read this.
         let nothing = std::fs::File::open("/dev/null")?;
         rustix::stdio::dup2_stdin(&nothing)?;
-        let mut inherited: HashMap<String, Vec<OwnedFd>> = HashMap::new();
-        let begin = loop {
-            let Some((packet, sockets)) = wire::receive(&socket)? else {
-                return Err(io::Error::other("the supervising process is gone"));
-            };
-            match serde_json::from_slice(&packet)? {
-                Told::Sockets(key) => {
-                    inherited.entry(key).or_default().extend(sockets);
-                }
-                Told::Begin(begin) => break begin,
-                Told::Done(_) | Told::End { .. } => {}
-            }
-        };
+        wire::send(&socket, &Said::Hello(Hello::own()), &[])?;
+        let (inherited, begin) = beginning(&socket)?;
         let (answered, done) = channel();
-        let (ask, asked) = watch::channel(Asked::Nothing);
+        let (told, heard) = watch::channel(Heard {
+            standing: begin.standing.clone(),
+            ..Heard::default()
+        });
         let ear = socket.try_clone()?;
         std::thread::Builder::new()
             .name("supervised".to_owned())
-            .spawn(move || listen(&ear, &answered, &ask))?;
+            .spawn(move || listen(&ear, &answered, &told))?;
         Ok(Arc::new(Self {
             socket,
+            supervised,
             inherited: Mutex::new(inherited),
             begin,
             answers: Mutex::new(Answers { asked: 0, done }),
-            asked,
+            heard,
         }))
+    }
+
+    /// Whether it leads to a process that supervises this one.
+    #[must_use]
+    pub fn is_supervised(&self) -> bool {
+        self.supervised
+    }
+
+    /// The process at the other end.
+    #[must_use]
+    pub fn starter(&self) -> u32 {
+        std::os::unix::process::parent_id()
+    }
+
+    /// Who serves until this process does, in an upgrade.
+    #[must_use]
+    pub fn replaces(&self) -> Option<&Hello> {
+        self.begin.replaces.as_ref()
     }
 
     /// Where the handler of a crash writes.
@@ -157,7 +187,7 @@ impl Link {
     pub fn keep_bound_file(&self, path: &Path, file: Identity) {
         let kept = serde_json::to_string(&file)
             .map_err(io::Error::from)
-            .and_then(|text| self.keep_under(file_of(path), &text));
+            .and_then(|text| self.keep_text(file_of(path), &text));
         if let Err(error) = kept {
             let path = path.display();
             tracing::debug!(target: "control", %error, "after a crash any socket at {path} is taken for the own one");
@@ -169,12 +199,21 @@ impl Link {
         self.forget(&file_of(path));
     }
 
-    /// Has the parent keep the text of the configuration that serves, for the case that the file is wrong when the next
-    /// child starts. It lies in memory, as the file says it, without what its references lead to.
-    pub fn keep_text(&self, text: &str) {
-        if let Err(error) = self.keep_under(CONFIG.to_owned(), text) {
-            tracing::warn!(target: "control", %error, "the supervising process cannot keep the configuration; after a crash the file must be right");
-        }
+    /// Has the parent keep a text in the place of the one that it kept under this key. It lies in memory.
+    ///
+    /// # Errors
+    /// It is gone, or the system gives no memory.
+    pub fn keep_text(&self, key: String, text: &str) -> io::Result<()> {
+        // In one step: a crash between two would leave nothing.
+        let kept = kept::text(text)?;
+        wire::send(&self.socket, &Said::Replace(key), &[kept.as_fd()])
+    }
+
+    /// What could not be served by the process that this one replaces.
+    #[must_use]
+    pub fn degraded_before(&self) -> Vec<String> {
+        let text = self.text(DEGRADED).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
     }
 
     /// How many workers the children before had.
@@ -183,15 +222,20 @@ impl Link {
         self.begin.workers
     }
 
-    /// Closes what nobody asked for: listeners that the configuration does not have any more.
-    pub fn close_others(&self) {
-        let others: Vec<String> = self.inherited().drain().map(|(key, _)| key).collect();
-        for key in others {
-            self.forget(&key);
-            if let Some(path) = key.strip_prefix(UNIX) {
+    /// Closes what nobody asked for: listeners that the configuration does not have any more. In an upgrade the process before
+    /// accepts from them still, and takes away what belongs to them.
+    pub fn close_others(&self) -> Vec<String> {
+        let mut inherited = std::mem::take(&mut *self.inherited());
+        // Those are the new ones by now.
+        inherited.retain(|key, _| key != CONFIG && key != DEGRADED);
+        let others: Vec<String> = inherited.into_keys().collect();
+        for key in &others {
+            self.forget(key);
+            if let Some(path) = key.strip_prefix(UNIX).filter(|_| self.replaces().is_none()) {
                 unix::remove_dead(Path::new(path));
             }
         }
+        others
     }
 
     /// Has the parent keep copies of sockets.
@@ -223,10 +267,75 @@ impl Link {
         let _ = wire::send(&self.socket, &Said::Noted, &[]);
     }
 
-    /// Says that this process serves.
-    pub fn serves(&self, workers: usize) {
+    /// In an upgrade: says that nothing is left to do but to accept, and waits for the turn.
+    ///
+    /// # Errors
+    /// The supervising process is gone.
+    pub async fn turn(&self) -> io::Result<()> {
+        if self.replaces().is_none() {
+            return Ok(());
+        }
+        let ready = wire::send(&self.socket, &Said::Ready, &[]);
+        let mut heard = self.heard.clone();
+        let told = heard.wait_for(|heard| heard.go).await.is_ok();
+        match (ready, told) {
+            (Ok(()), true) => Ok(()),
+            _ if self.supervised => Err(io::Error::other("the supervising process is gone")),
+            _ => {
+                // It ended in a way nobody wanted, for it ends this one otherwise.
+                tracing::warn!(target: "control", "the process that served until now is gone; this one serves in its place");
+                Ok(())
+            }
+        }
+    }
+
+    /// Says that this process serves, and what it did not take over.
+    pub fn serves(&self, workers: usize, gone: Vec<String>) {
         // Without a parent, `end` says so.
-        let _ = wire::send(&self.socket, &Said::Serving { workers }, &[]);
+        let _ = wire::send(&self.socket, &Said::Serving { workers, gone }, &[]);
+    }
+
+    /// Says that this process will not serve, and why.
+    pub fn fails(&self, why: &str) {
+        let why = short(why.to_owned());
+        let _ = wire::send(&self.socket, &Said::Fails(why), &[]);
+    }
+
+    /// Passes on that an operator wants an upgrade.
+    pub fn ask_for_upgrade(&self) {
+        let _ = wire::send(&self.socket, &Said::Upgrade, &[]);
+    }
+
+    /// Says how long a new process may take at an upgrade.
+    pub fn keep_limit(&self, limit: Duration) {
+        let ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let _ = wire::send(&self.socket, &Said::UpgradeLimit { ms }, &[]);
+    }
+
+    /// How upgrades go, as far as it is known.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.heard.borrow().standing.clone()
+    }
+
+    /// Waits until more is known of it.
+    pub async fn standing_changed(&self, known: &Standing) -> Standing {
+        let mut heard = self.heard.clone();
+        let changed = heard.wait_for(|heard| heard.standing != *known).await;
+        match changed.map(|heard| heard.standing.clone()) {
+            Ok(standing) => standing,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until another process accepts; what that one did not take over.
+    pub async fn replaced(&self) -> Vec<String> {
+        let mut heard = self.heard.clone();
+        let replaced = heard.wait_for(|heard| heard.replaced.is_some()).await;
+        match replaced.map(|heard| heard.replaced.clone()) {
+            Ok(Some(gone)) => gone,
+            _ => std::future::pending().await,
+        }
     }
 
     /// Has the parent pass words on to the service manager.
@@ -253,12 +362,9 @@ impl Link {
 
     /// Waits until the parent asks for the end, or is gone itself; says which.
     pub async fn end(&self) -> &'static str {
-        match self
-            .asked
-            .clone()
-            .wait_for(|asked| *asked >= Asked::End)
-            .await
-        {
+        let mut heard = self.heard.clone();
+        let asked = heard.wait_for(|heard| heard.asked >= Asked::End).await;
+        match asked {
             Ok(_) => "the supervising process",
             Err(_) => "the end of the supervising process",
         }
@@ -266,9 +372,9 @@ impl Link {
 
     /// Waits until the parent asks for the end at once. One that is gone asks for nothing.
     pub async fn end_now(&self) {
-        let mut asked = self.asked.clone();
-        let told = asked.wait_for(|asked| *asked == Asked::Now).await.is_ok();
-        if !told {
+        let mut heard = self.heard.clone();
+        let asked = heard.wait_for(|heard| heard.asked == Asked::Now).await;
+        if asked.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -276,22 +382,12 @@ impl Link {
     /// Whether the parent is gone.
     #[must_use]
     pub fn is_orphan(&self) -> bool {
-        self.asked.has_changed().is_err()
-    }
-
-    fn keep_under(&self, key: String, text: &str) -> io::Result<()> {
-        let mut file = memory()?;
-        file.write_all(text.as_bytes())?;
-        // In one step: a crash between two would leave nothing.
-        wire::send(&self.socket, &Said::Replace(key), &[file.as_fd()])
+        self.heard.has_changed().is_err()
     }
 
     fn text(&self, key: &str) -> Option<String> {
-        let mut file = File::from(self.inherited().remove(key)?.pop()?);
-        let mut text = String::new();
-        file.rewind().ok()?;
-        file.read_to_string(&mut text).ok()?;
-        Some(text)
+        let kept = self.inherited().remove(key)?.pop()?;
+        kept::read(kept).ok()
     }
 
     fn ask(&self, said: impl FnOnce(u64) -> Said) {
@@ -311,34 +407,51 @@ impl Link {
 }
 
 /// The key under which is kept which file is that of the sockets bound at a path.
-fn file_of(path: &Path) -> String {
+#[must_use]
+pub fn file_of(path: &Path) -> String {
     format!("file of {UNIX}{}", path.display())
 }
 
-/// A file without a name, in memory.
-#[cfg(target_os = "linux")]
-fn memory() -> io::Result<File> {
-    let flags = rustix::fs::MemfdFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::memfd_create("swapgate", flags)?))
+/// What there is to begin with.
+fn beginning(socket: &OwnedFd) -> io::Result<(HashMap<String, Vec<OwnedFd>>, Begin)> {
+    let mut inherited: HashMap<String, Vec<OwnedFd>> = HashMap::new();
+    loop {
+        let Some((packet, sockets)) = wire::receive(socket)? else {
+            return Err(io::Error::other(
+                "the process that started this one is gone",
+            ));
+        };
+        match serde_json::from_slice(&packet)? {
+            Told::Hello(hello) => {
+                if let Some(refusal) = hello.refusal() {
+                    return Err(io::Error::other(refusal));
+                }
+            }
+            Told::Sockets(key) => inherited.entry(key).or_default().extend(sockets),
+            Told::Begin(begin) => return Ok((inherited, begin)),
+            _ => {}
+        }
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn memory() -> io::Result<File> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Until the parent is gone; `ask` ends with it, which says so.
-fn listen(socket: &OwnedFd, answered: &Sender<u64>, ask: &watch::Sender<Asked>) {
+/// Until the other side is gone; `told` ends with it, which says so.
+fn listen(socket: &OwnedFd, answered: &Sender<u64>, told: &watch::Sender<Heard>) {
     while let Ok(Some((packet, _))) = wire::receive(socket) {
-        match serde_json::from_slice(&packet) {
-            Ok(Told::Done(question)) => {
+        let Ok(packet) = serde_json::from_slice(&packet) else {
+            continue;
+        };
+        match packet {
+            Told::Done(question) => {
                 let _ = answered.send(question);
             }
-            Ok(Told::End { now }) => {
+            Told::End { now } => {
                 let asked = if now { Asked::Now } else { Asked::End };
-                let _ = ask.send(asked);
+                told.send_modify(|heard| heard.asked = asked);
             }
-            _ => {}
+            Told::Go => told.send_modify(|heard| heard.go = true),
+            Told::Upgrade(standing) => told.send_modify(|heard| heard.standing = *standing),
+            Told::Replaced { gone } => told.send_modify(|heard| heard.replaced = Some(gone)),
+            Told::Hello(_) | Told::Sockets(_) | Told::Begin(_) => {}
         }
     }
 }

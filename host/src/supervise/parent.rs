@@ -1,25 +1,29 @@
 //! The parent: starts children, forwards signals, reads reports, hands sockets on. It loads no plugin.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::fs::File;
+use std::future::pending;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::pin::Pin;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::kept::Kept;
 use super::link::PASSED;
+use super::process::{Plan, Process, Seen};
 use super::report::Report;
-use super::wire::{self, Begin, Said, Told};
+use super::takeover::{Taken, take_over};
+use super::upgrade::{Standing, Who};
+use super::wire::{self, Begin, Hello, Said, Told};
 use crate::life::notify::Notifier;
+use crate::pid_file;
 
 /// Deaths within this time make the next start wait.
 const RECENT: Duration = Duration::from_secs(60);
@@ -27,22 +31,18 @@ const RECENT: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 5;
 /// The first and the longest wait.
 const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long a child may take to be ready at an upgrade, until one says how long.
+const UPGRADE: Duration = Duration::from_secs(30);
 
-/// How long a child may take to begin with what it is handed, or to take any other packet.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long to wait for what a dead child said last.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// A packet and the sockets beside it.
-type Packet = (Vec<u8>, Vec<OwnedFd>);
-
-/// How children are started.
+/// What is supervised.
 #[derive(Debug)]
-pub struct Plan {
-    /// The gateway's own executable.
+pub struct Supervised {
+    /// How a child is started.
+    pub plan: Plan,
+    /// What an upgrade starts.
     pub exe: PathBuf,
-    /// The arguments that make it a child.
-    pub args: Vec<OsString>,
+    /// Where to write the number of this process.
+    pub pid_file: Option<PathBuf>,
     /// The way to the service manager, on which is passed on what children say.
     pub notifier: Notifier,
     /// Sockets that it passed, with their names; the first child takes them.
@@ -53,20 +53,53 @@ pub struct Plan {
 ///
 /// # Errors
 /// The system gives no process, socket or signal.
-pub fn run(plan: Plan) -> io::Result<u8> {
+pub fn run(supervised: Supervised) -> io::Result<u8> {
+    let Supervised {
+        plan,
+        exe,
+        pid_file: number,
+        notifier,
+        passed,
+    } = supervised;
+    let mut kept = Kept::default();
+    for (name, socket) in passed {
+        kept.add(format!("{PASSED}{name}"), vec![socket]);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    if let Some(path) = &number {
+        pid_file::write(path).map_err(io::Error::other)?;
+    }
+    let code = runtime.block_on(async {
         let mut signals = Signals::take()?;
-        tokio::spawn(plan.notifier.clone().stand_in());
-        Parent::new(plan).supervise(&mut signals).await
-    })
+        tokio::spawn(notifier.clone().stand_in());
+        Parent::new(plan, exe, notifier)
+            .supervise(kept, &mut signals)
+            .await
+    });
+    if let Some(path) = &number {
+        pid_file::remove(path);
+    }
+    code
 }
+
+type Running = Pin<Box<dyn Future<Output = Result<Taken, String>>>>;
 
 struct Parent {
     plan: Plan,
-    kept: BTreeMap<String, Vec<OwnedFd>>,
+    /// What an upgrade starts.
+    exe: PathBuf,
+    notifier: Notifier,
+    /// The executable that serves, where that is not this one's: whatever lies under its name by then, a child after a crash
+    /// is the same.
+    upgraded: Option<File>,
+    upgrading: Option<Running>,
+    /// How long that may take.
+    limit: Duration,
+    standing: Standing,
+    /// Children that were replaced and drain.
+    leaving: Vec<JoinHandle<()>>,
     /// Crashes that no child has written down yet.
     reports: Vec<Report>,
     /// How many children served.
@@ -74,20 +107,14 @@ struct Parent {
     workers: Option<usize>,
     deaths: Vec<Instant>,
     /// How often an operator asked for the end.
-    stops: u32,
+    stops: watch::Sender<u32>,
 }
 
-/// One child, while it lives.
-struct Running {
-    child: Child,
-    socket: OwnedFd,
-    /// What comes from it, taken by a thread of its own; ends when the child has.
-    packets: UnboundedReceiver<Packet>,
+/// The child that serves or is to serve.
+struct Serving {
+    process: Process,
     /// Since when nobody serves.
     since: Instant,
-    serves: bool,
-    /// It closed its end of the socket.
-    silent: bool,
     /// It said that it drains.
     ends: bool,
     /// The first report of its own end: whatever crashes on the way down is no crash of its own.
@@ -97,191 +124,269 @@ struct Running {
 }
 
 impl Parent {
-    fn new(mut plan: Plan) -> Self {
-        let mut kept: BTreeMap<String, Vec<OwnedFd>> = BTreeMap::new();
-        for (name, socket) in plan.passed.drain(..) {
-            kept.entry(format!("{PASSED}{name}"))
-                .or_default()
-                .push(socket);
-        }
+    fn new(plan: Plan, exe: PathBuf, notifier: Notifier) -> Self {
         Self {
             plan,
-            kept,
+            exe,
+            notifier,
+            upgraded: None,
+            upgrading: None,
+            limit: UPGRADE,
+            standing: Standing::default(),
+            leaving: Vec::new(),
             reports: Vec::new(),
             served: 0,
             workers: None,
             deaths: Vec::new(),
-            stops: 0,
+            stops: watch::Sender::new(0),
         }
     }
 
-    async fn supervise(mut self, signals: &mut Signals) -> io::Result<u8> {
+    async fn supervise(mut self, mut kept: Kept, signals: &mut Signals) -> io::Result<u8> {
         let mut since = Instant::now();
         loop {
-            let mut running = self.start(since)?;
+            let mut running = self.start(since, kept)?;
             let status = self.watch(&mut running, signals).await?;
             since = Instant::now();
-            // A process that a plugin forked may hold the other end open, and is not waited for.
-            while let Ok(Some((packet, sockets))) =
-                tokio::time::timeout(LAST_WORDS, running.packets.recv()).await
-            {
-                self.hear(&mut running, &packet, sockets);
+            while let Some(said) = running.process.last_word().await {
+                self.hear(&mut running, said);
             }
             if let Some(code) = self.is_the_end(&running, status) {
+                self.see_off(signals).await;
                 return Ok(code);
             }
+            self.give_up("the process that serves is gone, and another one of it is started");
             if status.signal().is_none() {
                 // It lived on after what was reported, and ended in another way.
                 running.crashed = None;
             }
-            tell(&running, status);
-            let notifier = &self.plan.notifier;
+            tell(running.crashed.as_ref(), status, "starting again");
+            let notifier = &self.notifier;
             notifier.status("the serving process died; another one is started");
-            self.reports.extend(running.crashed);
+            self.reports.extend(running.crashed.take());
             if !self.rest(signals).await {
+                self.see_off(signals).await;
                 return Ok(0);
             }
+            kept = std::mem::take(&mut running.process.kept);
         }
     }
 
-    fn start(&mut self, since: Instant) -> io::Result<Running> {
-        self.plan.notifier.waits_for_child();
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        let mut child = Command::new(&self.plan.exe)
-            .args(&self.plan.args)
-            .envs(self.plan.notifier.times())
-            .stdin(Stdio::from(theirs))
-            // A signal of the terminal reaches this process, which forwards it; the child must not get it twice.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
-        if let Err(error) = self.hand_over(&ours) {
-            // It would wait for the rest for ever. One that died at once is seen by whoever waits for it, as this one is.
-            if !is_gone(&error) {
-                tracing::error!(target: "supervisor", %error, "cannot hand the sockets and reports on to the next process; ending that one");
-                let _ = child.start_kill();
-            }
-        }
-        let packets = listen(ours.try_clone()?)?;
-        Ok(Running {
-            child,
-            socket: ours,
-            packets,
+    fn start(&mut self, since: Instant, kept: Kept) -> io::Result<Serving> {
+        self.notifier.waits_for_child();
+        let begin = self.begin(None);
+        Ok(Serving {
+            process: Process::start(&self.plan, kept, begin)?,
             since,
-            serves: false,
-            silent: false,
             ends: false,
             crashed: None,
             given: self.reports.len(),
         })
     }
 
-    fn hand_over(&mut self, socket: &OwnedFd) -> io::Result<()> {
-        // A child that takes nothing must not keep this process from all else.
-        set_socket_timeout(socket, Timeout::Send, Some(PATIENCE))?;
+    fn begin(&mut self, replaces: Option<Hello>) -> Begin {
         wire::keep_newest(&mut self.reports);
-        for (key, sockets) in &self.kept {
-            let sockets: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
-            wire::send(socket, &Told::Sockets(key.clone()), &sockets)?;
-        }
-        let begin = Begin {
+        Begin {
             served: self.served,
             workers: self.workers,
             reports: self.reports.clone(),
-        };
-        wire::send(socket, &Told::Begin(begin), &[])
+            replaces,
+            standing: self.standing.clone(),
+        }
     }
 
-    /// Until the child has ended.
+    /// Until the child has ended that serves; which one that is may change meanwhile.
     async fn watch(
         &mut self,
-        running: &mut Running,
+        running: &mut Serving,
         signals: &mut Signals,
     ) -> io::Result<ExitStatus> {
         loop {
-            let packet = tokio::select! {
-                status = running.child.wait() => return status,
-                signal = signals.next() => {
-                    self.pass_on(running, signal);
-                    continue;
+            let upgrading = async {
+                match &mut self.upgrading {
+                    Some(upgrading) => upgrading.as_mut().await,
+                    None => pending().await,
                 }
-                packet = running.packets.recv(), if !running.silent => packet,
             };
-            match packet {
-                Some((packet, sockets)) => self.hear(running, &packet, sockets),
-                // All that is left is to wait for its end.
-                None => running.silent = true,
+            tokio::select! {
+                taken = upgrading => {
+                    self.upgrading = None;
+                    self.upgraded(running, taken);
+                }
+                signal = signals.next() => match signal {
+                    Signal::USR2 => self.upgrade(running),
+                    signal => self.pass_on(running, signal),
+                },
+                seen = running.process.next() => match seen? {
+                    Seen::Said(said) => self.hear(running, said),
+                    Seen::Ended(status) => return Ok(status),
+                },
             }
+        }
+    }
+
+    /// Has what lies under the name of the executable now take over, unless that is under way or all ends.
+    fn upgrade(&mut self, running: &mut Serving) {
+        if self.upgrading.is_some() {
+            tracing::warn!(target: "supervisor", "an upgrade is under way already; wait for its outcome, which the log and /status tell");
+            return;
+        }
+        if *self.stops.borrow() > 0 || running.ends {
+            tracing::warn!(target: "supervisor", "no upgrade, because the gateway ends");
+            return;
+        }
+        let Some(who) = running.process.who.clone().filter(|_| self.served > 0) else {
+            tracing::warn!(target: "supervisor", "no upgrade, because nothing serves yet; ask again when it does");
+            return;
+        };
+        self.standing.begins();
+        let exe = self.exe.display();
+        tracing::info!(target: "supervisor", "upgrade: starting {exe}, process {} serves on until that one does", who.pid);
+        let kept = match running.process.kept.try_clone() {
+            Ok(kept) => kept,
+            Err(error) => {
+                let why = format!("no copies can be made of the sockets: {error}");
+                return self.upgraded(running, Err(why));
+            }
+        };
+        let plan = Plan {
+            exe: self.exe.clone(),
+            ..self.plan.clone()
+        };
+        let begin = self.begin(Some(who));
+        running.given = self.reports.len();
+        self.upgrading = Some(Box::pin(take_over(plan, kept, begin, self.limit)));
+        self.say_how_it_goes(running);
+    }
+
+    /// An upgrade is over. With a process that serves, that is the one from here on.
+    fn upgraded(&mut self, running: &mut Serving, taken: Result<Taken, String>) {
+        let from = running
+            .process
+            .who
+            .as_ref()
+            .map_or_else(Who::own, Who::from);
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(why) => {
+                tracing::error!(target: "supervisor", "upgrade refused, process {} serves on: {why}", from.pid);
+                self.standing.ends(from, Err(why));
+                return self.say_how_it_goes(running);
+            }
+        };
+        let to = taken.process.who.as_ref().map_or_else(Who::own, Who::from);
+        // The one place where it is known that the new process serves.
+        tracing::info!(target: "supervisor", pid = to.pid, version = to.version, "upgrade: process {} serves, swapgate {}", to.pid, to.version);
+        self.remember(to.pid);
+        self.standing.ends(from, Ok(to));
+        self.served += 1;
+        self.workers = Some(taken.workers);
+        if taken.noted {
+            self.reports.drain(..running.given.min(self.reports.len()));
+        }
+        let new = Serving {
+            process: taken.process,
+            since: Instant::now(),
+            ends: false,
+            crashed: None,
+            given: 0,
+        };
+        let old = std::mem::replace(running, new);
+        self.say_how_it_goes(running);
+        self.notifier.waits_for_child();
+        let gone = taken.gone;
+        let _ = old.process.tell(&Told::Replaced { gone });
+        self.leaving.retain(|one| !one.is_finished());
+        let leaving = leave(old.process, self.stops.subscribe());
+        self.leaving.push(tokio::spawn(leaving));
+    }
+
+    /// Remembers the executable that serves.
+    fn remember(&mut self, pid: u32) {
+        match File::open(format!("/proc/{pid}/exe")) {
+            Ok(file) => {
+                self.plan.exe = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+                self.upgraded = Some(file);
+            }
+            Err(error) => {
+                let exe = self.exe.display();
+                tracing::warn!(target: "supervisor", %error, "after a crash {exe} is started as it is then");
+                self.plan.exe.clone_from(&self.exe);
+            }
+        }
+    }
+
+    fn say_how_it_goes(&self, running: &Serving) {
+        // Where it is gone, that is seen where it is waited for.
+        let standing = Box::new(self.standing.clone());
+        let _ = running.process.tell(&Told::Upgrade(standing));
+    }
+
+    /// Gives up an upgrade that is under way, and ends the process that would have taken over.
+    fn give_up(&mut self, why: &str) {
+        if self.upgrading.take().is_some() {
+            tracing::warn!(target: "supervisor", "the upgrade is given up: {why}");
+            self.standing.ends(Who::own(), Err(why.to_owned()));
         }
     }
 
     /// Passes a signal on. The end is asked for in words: whoever signals the whole group of processes, as systemd does,
     /// reaches the child as well, and it could not tell a signal from here from a second request of the operator.
-    fn pass_on(&mut self, running: &Running, signal: Signal) {
+    fn pass_on(&mut self, running: &Serving, signal: Signal) {
         if signal == Signal::HUP {
-            return forward(&running.child, signal);
+            return running.process.signal(signal);
         }
-        self.stops += 1;
-        let now = self.stops > 1;
-        match wire::send(&running.socket, &Told::End { now }, &[]) {
+        self.give_up("the gateway ends");
+        self.stops.send_modify(|stops| *stops += 1);
+        let now = *self.stops.borrow() > 1;
+        match running.process.tell(&Told::End { now }) {
             Ok(()) => {
                 tracing::info!(target: "supervisor", now, "told the serving process to end");
             }
-            Err(_) => forward(&running.child, signal),
+            Err(_) => running.process.signal(signal),
         }
     }
 
-    fn hear(&mut self, running: &mut Running, packet: &[u8], sockets: Vec<OwnedFd>) {
-        match wire::said(packet) {
-            Some(Said::Keep(key)) => self.kept.entry(key).or_default().extend(sockets),
-            Some(Said::Replace(key)) => {
-                self.kept.insert(key, sockets);
-            }
-            Some(Said::Forget(key, question)) => {
-                self.kept.remove(&key);
-                answer(running, question);
-            }
-            Some(Said::ForgetAll(question)) => {
-                self.kept.clear();
-                running.ends = true;
-                answer(running, question);
-            }
-            Some(Said::Noted) => {
+    fn hear(&mut self, running: &mut Serving, said: Said) {
+        match said {
+            Said::ForgetAll(_) => running.ends = true,
+            Said::Noted => {
                 self.reports.drain(..running.given.min(self.reports.len()));
                 running.given = 0;
             }
-            Some(Said::Serving { workers }) => {
+            Said::Serving { workers, .. } => {
                 self.workers = Some(workers);
-                running.serves = true;
                 if self.served > 0 {
                     let took = running.since.elapsed();
                     tracing::info!(target: "supervisor", took_ms = took.as_millis(), "serves again");
                 }
                 self.served += 1;
             }
-            Some(Said::Notify(text)) => self.plan.notifier.pass_on(&text),
-            Some(Said::Crashed(report)) => {
+            Said::Notify(text) => self.notifier.pass_on(&text),
+            Said::Crashed(report) => {
                 running.crashed.get_or_insert(*report);
             }
-            None => {
-                tracing::warn!(target: "supervisor", "the serving process said something that is not understood");
-            }
+            Said::UpgradeLimit { ms } => self.limit = Duration::from_millis(ms),
+            Said::Upgrade => self.upgrade(running),
+            // What is kept is seen to where it is heard; the log tells the rest as well.
+            Said::Keep(_)
+            | Said::Replace(_)
+            | Said::Forget(..)
+            | Said::Fails(_)
+            | Said::Ready
+            | Said::Hello(_) => {}
         }
     }
 
     /// Whether this was the end of all, and with which exit code.
-    fn is_the_end(&self, running: &Running, status: ExitStatus) -> Option<u8> {
+    fn is_the_end(&self, running: &Serving, status: ExitStatus) -> Option<u8> {
+        let stopped = *self.stops.borrow() > 0;
         let code = |code: i32| u8::try_from(code).unwrap_or(1);
         match (status.code(), status.signal()) {
-            (Some(own), _) if running.ends || self.stops > 0 => Some(code(own)),
+            (Some(own), _) if running.ends || stopped => Some(code(own)),
             // It never served: the configuration is wrong, or an address is taken, and it said so.
             (Some(own), _) if self.served == 0 => Some(code(own)),
-            (None, Some(signal)) if self.stops > 0 => Some(code(128 + signal)),
+            (None, Some(signal)) if stopped => Some(code(128 + signal)),
             _ => None,
         }
     }
@@ -302,6 +407,66 @@ impl Parent {
             () = signals.end() => false,
         }
     }
+
+    /// Waits for those that were replaced and drain, which have a limit of their own.
+    async fn see_off(&mut self, signals: &mut Signals) {
+        self.give_up("the gateway ends");
+        for leaving in std::mem::take(&mut self.leaving) {
+            let mut leaving = std::pin::pin!(leaving);
+            loop {
+                tokio::select! {
+                    _ = &mut leaving => break,
+                    () = signals.end() => self.stops.send_modify(|stops| *stops += 1),
+                }
+            }
+        }
+    }
+}
+
+/// Waits until an operator asked twice for the end; false if nobody can any more.
+async fn told_twice(stops: &mut watch::Receiver<u32>) -> bool {
+    stops.wait_for(|stops| *stops > 1).await.is_ok()
+}
+
+/// Waits for the end of a child that was replaced. Whatever becomes of it, nothing is started for it.
+async fn leave(mut process: Process, mut stops: watch::Receiver<u32>) {
+    let mut crashed = None;
+    let status = loop {
+        tokio::select! {
+            seen = process.next() => match seen {
+                Ok(Seen::Said(Said::Crashed(report))) => { crashed.get_or_insert(*report); }
+                Ok(Seen::Said(_)) => {}
+                Ok(Seen::Ended(status)) => break Ok(status),
+                Err(error) => break Err(error),
+            },
+            // The first one asks for what it does already.
+            true = told_twice(&mut stops) => {
+                let _ = process.tell(&Told::End { now: true });
+                break process.wait().await;
+            }
+        }
+    };
+    let number = process.who.as_ref().map_or(0, |who| who.pid);
+    match status {
+        Ok(status) if status.success() => {
+            tracing::info!(target: "supervisor", "upgrade: process {number}, which served before, has ended");
+        }
+        Ok(status) => {
+            while let Some(said) = process.last_word().await {
+                if let Said::Crashed(report) = said {
+                    crashed.get_or_insert(*report);
+                }
+            }
+            tell(
+                crashed.as_ref(),
+                status,
+                "it had been replaced and was draining",
+            );
+        }
+        Err(error) => {
+            tracing::error!(target: "supervisor", %error, "cannot wait for process {number}, which served before");
+        }
+    }
 }
 
 fn wait_after(deaths: u32) -> Duration {
@@ -311,9 +476,9 @@ fn wait_after(deaths: u32) -> Duration {
     WAIT.0.saturating_mul(1 << more.min(16)).min(WAIT.1)
 }
 
-/// Says in one line what ended a child.
-fn tell(running: &Running, status: ExitStatus) {
-    match (&running.crashed, status.code(), status.signal()) {
+/// Says in one line what ended a child, and what becomes of that.
+fn tell(crashed: Option<&Report>, status: ExitStatus, then: &str) {
+    match (crashed, status.code(), status.signal()) {
         (Some(report), ..) => {
             tracing::error!(
                 target: "supervisor",
@@ -325,7 +490,7 @@ fn tell(running: &Running, status: ExitStatus) {
                 image = report.image,
                 worker = report.worker,
                 signal = report.signal_name(),
-                "{report}; starting again"
+                "{report}; {then}"
             );
         }
         (None, None, Some(signal)) => {
@@ -334,45 +499,11 @@ fn tell(running: &Running, status: ExitStatus) {
                 ..Report::default()
             };
             let signal = report.signal_name();
-            tracing::error!(target: "supervisor", signal, "the serving process was ended by {signal} without a report; starting again");
+            tracing::error!(target: "supervisor", signal, "the serving process was ended by {signal} without a report; {then}");
         }
         (None, code, _) => {
-            tracing::error!(target: "supervisor", code, "the serving process ended by itself; starting again");
+            tracing::error!(target: "supervisor", code, "the serving process ended by itself; {then}");
         }
-    }
-}
-
-fn listen(socket: OwnedFd) -> io::Result<UnboundedReceiver<Packet>> {
-    let (heard, packets) = unbounded_channel();
-    std::thread::Builder::new()
-        .name("packets".to_owned())
-        .spawn(move || {
-            while let Ok(Some(packet)) = wire::receive(&socket) {
-                if heard.send(packet).is_err() {
-                    return;
-                }
-            }
-        })?;
-    Ok(packets)
-}
-
-/// Whether the other side is gone.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-    )
-}
-
-fn answer(running: &Running, question: u64) {
-    // Whether it is gone is seen where it is waited for.
-    let _ = wire::send(&running.socket, &Told::Done(question), &[]);
-}
-
-fn forward(child: &Child, signal: Signal) {
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(id) = id.and_then(Pid::from_raw) {
-        let _ = kill_process(id, signal);
     }
 }
 
@@ -381,6 +512,7 @@ struct Signals {
     hangup: Stream,
     terminate: Stream,
     interrupt: Stream,
+    second_user: Stream,
 }
 
 impl Signals {
@@ -389,6 +521,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            second_user: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -397,11 +530,12 @@ impl Signals {
             _ = self.hangup.recv() => Signal::HUP,
             _ = self.terminate.recv() => Signal::TERM,
             _ = self.interrupt.recv() => Signal::INT,
+            _ = self.second_user.recv() => Signal::USR2,
         }
     }
 
     async fn end(&mut self) {
-        while self.next().await == Signal::HUP {}
+        while matches!(self.next().await, Signal::HUP | Signal::USR2) {}
     }
 }
 

@@ -5,24 +5,68 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
+use super::upgrade::Standing;
+
+/// The version of what is said here. Two processes that speak different ones do not understand one another; a gateway is
+/// restarted then instead of upgraded.
+pub const VERSION: u32 = 1;
 
 /// Sockets in one packet; the system admits 253.
 const SOCKETS: usize = 128;
 /// Bytes of a packet.
 const PACKET: usize = 64 * 1024;
 /// Those of them that are for reports.
-const REPORTS: usize = PACKET - 1024;
+const REPORTS: usize = PACKET - 8 * 1024;
+
+/// Who somebody is, which both say before anything else. Neither its form nor its place ever changes, so that two processes
+/// that understand nothing else of one another can say so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The version of what is said here.
+    pub wire: u32,
+    /// The version of the gateway.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+}
+
+impl Hello {
+    /// This very process.
+    #[must_use]
+    pub fn own() -> Self {
+        Self {
+            wire: VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+        }
+    }
+
+    /// Why the two cannot talk, if they cannot.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        (self.wire != VERSION).then(|| {
+            format!(
+                "swapgate {} hands sockets over in version {} and swapgate {} in version {VERSION}; restart the gateway instead",
+                self.version,
+                self.wire,
+                env!("CARGO_PKG_VERSION")
+            )
+        })
+    }
+}
 
 /// What a child says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Said {
+    /// Who it is.
+    Hello(Hello),
     /// Keep copies of these sockets, which come along, under this key.
     Keep(String),
     /// Keep a copy of what comes along, under this key, in the place of what is kept there.
@@ -33,13 +77,26 @@ pub enum Said {
     ForgetAll(u64),
     /// The reports it was given are written down; whatever happens next is another one.
     Noted,
+    /// Of a process that is to take over: nothing is left to do but to accept. It waits for [`Told::Go`].
+    Ready,
+    /// It will not serve, for this reason.
+    Fails(String),
     /// It serves.
     Serving {
         /// With so many workers.
         workers: usize,
+        /// What it was handed over and did not want: listeners that its configuration does not have.
+        gone: Vec<String>,
     },
     /// Words for the service manager, which are passed on.
     Notify(String),
+    /// How long a new process may take at an upgrade.
+    UpgradeLimit {
+        /// In milliseconds.
+        ms: u64,
+    },
+    /// An operator asked this process for an upgrade, which is the supervising one's to make.
+    Upgrade,
     /// The handler of a crash wrote this.
     Crashed(Box<Report>),
 }
@@ -48,12 +105,23 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Told {
+    /// Who tells.
+    Hello(Hello),
     /// Sockets that a child before kept under this key.
     Sockets(String),
     /// That was all; begin.
     Begin(Begin),
     /// What was asked for with this number is done.
     Done(u64),
+    /// It is your turn: accept.
+    Go,
+    /// How an upgrade goes.
+    Upgrade(Box<Standing>),
+    /// Another process accepts now: stop accepting, drain and end.
+    Replaced {
+        /// What the other one did not take over.
+        gone: Vec<String>,
+    },
     /// Drain and end: an operator asked the parent for it.
     End {
         /// Without waiting for what still runs: it was asked for twice.
@@ -70,6 +138,10 @@ pub struct Begin {
     pub workers: Option<usize>,
     /// Crashes that no child has written down yet.
     pub reports: Vec<Report>,
+    /// The process that serves meanwhile and is to be replaced.
+    pub replaces: Option<Hello>,
+    /// How upgrades went before.
+    pub standing: Standing,
 }
 
 /// Drops the oldest reports, until those that are left fit into the packet a child begins with.
@@ -169,11 +241,18 @@ pub fn said(packet: &[u8]) -> Option<Said> {
     }
 }
 
+/// Makes a pair of ends.
+///
+/// # Errors
+/// What the system says.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+    Ok(socketpair(family, kind, SocketFlags::CLOEXEC, None)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
     use super::*;
 
@@ -193,24 +272,37 @@ mod tests {
             served: u64::MAX,
             workers: Some(usize::MAX),
             reports,
+            replaces: Some(Hello::own()),
+            standing: Standing::default(),
         };
         let text = serde_json::to_vec(&Told::Begin(begin)).unwrap();
         assert!(text.len() <= PACKET, "{}", text.len());
     }
 
     #[test]
+    fn another_version_is_refused_in_one_sentence() {
+        assert_eq!(Hello::own().refusal(), None);
+        let other = Hello {
+            wire: VERSION + 1,
+            version: "9.0.0".to_owned(),
+            pid: 1,
+        };
+        let text = other.refusal().unwrap();
+        assert!(text.starts_with("swapgate 9.0.0 hands sockets over in version 2"));
+        assert!(text.ends_with("restart the gateway instead"));
+    }
+
+    #[test]
     fn sockets_travel_beside_their_words() {
-        let (a, b) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .unwrap();
+        let (a, b) = pair().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let many = vec![listener.as_fd(); SOCKETS + 1];
         send(&a, &Said::Keep("x".to_owned()), &many).unwrap();
-        send(&a, &Said::Serving { workers: 2 }, &[]).unwrap();
+        let serving = Said::Serving {
+            workers: 2,
+            gone: vec!["127.0.0.1:80".to_owned()],
+        };
+        send(&a, &serving, &[]).unwrap();
         let mut count = 0;
         for _ in 0..2 {
             let (packet, sockets) = receive(&b).unwrap().unwrap();
@@ -223,10 +315,7 @@ mod tests {
         }
         assert_eq!(count, SOCKETS + 1);
         let (packet, sockets) = receive(&b).unwrap().unwrap();
-        assert_eq!(
-            (said(&packet), sockets.len()),
-            (Some(Said::Serving { workers: 2 }), 0)
-        );
+        assert_eq!((said(&packet), sockets.len()), (Some(serving), 0));
         drop(a);
         assert!(receive(&b).unwrap().is_none());
     }

@@ -23,14 +23,20 @@ use crate::config::diff::{self, Diff};
 use crate::config::ready::{Config, Listener};
 use crate::config::{self, ConfigError, Running};
 use crate::discovery::{Discovery, Known};
+use crate::endpoint::Endpoint;
 use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
+use crate::life::notify::Notifier;
 use crate::plugin::catalog::Catalog;
 use crate::router::table::Misfit;
+use crate::snapshot::Farewell;
 use crate::snapshot::Snapshot;
 use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
+use crate::supervise::origin::Origin;
+use crate::supervise::successor::Attempt;
+use crate::supervise::upgrade::Standing;
 use crate::tls::client::{self, warn_of_unverified};
 use crate::tls::files::Files;
 
@@ -161,6 +167,8 @@ pub enum StartError {
     Routes(Misfit),
     /// The system gives no threads.
     System(std::io::Error),
+    /// It would take over from another process, and must not.
+    Turn(String),
 }
 
 impl Control {
@@ -221,6 +229,9 @@ impl Control {
         snapshot.enforce();
         let mut checks = Checks::new(catalog.metrics());
         checks.follow(&snapshot.upstreams);
+        let degraded = assemble::degraded(&config, &resolution.uses);
+        // All that can fail was before this: what is accepted after it is answered.
+        binder.turn(&degraded).await.map_err(StartError::Turn)?;
         let fleet = Fleet::start(&snapshot, bound).map_err(StartError::System)?;
         fleet.adopted(1).await;
         let mut control = Self {
@@ -424,7 +435,33 @@ impl Control {
     /// Asks the workers to drain and waits until they have.
     pub async fn drained(&self) {
         self.binder.release_all();
-        self.fleet.drain().await;
+        self.fleet.drain(&Farewell::default()).await;
+    }
+
+    /// The same where another process accepts from the listeners now, but for those that are gone: they go as they go in a
+    /// reload.
+    pub async fn drained_for_another(&self, gone: &[String]) {
+        let addresses = self.config.listeners.iter().map(|one| &one.address);
+        let is_gone = |address: &&Endpoint| gone.contains(&address.to_string());
+        let (gone, kept): (Vec<_>, Vec<_>) = addresses.partition(is_gone);
+        gone.into_iter()
+            .for_each(|address| self.binder.release(address));
+        self.binder.hand_over_all();
+        let kept = kept.into_iter().cloned().collect();
+        self.fleet.drain(&Farewell::to_another(kept)).await;
+    }
+
+    /// What an upgrade begins with.
+    #[must_use]
+    pub fn upgrade(&self, origin: &Origin, notifier: &Notifier, standing: &Standing) -> Attempt {
+        Attempt {
+            origin: origin.clone(),
+            variables: notifier.environment(),
+            binder: self.binder.clone(),
+            workers: self.config.workers,
+            limit: self.config.drain.upgrade,
+            standing: standing.clone(),
+        }
     }
 
     /// Ends the exchanges that still run, so that their plugins hear of it, at most for `limit`.
@@ -445,6 +482,12 @@ impl Control {
     #[must_use]
     pub fn shutdown_limit(&self) -> Duration {
         self.config.drain.shutdown
+    }
+
+    /// How long everything is still accepted once a shutdown began.
+    #[must_use]
+    pub fn shutdown_delay(&self) -> Duration {
+        self.config.drain.delay.unwrap_or_default()
     }
 
     /// How long one call into a plugin may take.
@@ -607,6 +650,7 @@ impl Control {
     fn keep_text(&self) {
         if let Ok(text) = &self.seen {
             self.binder.keep_text(text);
+            self.binder.keep_limit(self.config.drain.upgrade);
         }
     }
 

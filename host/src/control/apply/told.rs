@@ -66,6 +66,7 @@ impl Control {
         for reason in &degraded {
             tracing::error!(target: "control", "degraded: {reason}");
         }
+        self.binder.keep_degraded(&degraded);
         self.say(&notes);
         self.attempts += 1;
         let change = Change::now(

@@ -1,0 +1,140 @@
+//! Having a new process take over, up to the moment at which it serves. Until then the old one knows nothing of it.
+//!
+//! Two steps keep what the new one accepts from being lost: it does everything that can fail first, says that it is ready,
+//! and accepts only when it is told that it is its turn.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::kept::Kept;
+use super::process::{Plan, Process};
+use super::report::Report;
+use super::wire::{Begin, Said, Told};
+
+/// How long a process may take from its turn until it serves.
+const TURN: Duration = Duration::from_secs(15);
+
+/// A process that serves now.
+#[derive(Debug)]
+pub struct Taken {
+    /// The process.
+    pub process: Process,
+    /// With so many workers.
+    pub workers: usize,
+    /// What it did not take over.
+    pub gone: Vec<String>,
+    /// It wrote down the reports it was given.
+    pub noted: bool,
+}
+
+/// Starts a process and waits until it serves.
+///
+/// # Errors
+/// Why it does not, in one sentence; it is gone then.
+pub async fn take_over(
+    plan: Plan,
+    kept: Kept,
+    begin: Begin,
+    limit: Duration,
+) -> Result<Taken, String> {
+    let exe = plan.exe.display().to_string();
+    let process = Process::start(&plan, kept, begin)
+        .map_err(|error| format!("{exe} cannot be started: {error}"))?;
+    let mut newcomer = Newcomer {
+        process,
+        noted: false,
+        why: None,
+    };
+    let late = |what: &str, limit: Duration| format!("the new process {what} within {limit:?}");
+    tokio::time::timeout(limit, newcomer.until_ready())
+        .await
+        .unwrap_or_else(|_| Err(late("was not ready", limit)))?;
+    // Where it is gone, that is heard next.
+    let _ = newcomer.process.tell(&Told::Go);
+    let (workers, gone) = tokio::time::timeout(TURN, newcomer.until_it_serves())
+        .await
+        .unwrap_or_else(|_| Err(late("was ready and did not serve", TURN)))?;
+    Ok(Taken {
+        process: newcomer.process,
+        workers,
+        gone,
+        noted: newcomer.noted,
+    })
+}
+
+struct Newcomer {
+    process: Process,
+    noted: bool,
+    /// Why it will not serve, as it said itself.
+    why: Option<String>,
+}
+
+impl Newcomer {
+    async fn until_ready(&mut self) -> Result<(), String> {
+        loop {
+            match self.process.said().await {
+                Some(Said::Ready) => return Ok(()),
+                Some(said) => self.hear(said)?,
+                None => return Err(self.end().await),
+            }
+        }
+    }
+
+    async fn until_it_serves(&mut self) -> Result<(usize, Vec<String>), String> {
+        loop {
+            match self.process.said().await {
+                Some(Said::Serving { workers, gone }) => return Ok((workers, gone)),
+                Some(said) => self.hear(said)?,
+                None => return Err(self.end().await),
+            }
+        }
+    }
+
+    fn hear(&mut self, said: Said) -> Result<(), String> {
+        match said {
+            Said::Hello(who) => who.refusal().map_or(Ok(()), Err),
+            Said::Noted => {
+                self.noted = true;
+                Ok(())
+            }
+            Said::Fails(why) => {
+                self.why = Some(why);
+                Ok(())
+            }
+            Said::Crashed(report) => {
+                self.why = Some(report.to_string());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Why it is not there any more.
+    async fn end(&mut self) -> String {
+        // It may have closed its end and live on; it was told nothing, so that nothing is lost.
+        let status = tokio::time::timeout(TURN, self.process.wait()).await;
+        let ended = match status {
+            Ok(Ok(status)) => ended(status),
+            _ => "fell silent".to_owned(),
+        };
+        match self.why.take() {
+            Some(why) => format!("the new process {ended}: {why}"),
+            None => format!("the new process {ended} before it was ready; its log says more"),
+        }
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(signal)) => {
+            let report = Report {
+                signal,
+                ..Report::default()
+            };
+            format!("was ended by {}", report.signal_name())
+        }
+        (None, None) => "ended".to_owned(),
+    }
+}

@@ -1,0 +1,12 @@
+//! Upgrades: a new process takes over from the one that serves, and nobody outside can tell; or it fails, and nobody can tell
+//! that either.
+//!
+//! - [`world`]: a gateway with every kind of listener, under a name at which a test can put another executable
+//! - [`clients`]: clients of every kind that never pause and lose nothing
+//! - [`many`]: many upgrades in a row, some of which fail
+//! - [`refused`]: what keeps a new process from taking over, and what is said of it
+
+mod clients;
+mod many;
+mod refused;
+mod world;
