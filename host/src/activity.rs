@@ -48,6 +48,8 @@ pub struct Activity {
     given_up: Cell<bool>,
     /// Whether there are more connections than are served, and this is one of those too many.
     surplus: Cell<bool>,
+    /// The generation of the running exchange.
+    generation: Cell<u64>,
     /// Since when the connection is to end after the running exchange.
     draining: Cell<Option<Instant>>,
     /// The beginning of the head that came last.
@@ -144,6 +146,7 @@ impl Activity {
             resting: Cell::new(false),
             given_up: Cell::new(false),
             surplus: Cell::new(false),
+            generation: Cell::new(0),
             draining: Cell::new(None),
             heard: Heard::default(),
             leave: Cell::new(Leave::Now),
@@ -292,6 +295,19 @@ impl Activity {
     pub fn exchange_begins(&self) {
         self.heard.exchange_begins();
         self.stage.set(Stage::Exchange);
+    }
+
+    /// The exchange holds this generation.
+    pub fn holds(&self, generation: u64) {
+        self.generation.set(generation);
+    }
+
+    /// Whether an exchange runs that began before a generation; in HTTP/2 streams are asked.
+    #[must_use]
+    pub fn serves_before(&self, generation: u64) -> bool {
+        !self.is_multiplexed()
+            && self.stage.get() == Stage::Exchange
+            && self.generation.get() < generation
     }
 
     /// Its answer is handed over.

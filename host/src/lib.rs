@@ -75,6 +75,7 @@ pub mod control;
 pub mod discovery;
 #[doc(hidden)]
 pub mod door;
+mod draining;
 pub mod endpoint;
 pub mod exchange;
 pub mod fault;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use swapgate_abi::{ExchangeTok, WakeTok};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use self::shares::Shares;
@@ -17,7 +18,7 @@ use crate::admission::Limit;
 use crate::admission::gate::Door;
 use crate::config::ready::ClientHeaders;
 use crate::context::RequestId;
-use crate::snapshot::{Report, Snapshot, Target, TargetAccount, Upstream};
+use crate::snapshot::{Left, Report, Snapshot, Target, TargetAccount, Upstream};
 use crate::upstream::group::Group;
 use crate::upstream::manner::{Destination, Identity};
 use crate::upstream::pool::Pool;
@@ -43,6 +44,12 @@ pub struct Local {
     waiting: RefCell<HashMap<ExchangeTok, Weak<dyn Told>>>,
     /// Whether the gateway is shutting down.
     draining: Cell<bool>,
+    /// Exchanges that run, tunnels included.
+    running: Cell<usize>,
+    /// Connections and streams that changed over to another protocol.
+    tunnels: Cell<usize>,
+    /// The generations of before, as long as somebody holds them.
+    before: RefCell<Vec<Weak<Generation>>>,
 }
 
 /// An exchange, as seen by its worker: somebody who may be told something.
@@ -57,6 +64,14 @@ pub trait Told {
 pub struct Generation {
     /// Always there until the drop.
     snapshot: Option<Arc<Snapshot>>,
+    /// Which one it is.
+    pub number: u64,
+    /// What still runs of it is to end.
+    over: Cell<bool>,
+    /// Tells those that wait for it.
+    ended: Notify,
+    /// Tunnels that hold it.
+    tunnels: Cell<usize>,
     /// In the order of [`Snapshot::upstreams`].
     pub groups: Vec<Rc<Group>>,
     /// How many requests each route forwards at once; empty where no route has a limit.
@@ -78,10 +93,44 @@ impl Generation {
         self.snapshot.as_deref()
     }
 
+    /// Has the tunnels end that still hold it; how many there are.
+    fn ends(&self) -> usize {
+        self.over.set(true);
+        self.ended.notify_waiters();
+        self.tunnels.get()
+    }
+
+    /// Waits until what still runs of it is to end.
+    pub async fn over(&self) {
+        let ended = self.ended.notified();
+        if !self.over.get() {
+            ended.await;
+        }
+    }
+
     /// How many requests a route forwards at once.
     #[must_use]
     pub fn door(&self, route: usize) -> Option<&Rc<Door>> {
         self.doors.get(route)?.as_ref()
+    }
+}
+
+/// A tunnel that is open on a worker.
+pub struct TunnelCount(Rc<Local>, Rc<Generation>);
+
+impl TunnelCount {
+    /// Waits until it is to end because its generation is.
+    pub async fn overdue(&self) {
+        self.1.over().await;
+    }
+}
+
+impl Drop for TunnelCount {
+    fn drop(&mut self) {
+        let Self(worker, generation) = self;
+        worker.tunnels.set(worker.tunnels.get().saturating_sub(1));
+        let open = generation.tunnels.get();
+        generation.tunnels.set(open.saturating_sub(1));
     }
 }
 
@@ -118,6 +167,9 @@ impl Local {
             seed,
             waiting: RefCell::default(),
             draining: Cell::new(false),
+            running: Cell::new(0),
+            tunnels: Cell::new(0),
+            before: RefCell::default(),
         })
     }
 
@@ -139,7 +191,10 @@ impl Local {
             snapshot,
             self.reports.clone(),
         );
-        drop(before);
+        let mut earlier = self.before.borrow_mut();
+        earlier.retain(|one| one.strong_count() > 0);
+        earlier.push(Rc::downgrade(&before));
+        drop((before, earlier));
         let is_displaced = |pool: &Rc<Pool>| displaced.values().any(|old| Rc::ptr_eq(old, pool));
         let mut elsewhere = self.elsewhere.borrow_mut();
         elsewhere.retain(|_, group| !group.pools().iter().any(is_displaced));
@@ -216,6 +271,44 @@ impl Local {
         if let Some(exchange) = found {
             exchange.wake(token);
         }
+    }
+
+    /// An exchange begins.
+    pub fn exchange_begins(&self) {
+        self.running.set(self.running.get() + 1);
+    }
+
+    /// An exchange is over.
+    pub fn exchange_ends(&self) {
+        self.running.set(self.running.get().saturating_sub(1));
+    }
+
+    /// A tunnel of this generation is open, until what this gives is dropped.
+    #[must_use]
+    pub fn tunnel(self: &Rc<Self>, generation: &Rc<Generation>) -> TunnelCount {
+        self.tunnels.set(self.tunnels.get() + 1);
+        generation.tunnels.set(generation.tunnels.get() + 1);
+        TunnelCount(Rc::clone(self), Rc::clone(generation))
+    }
+
+    /// What is left to end beside so many connections.
+    #[must_use]
+    pub fn left(&self, connections: usize) -> Left {
+        let tunnels = self.tunnels.get();
+        Left {
+            connections,
+            exchanges: self.running.get().saturating_sub(tunnels),
+            tunnels,
+        }
+    }
+
+    /// Has the tunnels end whose exchange began before a generation; how many there were.
+    #[must_use]
+    pub fn end_tunnels_before(&self, generation: u64) -> usize {
+        let before = self.before.borrow();
+        let held = before.iter().filter_map(Weak::upgrade);
+        let held = held.filter(|one| one.number < generation);
+        held.map(|one| one.ends()).sum()
     }
 
     /// Whether the gateway is shutting down.
@@ -298,6 +391,10 @@ fn generation(
         .and_then(|via| HeaderValue::from_bytes(via.as_bytes()).ok());
     let client_headers = Rc::new(snapshot.settings.client_headers.clone());
     let generation = Generation {
+        number: snapshot.generation,
+        over: Cell::new(false),
+        ended: Notify::new(),
+        tunnels: Cell::new(0),
         via,
         client_headers,
         snapshot: Some(snapshot),

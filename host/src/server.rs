@@ -22,6 +22,7 @@ use crate::control::pressure;
 use crate::control::status::Board;
 use crate::control::watch::{Signals, Watch};
 use crate::discovery::Discovery;
+use crate::draining::{End, drain};
 use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
@@ -47,8 +48,6 @@ const RESCAN: Duration = Duration::from_secs(10);
 const MERGE: Duration = Duration::from_millis(20);
 /// How often versions on probation are looked at.
 const JUDGE: Duration = Duration::from_millis(100);
-/// How long plugins have to take note that their exchanges end, when the time of a shutdown is over.
-const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What to serve.
 pub struct Options {
@@ -68,14 +67,6 @@ pub struct Options {
     pub origin: Origin,
     /// Where to write the number of the process once it serves.
     pub pid_file: Option<PathBuf>,
-}
-
-/// Why a process drains.
-enum End {
-    /// It is to end.
-    Asked(&'static str),
-    /// Another one serves; this is what it did not take over.
-    Replaced(Vec<String>),
 }
 
 /// Why the gateway does not serve.
@@ -247,23 +238,26 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         ended = change(&mut control, &mut seen, &mut watch, &notifier, upgrading) => ended,
     };
     drop(watch);
-    let again = end_now(&mut signals, &events, parent);
-    match ended {
-        End::Asked(signal) => {
-            tracing::info!(target: "control", signal, "draining");
-            notifier.stopping(&format!("draining after {signal}"));
-            Box::pin(drain(control, None, again)).await;
-            if let Some(path) = options.pid_file.as_deref().filter(|_| parent.is_none()) {
-                pid_file::remove(path);
-            }
-        }
-        End::Replaced(gone) => {
-            // Whoever asks now is answered by the process that serves.
+    let replaced = matches!(ended, End::Replaced(_));
+    match &ended {
+        End::Asked(signal) => notifier.stopping(&format!("draining after {signal}")),
+        End::Replaced(_) => {
+            // Whoever asks now is answered by the process that serves, and that one speaks for the service.
             admin.iter().for_each(JoinHandle::abort);
             notifier.hush();
-            tracing::info!(target: "control", "another process serves, draining");
-            Box::pin(drain(control, Some(&gone), again)).await;
         }
+    }
+    let again = async {
+        if replaced && parent.is_none() {
+            // The first one asks for what it does already.
+            let signal = end_now(&mut signals, &events, parent).await;
+            tracing::info!(target: "control", signal, "draining already; another signal ends what still runs");
+        }
+        end_now(&mut signals, &events, parent).await
+    };
+    Box::pin(drain(control, ended, again)).await;
+    if let Some(path) = options.pid_file.as_deref().filter(|_| parent.is_none()) {
+        pid_file::remove(path);
     }
     admin.iter().for_each(JoinHandle::abort);
     Ok(())
@@ -523,44 +517,6 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Lets running exchanges end, up to the limit, and then the instances; another signal ends either wait.
-async fn drain(
-    control: Control,
-    gone: Option<&[String]>,
-    again: impl Future<Output = &'static str>,
-) {
-    control.board.update(|status| match gone {
-        Some(_) => status.replaced = true,
-        None => status.stopping = true,
-    });
-    let limit = control.shutdown_limit();
-    let calls = control.call_timeout();
-    let mut again = std::pin::pin!(again);
-    let drained = async {
-        match gone {
-            Some(gone) => control.drained_for_another(gone).await,
-            None => control.drained().await,
-        }
-    };
-    let (finished, why) = tokio::select! {
-        () = drained => (true, String::new()),
-        () = tokio::time::sleep(limit) => (false, format!("after {limit:?}")),
-        signal = &mut again => (false, format!("at the second signal, {signal}")),
-    };
-    if !finished {
-        tracing::warn!(target: "control", "exchanges were still running {why}, ending them");
-        control.cut(LAST_WORD).await;
-        return;
-    }
-    // Every exchange is over; now the instances may be.
-    tokio::select! {
-        () = control.end(calls) => tracing::info!(target: "control", "drained"),
-        signal = &mut again => {
-            tracing::warn!(target: "control", signal, "drained; plugins were still ending at the second signal");
-        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod leads;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -277,11 +278,54 @@ pub enum Command {
         kept: Vec<Kept>,
         /// Listeners to accept from no longer, once their queue is empty; by the address they were configured with.
         unlisten: Vec<Endpoint>,
+        /// How long what began before may run on, where that has a limit.
+        before: Option<Duration>,
     },
     /// Stop accepting, let running exchanges end, then end.
     Drain(Farewell),
     /// The time for that is over: end what still runs.
     Cut,
+}
+
+/// What is left to end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Connections of clients.
+    pub connections: usize,
+    /// Exchanges, without those that became tunnels.
+    pub exchanges: usize,
+    /// Connections and streams that changed over to another protocol.
+    pub tunnels: usize,
+}
+
+impl std::ops::Add for Left {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            connections: self.connections + other.connections,
+            exchanges: self.exchanges + other.exchanges,
+            tunnels: self.tunnels + other.tunnels,
+        }
+    }
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let many = |count: usize| if count == 1 { "" } else { "s" };
+        let Self {
+            connections,
+            exchanges,
+            tunnels,
+        } = *self;
+        write!(
+            f,
+            "{exchanges} exchange{}, {tunnels} tunnel{} and {connections} connection{}",
+            many(exchanges),
+            many(tunnels),
+            many(connections)
+        )
+    }
 }
 
 /// How a process leaves.
@@ -379,6 +423,13 @@ pub enum Report {
         worker: usize,
         /// The generation itself, so that it is taken apart on a thread that has the time.
         snapshot: Arc<Snapshot>,
+    },
+    /// So much is left on a worker that drains.
+    Left {
+        /// Which worker.
+        worker: usize,
+        /// How much.
+        left: Left,
     },
     /// The worker is drained and has ended.
     Drained {

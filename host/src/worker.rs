@@ -3,16 +3,16 @@
 //! No request ever leaves the thread it came in on. Control speaks to a worker by messages, and a worker changes over
 //! to a new snapshot between two of its tasks, so no request sees half of each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::endpoint::Endpoint;
 use crate::listener::accept::{self, Connections, Owner, Queue, Stop};
@@ -27,6 +27,8 @@ use crate::socket::shortage;
 const SWEEP: Duration = Duration::from_secs(5);
 /// Between two times that a worker lets go of what it does not use.
 const AT_MOST: Duration = Duration::from_millis(20);
+/// How often a worker that drains says how much is left.
+const LOOK: Duration = Duration::from_millis(500);
 /// How often a worker shows that it lives.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -96,11 +98,14 @@ async fn run(start: Start, seed: u64) {
     spawn_local(let_go(Rc::clone(&local), Rc::clone(&connections)));
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut overdue = VecDeque::new();
     let farewell = loop {
         tokio::select! {
             command = commands.recv() => match command {
-                Some(Command::Publish { snapshot, listen, kept, unlisten }) => {
+                Some(Command::Publish { snapshot, listen, kept, unlisten, before }) => {
                     let generation = snapshot.generation;
+                    let due = before.and_then(|before| Instant::now().checked_add(before));
+                    overdue.extend(due.map(|due| (due, generation)));
                     local.adopt(snapshot);
                     // The new limits may admit more connections than the old ones.
                     connections.has_room(&local, None);
@@ -117,14 +122,25 @@ async fn run(start: Start, seed: u64) {
                 Some(Command::Cut) | None => break Farewell::default(),
             },
             _ = sweep.tick() => local.sweep(),
+            () = until(overdue.front().map(|(due, _)| *due)) => {
+                if let Some((_, generation)) = overdue.pop_front() {
+                    end_before(generation, &local, &connections);
+                }
+            }
         }
     };
     listening.stop_all(&farewell).await;
     connections.drain(farewell.patient);
     local.drain();
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = connections.gone() => break,
+            _ = look.tick() => {
+                let left = local.left(connections.count());
+                let _ = reports.send(Report::Left { worker: index, left });
+            }
             command = commands.recv() => if matches!(command, Some(Command::Cut) | None) {
                 // Dropping what runs tells every hook that waits, and ends its exchange.
                 connections.cut();
@@ -135,6 +151,21 @@ async fn run(start: Start, seed: u64) {
     }
     waking.abort();
     let _ = reports.send(Report::Drained { worker: index });
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends what began before a generation and still runs.
+fn end_before(generation: u64, local: &Local, connections: &Connections) {
+    let count = connections.end_before(generation) + local.end_tunnels_before(generation);
+    if count > 0 {
+        tracing::warn!(target: "worker", worker = local.worker, generation, count, "{count} exchanges and tunnels from before generation {generation} ran on for all of drain.max, ending them");
+    }
 }
 
 /// Shows that this worker comes round to its own affairs.

@@ -4,6 +4,8 @@
 mod drain;
 #[path = "shutdown/moments.rs"]
 mod moments;
+#[path = "shutdown/progress.rs"]
+mod progress;
 
 use swapgate_tests::gateway::Builder;
 use swapgate_tests::{Gate, Gateway, Upstream};

@@ -55,6 +55,7 @@ cargo xtask COMMAND
                                             ten minutes at half of saturation with a thousand reloads (a hundred of them wrong) and
                                             two hundred swaps, beside a WebSocket, a call of gRPC and a slow download; fails on
                                             anything lost, mixed or left behind (--programs DIR: take what is built there)
+  soak --upgrades N                         one process takes over from the other, N times; fails where a request was lost
   soak --overload [--seconds N]             offer three times what the upstream can answer; fails where the excess is not refused
                                             quickly, or too little of the rest is answered
   bench [--install] [--quick] [--only LIST] [--scenario LIST]

@@ -226,6 +226,19 @@ impl Activity {
             .for_each(|stream| stream.cut());
     }
 
+    /// Ends the streams whose exchange began before a generation; how many there were. What nobody drives any more was
+    /// answered, and only waits for its client.
+    pub fn cut_before(&self, generation: u64) -> usize {
+        let open = self.many.open.borrow();
+        let driven = |stream: &Rc<Self>| {
+            let within = stream.within.as_ref();
+            within.is_some_and(|within| within.driven.get() && !within.cut.get())
+        };
+        let before = open.iter().filter_map(Weak::upgrade);
+        let before = before.filter(|stream| driven(stream) && stream.serves_before(generation));
+        before.map(|stream| stream.cut()).count()
+    }
+
     /// The connection's timer was set.
     pub fn timer_is_set(&self, at: Instant) {
         self.many.timer.set(Some(at));

@@ -174,6 +174,18 @@ fn generations(admin: &Admin, page: &mut Page) {
     let (generation, draining) = admin
         .board
         .read(|status| (status.generation, status.draining.len()));
+    if let Some(drain) = admin.board.read(|status| status.drain) {
+        let mut family = Family::of(&names::DRAIN_LEFT);
+        let left = drain.left;
+        for (what, count) in [
+            ("connections", left.connections),
+            ("exchanges", left.exchanges),
+            ("tunnels", left.tunnels),
+        ] {
+            family.count(&[what], count as u64);
+        }
+        page.add(family);
+    }
     let mut family = Family::of(&names::GENERATION);
     family.count(&[], generation);
     page.add(family);

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::ops::Add as _;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,7 +19,9 @@ use crate::metrics::Metrics;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
 use crate::metrics::traffic::Connections;
-use crate::snapshot::{Command, Farewell, Kept, Proxy, Report, Secure, Snapshot, Socket, Speech};
+use crate::snapshot::{
+    Command, Farewell, Kept, Left, Proxy, Report, Secure, Snapshot, Socket, Speech,
+};
 use crate::socket::listening::Listening;
 use crate::supervise::binder::Binder;
 use crate::tls::Material;
@@ -42,6 +45,8 @@ struct Heard {
     adopted: RefCell<HashMap<usize, u64>>,
     holders: RefCell<BTreeMap<u64, BTreeSet<usize>>>,
     drained: Cell<usize>,
+    /// What is left on each worker that drains.
+    left: RefCell<BTreeMap<usize, Left>>,
     /// Whether nobody is left to report.
     silent: Cell<bool>,
     changed: Notify,
@@ -189,7 +194,14 @@ impl Fleet {
 
     /// Sends a snapshot to every worker and waits until all of them serve it, but not for ever: a worker may hang in a
     /// hook, and takes the snapshot over when that returns.
-    pub async fn publish(&mut self, snapshot: &Arc<Snapshot>, bound: Bound, removed: &[Listener]) {
+    /// What began before may run on for so long, if that has a limit.
+    pub async fn publish(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        bound: Bound,
+        removed: &[Listener],
+        before: Option<Duration>,
+    ) {
         let unlisten: Vec<Endpoint> = removed
             .iter()
             .map(|listener| listener.address.clone())
@@ -206,6 +218,7 @@ impl Fleet {
                 listen: sockets.next().unwrap_or_default(),
                 kept: bound.kept.clone(),
                 unlisten: unlisten.clone(),
+                before,
             };
             let _ = commands.send(command);
         }
@@ -250,6 +263,13 @@ impl Fleet {
         let workers = self.commands.len();
         let drained = self.heard.until(|heard| heard.drained.get() >= workers);
         let _ = tokio::time::timeout(limit, drained).await;
+    }
+
+    /// What is left on the workers, after [`Self::drain`].
+    #[must_use]
+    pub fn left(&self) -> Left {
+        let left = self.heard.left.borrow();
+        left.values().copied().fold(Left::default(), Left::add)
     }
 
     /// Waits until the workers have ended and all they held was let go of, at most for `limit`.
@@ -314,7 +334,14 @@ impl Heard {
                 // Here, on a thread that has the time, the last hold on a generation ends.
                 drop(snapshot);
             }
-            Report::Drained { .. } => self.drained.set(self.drained.get() + 1),
+            Report::Left { worker, left } => {
+                self.left.borrow_mut().insert(worker, left);
+                return;
+            }
+            Report::Drained { worker } => {
+                self.left.borrow_mut().remove(&worker);
+                self.drained.set(self.drained.get() + 1);
+            }
         }
         self.changed.notify_waiters();
     }

@@ -1,7 +1,7 @@
 //! What the admin listener shows, kept by control and read at any time.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::explain::View;
 use super::resolve::Resolved;
 use crate::config::ready::{Action, Config, PluginUse, Readiness};
-use crate::snapshot::{Snapshot, Upstream};
+use crate::snapshot::{Left, Snapshot, Upstream};
 use crate::supervise::upgrade::Standing;
 use crate::tls::shown::Expiry;
 
@@ -64,12 +64,34 @@ pub struct Status {
     pub once_complete: bool,
     /// Whether the process is on its way out.
     pub stopping: bool,
+    /// How far it is with that.
+    pub drain: Option<Drain>,
     /// Whether another process serves in its place.
     pub replaced: bool,
     /// The supervising process, if there is one.
     pub supervisor: Option<u32>,
     /// How upgrades went.
     pub upgrade: Standing,
+}
+
+/// How far a process on its way out is.
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// What is left.
+    pub left: Left,
+    /// For how long at most.
+    pub time: Duration,
+}
+
+impl Drain {
+    fn document(self) -> Value {
+        json!({
+            "connections": self.left.connections,
+            "exchanges": self.left.exchanges,
+            "tunnels": self.left.tunnels,
+            "time_left_s": self.time.as_secs(),
+        })
+    }
 }
 
 /// A change, and what became of it.
@@ -143,6 +165,7 @@ impl Board {
                 readiness: Readiness::Normal,
                 once_complete: false,
                 stopping: false,
+                drain: None,
                 replaced: false,
                 supervisor: None,
                 upgrade: Standing::default(),
@@ -200,6 +223,7 @@ impl Status {
             "refused": self.refused,
             "stuck": self.stuck,
             "upgrade": self.upgrade,
+            "drain": self.drain.map(Drain::document),
         })
     }
 

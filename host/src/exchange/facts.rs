@@ -141,6 +141,8 @@ impl Exchange {
         said: Said,
     ) -> Running {
         activity.exchange_begins();
+        activity.holds(generation.number);
+        worker.exchange_begins();
         Running(Rc::new(Self {
             worker,
             generation,
@@ -297,6 +299,7 @@ impl Exchange {
         if self.ended.replace(true) {
             return;
         }
+        self.worker.exchange_ends();
         // Before anything else: somebody may wait for them.
         drop((self.permits.take(), self.counted.take()));
         let now = self.answered.get().unwrap_or_else(|| {

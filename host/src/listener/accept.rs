@@ -71,6 +71,20 @@ impl Connections {
             .for_each(|(_, task)| task.abort());
     }
 
+    /// Ends the exchanges that began before a generation, and with them their connections; in HTTP/2 their streams alone. How
+    /// many there were.
+    pub fn end_before(&self, generation: u64) -> usize {
+        let open = self.open.borrow();
+        let end = |(activity, task): &(Rc<Activity>, AbortHandle)| {
+            if !activity.serves_before(generation) {
+                return activity.cut_before(generation);
+            }
+            task.abort();
+            1
+        };
+        open.values().map(end).sum()
+    }
+
     /// Waits until none is open.
     pub async fn gone(&self) {
         while self.count() > 0 {

@@ -164,6 +164,8 @@ names! {
         "Changes of what is served, by what asked for them and whether they were published; reloads among them."
     LOOKUPS "swapgate_dns_lookups_total" Counter "lookups" ["result"]
         "Look-ups of names that targets have, by what they came to: ok, partial, negative, failed."
+    DRAIN_LEFT "swapgate_drain_left" Gauge "what" ["what"]
+        "What is left to end of a gateway on its way out; only then."
     GENERATION "swapgate_generation" Gauge "generation" []
         "The generation that serves."
     DRAINING "swapgate_generations_draining" Gauge "generations" []

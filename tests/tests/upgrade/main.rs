@@ -3,10 +3,12 @@
 //!
 //! - [`world`]: a gateway with every kind of listener, under a name at which a test can put another executable
 //! - [`clients`]: clients of every kind that never pause and lose nothing
+//! - [`life`]: what becomes of the process that is replaced, and of signals and changes meanwhile
 //! - [`many`]: many upgrades in a row, some of which fail
 //! - [`refused`]: what keeps a new process from taking over, and what is said of it
 
 mod clients;
+mod life;
 mod many;
 mod refused;
 mod world;

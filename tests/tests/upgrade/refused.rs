@@ -20,3 +20,34 @@ fn a_new_process_that_fails_leaves_the_old_one_serving() {
         world.is_alone();
     }
 }
+
+#[test]
+fn a_broken_configuration_is_told_with_its_errors() {
+    for supervised in [false, true] {
+        let world = World::start(supervised, "");
+        let broken = world.text.replace("workers: 2", "workers: many");
+        world.gateway.rename_whole_config(&broken);
+        world.is_refused("workers");
+        world.is_refused("exit code 2");
+        world.gateway.rename_whole_config(&world.text);
+        let _ = world.upgrades();
+    }
+}
+
+/// A start publishes what it can; in an upgrade that would be less than what is served.
+#[test]
+fn a_plugin_that_the_new_process_would_not_have_keeps_it_from_taking_over() {
+    for supervised in [false, true] {
+        let world = World::with(supervised, "plugins: [{name: pass}]", |builder| {
+            builder.plugin("pass")
+        });
+        let file = world.gateway.plugins().file("libpass.so");
+        let aside = world.gateway.folder().join("libpass.kept");
+        std::fs::rename(&file, &aside).expect("the folder is ours");
+        world.is_refused("less could be served than before the upgrade: ");
+        assert_eq!(world.gateway.get("/").status, 200);
+        std::fs::rename(&aside, &file).expect("the folder is ours");
+        let _ = world.upgrades();
+        assert_eq!(world.gateway.get("/").status, 200);
+    }
+}

@@ -8,7 +8,9 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use swapgate_tests::gateway::Builder;
-use swapgate_tests::{Certificates, Gateway, Upstream, artifacts, process, wait_for, wait_until};
+use swapgate_tests::{
+    Certificates, Client, Gateway, Upstream, artifacts, process, wait_for, wait_until,
+};
 
 /// The answer of the upstream.
 pub(crate) const BODY: &str = "from the upstream\n";
@@ -18,6 +20,8 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) certificates: Certificates,
     pub(crate) supervised: bool,
+    /// Its configuration.
+    pub(crate) text: String,
     _upstream: Upstream,
 }
 
@@ -35,10 +39,7 @@ impl World {
     ) -> Self {
         let certificates = Certificates::new();
         let pair = certificates.server(&["a.test"]);
-        let upstream = Upstream::fixed(format!(
-            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{BODY}",
-            BODY.len()
-        ));
+        let upstream = upstream();
         let text = configuration(&certificates, &pair.entry(), settings);
         let builder = Gateway::with_whole(&text)
             .set("up", upstream.address())
@@ -52,8 +53,34 @@ impl World {
             gateway: prepare(builder).start(),
             certificates,
             supervised,
+            text,
             _upstream: upstream,
         }
+    }
+
+    /// A client that has changed over to the protocol of the upstream.
+    pub(crate) fn tunnel(&self) -> Client {
+        let mut client = self.gateway.client();
+        client.send(
+            "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\n\r\n",
+        );
+        let head = client.read_head().expect("an answer");
+        assert!(head.starts_with(b"HTTP/1.1 101 "));
+        client
+    }
+
+    /// Asks for an upgrade by signal, and waits for nothing.
+    pub(crate) fn ask(&self) {
+        kill_process(self.told(), Signal::USR2).expect("the gateway runs");
+    }
+
+    /// Waits until an upgrade is under way; the process that is to take over.
+    pub(crate) fn newcomer(&self) -> u32 {
+        let serving = self.gateway.serving();
+        wait_for("a process that is to take over", || {
+            let children = process::children(self.told());
+            children.into_iter().find(|child| *child != serving)
+        })
     }
 
     /// The listener in the file system.
@@ -101,7 +128,7 @@ impl World {
     /// Asks for an upgrade by signal, and waits for its outcome.
     pub(crate) fn upgrade(&self) -> Value {
         let before = self.gateway.status()["upgrade"]["number"].as_u64();
-        kill_process(self.told(), Signal::USR2).expect("the gateway runs");
+        self.ask();
         self.outcome_after(before.unwrap_or(0))
     }
 
@@ -192,6 +219,30 @@ pub(crate) fn command(world: &World, further: &[&str]) -> (Option<i32>, String) 
     )
 }
 
+/// Answers everything alike, and agrees to a protocol that sends back what comes.
+fn upstream() -> Upstream {
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    Upstream::start(move |conversation| {
+        loop {
+            let request = conversation.receive()?;
+            if request.headers.get("upgrade").is_some() {
+                break;
+            }
+            conversation.send(&answer)?;
+        }
+        conversation.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo/1\r\n\r\n",
+        )?;
+        loop {
+            let byte = conversation.receive_exact(1)?;
+            conversation.send(byte)?;
+        }
+    })
+}
+
 fn configuration(certificates: &Certificates, entry: &str, settings: &str) -> String {
     let unix = certificates.folder().join("gate.sock");
     format!(
@@ -208,7 +259,7 @@ workers: 2
 {settings}
 upstreams: [{{name: up, targets: [{{address: \"@up@\"}}]}}]
 services: [{{name: up, upstream: up}}]
-routes: [{{name: all, service: up}}]
+routes: [{{name: all, service: up, upgrades: [echo/1]}}]
 ",
         unix.display()
     )

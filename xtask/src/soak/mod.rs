@@ -3,6 +3,7 @@
 //! - [`life`]: reloads and swaps, right ones and wrong ones, beside everything that clients do; [`options`], [`plan`] and
 //!   [`texts`] say what, [`bed`] and [`clients`] run it, [`session`] makes the changes, [`verdict`] judges
 //! - [`overload`]: more requests than its upstream can answer
+//! - [`upgrades`]: one process after the other takes over
 //! - [`shown`]: what the admin listener shows of a change
 
 mod bed;
@@ -14,6 +15,7 @@ mod plan;
 mod session;
 mod shown;
 mod texts;
+mod upgrades;
 mod verdict;
 
 use std::fs::File;
@@ -36,6 +38,8 @@ const DRAIN: Duration = Duration::from_secs(120);
 pub(crate) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
     if arguments.flag("--overload") {
         overload::soak(arguments)
+    } else if let Some(count) = arguments.value("--upgrades")? {
+        upgrades::soak(arguments, count)
     } else {
         life::soak(arguments)
     }

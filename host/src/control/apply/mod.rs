@@ -30,8 +30,7 @@ use crate::fault::watchdog::Watchdog;
 use crate::life::notify::Notifier;
 use crate::plugin::catalog::Catalog;
 use crate::router::table::Misfit;
-use crate::snapshot::Farewell;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Farewell, Left, Snapshot};
 use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
 use crate::supervise::origin::Origin;
@@ -464,6 +463,12 @@ impl Control {
         }
     }
 
+    /// What is left to end.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        self.fleet.left()
+    }
+
     /// Ends the exchanges that still run, so that their plugins hear of it, at most for `limit`.
     pub async fn cut(&self, limit: Duration) {
         self.fleet.cut(limit).await;
@@ -664,7 +669,8 @@ impl Control {
     ) {
         let snapshot = self.next(&self.reusable.table());
         self.reusable = Reusable::of(&snapshot);
-        self.fleet.publish(&snapshot, bound, removed).await;
+        let before = self.config.drain.max;
+        self.fleet.publish(&snapshot, bound, removed, before).await;
         self.published(&snapshot, trigger, changes, notes);
     }
 

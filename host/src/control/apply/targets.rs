@@ -37,7 +37,10 @@ impl Control {
         let snapshot = self.next(&before);
         let changes = before.changes(&snapshot);
         self.reusable = Reusable::of(&snapshot);
-        self.fleet.publish(&snapshot, Bound::default(), &[]).await;
+        // Nobody asked for this change, and it replaces nothing of what an exchange holds but targets.
+        self.fleet
+            .publish(&snapshot, Bound::default(), &[], None)
+            .await;
         self.say_retargeted(&snapshot, changes);
         None
     }

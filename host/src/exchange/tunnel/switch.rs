@@ -10,6 +10,7 @@ use crate::context::headers::Survey;
 use crate::endpoint::NOWHERE;
 use crate::exchange::answer::AnswerBody;
 use crate::exchange::{Running, forwarding, ingress, outgoing};
+use crate::local::TunnelCount;
 use crate::metrics::route::OpenTunnel;
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
@@ -23,6 +24,7 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 pub(crate) struct Tunnel {
     exchange: Running,
     _open: Option<OpenTunnel>,
+    count: TunnelCount,
     _kept: Kept,
     /// How long neither side may say anything.
     silence: Duration,
@@ -42,6 +44,8 @@ pub(in crate::exchange) async fn switch(
 ) -> Response<AnswerBody> {
     // A tunnel ends when nobody says anything, however long it has been there.
     exchange.activity().limit_total(None);
+    // It is held to its generation by itself.
+    exchange.activity().holds(u64::MAX);
     let upstream = match hyper::upgrade::on(&mut sent.response).await {
         Ok(upstream) => upstream,
         Err(source) => {
@@ -81,6 +85,7 @@ pub(in crate::exchange) async fn switch(
         _kept: sent.lease.changed_over(),
         _open: route.map(|route| OpenTunnel::begin(&route.account, exchange.worker.worker)),
         silence,
+        count: exchange.worker.tunnel(&exchange.generation),
         exchange,
     };
     outgoing::respond(status, headers, AnswerBody::tunnel(Box::new(tunnel)))
@@ -108,6 +113,7 @@ impl Tunnel {
         let Self {
             exchange,
             _open,
+            count,
             _kept,
             silence,
             mut upstream,
@@ -117,10 +123,15 @@ impl Tunnel {
             client: unless_empty(early),
             upstream: unless_empty(from_upstream),
         };
-        let end = copy::both(&mut client, &mut upstream, early, silence, |up, down| {
+        let copied = copy::both(&mut client, &mut upstream, early, silence, |up, down| {
             exchange.count_tunnel(up, down);
-        })
-        .await;
+        });
+        let end = tokio::select! {
+            biased;
+            end = copied => end,
+            // Both connections end in the middle of what they do.
+            () = count.overdue() => return,
+        };
         if !matches!(end, End::Over) {
             let context = exchange.context.borrow();
             let id = context.request_id.as_str();
