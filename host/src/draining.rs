@@ -9,7 +9,7 @@ use crate::control::apply::Control;
 use crate::control::status::Drain;
 
 /// How long plugins have to take note that their exchanges end, when the time of a shutdown is over.
-const LAST_WORD: Duration = Duration::from_secs(1);
+pub(crate) const LAST_WORD: Duration = Duration::from_secs(1);
 /// How often it is looked how much is left, and said at every fifth look.
 const LOOK: Duration = Duration::from_secs(1);
 const SAID_EVERY: u32 = 5;

@@ -43,7 +43,8 @@
 //! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
 //! mapped}`, `supervise::crash`, `life::handed` and `leave`; everywhere else it is denied.
 //!
-//! Nothing here may panic on what it is given: what cannot be is an error or has a type, and tests alone say `unwrap`.
+//! Nothing here may panic on what it is given: what cannot be is an error or has a type, and tests alone say `unwrap`. What
+//! happens if something panics all the same, [`panics`] says.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -93,6 +94,7 @@ pub mod local;
 pub mod mark;
 pub mod metrics;
 pub mod ops;
+pub mod panics;
 pub mod pid_file;
 pub mod plugin;
 pub mod refused;

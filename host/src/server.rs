@@ -22,7 +22,7 @@ use crate::control::pressure;
 use crate::control::status::Board;
 use crate::control::watch::{Signals, Watch};
 use crate::discovery::Discovery;
-use crate::draining::{End, drain};
+use crate::draining::{self, End, drain};
 use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
@@ -31,6 +31,7 @@ use crate::life::passed::Passed;
 use crate::life::privileges::{self, Account, PrivilegeError};
 use crate::life::tell::{self, Teller};
 use crate::ops::services::Services;
+use crate::panics::{self, Part, fault};
 use crate::pid_file;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
@@ -111,6 +112,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 }
 
 async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> Result<(), Error> {
+    panics::install();
     // Before anything that takes time, so that a signal at a bad moment is never the default one.
     let mut signals =
         Signals::take().map_err(|error| Error::Other(format!("cannot take signals: {error}")))?;
@@ -230,14 +232,29 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         }
         link.serves(workers, gone);
     }
-    spawn_local(teller.run());
+    spawn_local(panics::contained(Part::Control, teller.run()));
     let upgrading = Upgrading::new(&options.origin, parent, &notifier);
-    let ended = tokio::select! {
-        biased;
-        signal = end(&mut signals, &events, parent) => End::Asked(signal),
-        ended = change(&mut control, &mut seen, &mut watch, &notifier, upgrading) => ended,
+    let ended = {
+        let sight = (&notifier, parent.is_some());
+        let changing = change(&mut control, &mut seen, &mut watch, sight, upgrading);
+        let mut changing = Box::pin(changing);
+        tokio::select! {
+            biased;
+            signal = end(&mut signals, &events, parent) => Ok(End::Asked(signal)),
+            changed = panics::isolated(Part::Control, changing.as_mut()) => changed.unwrap_or_else(|panicked| {
+                panicked.say();
+                Err("a change panicked, and no other is made".to_owned())
+            }),
+        }
     };
     drop(watch);
+    let ended = match ended {
+        Err(broken) => {
+            let asked = end(&mut signals, &events, parent);
+            End::Asked(outlive(&control, broken, asked, parent.is_some()).await?)
+        }
+        Ok(ended) => ended,
+    };
     let replaced = matches!(ended, End::Replaced(_));
     match &ended {
         End::Asked(signal) => notifier.stopping(&format!("draining after {signal}")),
@@ -274,6 +291,28 @@ fn upgrades(board: &Board, link: Option<&Link>) {
         status.upgrade = known;
         status.supervisor = supervisor;
     });
+}
+
+/// Control is broken: what serves goes on, unhealthy, until somebody ends it. Where a process supervises this one, it ends by
+/// itself, so that a new one begins.
+async fn outlive(
+    control: &Control,
+    broken: String,
+    end: impl Future<Output = &'static str>,
+    supervised: bool,
+) -> Result<&'static str, Error> {
+    breaks(control, broken.clone());
+    if !supervised {
+        return Ok(end.await);
+    }
+    control.quit(draining::LAST_WORD, draining::LAST_WORD).await;
+    Err(Error::Other(format!("{broken}; a new process takes over")))
+}
+
+/// Shows that something is lost that only a new process has.
+fn breaks(control: &Control, broken: String) {
+    tracing::error!(target: "control", "{broken}; what serves goes on, and /healthz and /readyz say no until a new process serves");
+    control.board.update(|status| status.broken = Some(broken));
 }
 
 /// What the file says; or, where it is wrong and a process before this one crashed, what that one served: nobody asked for
@@ -395,14 +434,16 @@ async fn end_now(
     }
 }
 
-/// One change at a time; what happens meanwhile is merged into the next.
+/// One change at a time; what happens meanwhile is merged into the next. Until another process serves, or what broke where a
+/// process supervises this one and can start another.
 async fn change(
     control: &mut Control,
     seen: &mut UnboundedReceiver<Event>,
     watch: &mut Watch,
-    notifier: &Notifier,
+    (notifier, supervised): (&Notifier, bool),
     mut upgrading: Upgrading<'_>,
-) -> End {
+) -> Result<End, String> {
+    let losses = control.losses();
     let mut rescan = interval(RESCAN);
     rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut judge = interval(JUDGE);
@@ -418,12 +459,20 @@ async fn change(
             event = seen.recv() => match event {
                 Some(Event::Upgrade) => upgrading.begin(control),
                 Some(event) => due.add(event),
-                None => return End::Asked("the end of control"),
+                None => return Err("nothing tells of changes any more".to_owned()),
             },
             gone = upgrading.replaced(&control.board) => {
                 if let Some(gone) = gone {
-                    return End::Replaced(gone);
+                    return Ok(End::Replaced(gone));
                 }
+            }
+            worker = losses.next() => {
+                let broken = format!("worker {worker} panicked and has ended");
+                if supervised {
+                    return Err(broken);
+                }
+                breaks(control, broken);
+                continue;
             }
             retired = control.catalog.retired() => {
                 if let Some(retired) = retired {
@@ -449,6 +498,7 @@ async fn change(
                 due.add(Event::Config { asked: false });
             }
         }
+        fault::point("change");
         tokio::time::sleep(MERGE).await;
         while let Ok(event) = seen.try_recv() {
             match event {

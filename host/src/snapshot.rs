@@ -436,4 +436,9 @@ pub enum Report {
         /// Which worker.
         worker: usize,
     },
+    /// The worker panicked outside of its tasks and has ended.
+    Failed {
+        /// Which worker.
+        worker: usize,
+    },
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,6 +21,7 @@ use crate::local::Local;
 use crate::mark;
 use crate::metrics::cell::enter_worker;
 use crate::ops::wake;
+use crate::panics::{self, Part, fault};
 use crate::snapshot::{Command, Farewell, Kept, Report, Snapshot, Socket};
 use crate::socket::shortage;
 
@@ -60,8 +62,16 @@ pub fn spawn(start: Start) -> io::Result<JoinHandle<()>> {
         .spawn(move || {
             enter_worker(start.index);
             mark::enter_worker(start.index);
-            LocalSet::new().block_on(&runtime, run(start, seed));
+            let (worker, reports) = (start.index, start.reports.clone());
+            // Its tasks have panics of their own; this is about what holds them together.
+            let ended = LocalSet::new().block_on(&runtime, async move {
+                panics::isolated(Part::Worker, pin!(run(start, seed))).await
+            });
             mark::leave_worker();
+            if let Err(panicked) = ended {
+                panicked.say();
+                let _ = reports.send(Report::Failed { worker });
+            }
         })
 }
 
@@ -81,7 +91,10 @@ async fn run(start: Start, seed: u64) {
     let waking = spawn_local(async move {
         loop {
             for (exchange, token) in inbox.used().await {
-                woken.wake(exchange, token);
+                let told = panics::caught(Part::Exchange, || woken.wake(exchange, token));
+                if let Err(panicked) = told {
+                    panicked.say();
+                }
             }
             // A hook may wake itself each time it is woken: everybody else on this worker has a turn in between.
             tokio::task::yield_now().await;
@@ -103,6 +116,7 @@ async fn run(start: Start, seed: u64) {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(Command::Publish { snapshot, listen, kept, unlisten, before }) => {
+                    fault::point("worker");
                     let generation = snapshot.generation;
                     let due = before.and_then(|before| Instant::now().checked_add(before));
                     overdue.extend(due.map(|due| (due, generation)));
@@ -121,7 +135,11 @@ async fn run(start: Start, seed: u64) {
                 // Without control there is nobody to serve for.
                 Some(Command::Cut) | None => break Farewell::default(),
             },
-            _ = sweep.tick() => local.sweep(),
+            _ = sweep.tick() => {
+                if let Err(panicked) = panics::caught(Part::Worker, || local.sweep()) {
+                    panicked.say();
+                }
+            }
             () = until(overdue.front().map(|(due, _)| *due)) => {
                 if let Some((_, generation)) = overdue.pop_front() {
                     end_before(generation, &local, &connections);

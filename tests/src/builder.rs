@@ -232,7 +232,9 @@ impl Builder {
         self.path(&self.announce).exists()
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    /// A place in its folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }

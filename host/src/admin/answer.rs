@@ -102,7 +102,7 @@ where
 
 fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
     match request.uri().path() {
-        "/healthz" => with(StatusCode::OK, &json!({ "alive": true })),
+        "/healthz" => alive(admin),
         "/readyz" => ready(admin),
         "/status" => with(StatusCode::OK, &status(admin)),
         "/plugins" => with(StatusCode::OK, &json!({ "images": admin.images.report() })),
@@ -116,6 +116,17 @@ fn read<B>(admin: &Admin, request: &Request<B>) -> Response<Full<Bytes>> {
         _ => with(
             StatusCode::NOT_FOUND,
             &json!({ "error": "there are /healthz, /readyz, /status, /plugins, /routes, /upstreams, /refused, /metrics and, by POST, /explain" }),
+        ),
+    }
+}
+
+/// `/healthz`. What only a new process mends is for whoever starts one.
+fn alive(admin: &Admin) -> Response<Full<Bytes>> {
+    match admin.board.read(|status| status.broken.clone()) {
+        None => with(StatusCode::OK, &json!({ "alive": true })),
+        Some(broken) => with(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "alive": false, "broken": broken }),
         ),
     }
 }

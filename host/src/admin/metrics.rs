@@ -7,6 +7,7 @@ use crate::fault::breaker::Faults;
 use crate::journal;
 use crate::metrics::page::{Family, Page};
 use crate::metrics::{names, process};
+use crate::panics;
 use crate::plugin::catalog::Account;
 use crate::plugin::instance::HookTotals;
 
@@ -27,6 +28,7 @@ pub(super) fn text(admin: &Admin) -> Result<String, prometheus::Error> {
     admin.metrics.events.show(&mut page);
     generations(admin, &mut page);
     journal::show(&mut page);
+    panics::show(&mut page);
     process::show(&mut page);
     for shown in admin.metrics.book.scrape() {
         page.add_plugin(&shown);

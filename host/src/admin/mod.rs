@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/healthz` | 200 while the process is alive |
+//! | `/healthz` | 200 while the process is alive; 503 once a panic broke what only a new process mends |
 //! | `/readyz` | 200 once everything configured could be served, else 503; see `readiness` in docs/configuration.md |
 //! | `/status` | version, generation, last change and its outcome, what is degraded and why |
 //! | `/plugins` | every image: state, reasons, instances, calls and errors per hook |
@@ -18,6 +18,7 @@ mod spare;
 mod upstreams;
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -38,6 +39,7 @@ use crate::config::ready::Secret;
 use crate::control::status::Board;
 use crate::fault::watchdog::Watchdog;
 use crate::metrics::Metrics;
+use crate::panics::{self, Part, fault};
 use crate::plugin::catalog::View;
 use crate::socket::shortage;
 use spare::Spare;
@@ -71,9 +73,13 @@ pub async fn serve(socket: TcpListener, admin: Admin) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let spare = Rc::new(Spare::default());
     spare.fill();
+    panics::lasting(Part::Admin, || accept(&socket, &admin, &room, &spare)).await;
+}
+
+async fn accept(socket: &TcpListener, admin: &Rc<Admin>, room: &Arc<Semaphore>, spare: &Rc<Spare>) {
     let mut said: Option<Instant> = None;
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(room).acquire_owned().await else {
             return;
         };
         let stream = match socket.accept().await {
@@ -89,8 +95,8 @@ pub async fn serve(socket: TcpListener, admin: Admin) {
                 continue;
             }
         };
-        let (admin, spare) = (Rc::clone(&admin), Rc::clone(&spare));
-        spawn_local(async move {
+        let (admin, spare) = (Rc::clone(admin), Rc::clone(spare));
+        spawn_local(panics::contained(Part::Admin, async move {
             let _permit = permit;
             let service = service_fn(move |request| handle(Rc::clone(&admin), request));
             let connection = http1::Builder::new()
@@ -100,7 +106,7 @@ pub async fn serve(socket: TcpListener, admin: Admin) {
             let _ = tokio::time::timeout(LIFE, connection).await;
             // It may have been one of those that were held.
             spare.fill();
-        });
+        }));
     }
 }
 
@@ -108,7 +114,18 @@ async fn handle(
     admin: Rc<Admin>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut answer = answer::to(&admin, request).await;
+    let answering = pin!(async {
+        fault::wanted("admin", request.headers());
+        answer::to(&admin, request).await
+    });
+    let answered = panics::isolated(Part::Admin, answering).await;
+    let mut answer = answered.unwrap_or_else(|panicked| {
+        panicked.say();
+        let text = "{\"error\":\"the gateway could not answer; see its log\"}";
+        let mut answer = Response::new(Full::from(text));
+        *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        answer
+    });
     if admin.board.read(|status| status.replaced) {
         // The next question is for the process that serves.
         let close = HeaderValue::from_static("close");

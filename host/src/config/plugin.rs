@@ -1,7 +1,6 @@
 //! Errors about the configuration of a plugin, told at their places inside the file.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jsonschema::{PatternOptions, Validator};
@@ -13,6 +12,7 @@ use super::ready::{PluginUse, Secret};
 use super::references;
 use super::structure::{MAX_ERRORS, place};
 use super::tell::{Show, tell};
+use crate::panics::{self, caught};
 
 /// The longest schema that is read.
 const MAX_SCHEMA_BYTES: usize = 1 << 20;
@@ -62,11 +62,14 @@ impl Origin {
 /// fetched, patterns run in linear time, and their size is bounded. Values are not shown: any of them may be a secret.
 #[must_use]
 pub fn plugin_config_errors(plugin: &PluginUse, schema_text: &str) -> Vec<ConfigError> {
-    let checked = catch_unwind(AssertUnwindSafe(|| check(plugin, schema_text)));
+    let checked = caught(panics::Part::Control, || check(plugin, schema_text));
     let mut errors = match checked {
         Ok(Ok(errors)) => errors,
         Ok(Err(why)) => vec![unusable(plugin, &why)],
-        Err(_) => vec![unusable(plugin, "the validator gave up on it")],
+        Err(panicked) => {
+            panicked.say();
+            vec![unusable(plugin, "the validator gave up on it")]
+        }
     };
     sort(&mut errors);
     errors
@@ -77,8 +80,11 @@ pub fn plugin_config_errors(plugin: &PluginUse, schema_text: &str) -> Vec<Config
 /// # Errors
 /// Why the schema cannot be used.
 pub fn plugin_schema(schema_text: &str) -> Result<Validator, String> {
-    let compiled = catch_unwind(|| compile(schema_text));
-    let compiled = compiled.unwrap_or_else(|_| Err("the validator gave up on it".to_owned()));
+    let compiled = caught(panics::Part::Control, || compile(schema_text));
+    let compiled = compiled.unwrap_or_else(|panicked| {
+        panicked.say();
+        Err("the validator gave up on it".to_owned())
+    });
     compiled.map(|(_, validator)| validator)
 }
 

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
 use crate::metrics::traffic::Connections;
+use crate::panics::{self, Part};
 use crate::snapshot::{
     Command, Farewell, Kept, Left, Proxy, Report, Secure, Snapshot, Socket, Speech,
 };
@@ -44,12 +45,32 @@ pub struct Fleet {
 struct Heard {
     adopted: RefCell<HashMap<usize, u64>>,
     holders: RefCell<BTreeMap<u64, BTreeSet<usize>>>,
-    drained: Cell<usize>,
     /// What is left on each worker that drains.
     left: RefCell<BTreeMap<usize, Left>>,
+    /// The workers that have ended.
+    drained: RefCell<BTreeSet<usize>>,
+    /// Those of them that panicked and of which nobody was told yet.
+    failed: RefCell<Vec<usize>>,
     /// Whether nobody is left to report.
     silent: Cell<bool>,
     changed: Notify,
+}
+
+/// Tells of workers that panicked.
+pub struct Losses(Rc<Heard>);
+
+impl Losses {
+    /// The next worker that did, from 0.
+    pub async fn next(&self) -> usize {
+        loop {
+            self.0
+                .until(|heard| !heard.failed.borrow().is_empty())
+                .await;
+            if let Some(worker) = self.0.failed.borrow_mut().pop() {
+                return worker;
+            }
+        }
+    }
 }
 
 /// Sockets that are bound and not yet handed over; dropping them closes them.
@@ -251,7 +272,7 @@ impl Fleet {
         }
         let workers = self.commands.len();
         self.heard
-            .until(|heard| heard.drained.get() >= workers)
+            .until(|heard| heard.drained.borrow().len() >= workers)
             .await;
     }
 
@@ -261,7 +282,9 @@ impl Fleet {
             let _ = commands.send(Command::Cut);
         }
         let workers = self.commands.len();
-        let drained = self.heard.until(|heard| heard.drained.get() >= workers);
+        let drained = self
+            .heard
+            .until(|heard| heard.drained.borrow().len() >= workers);
         let _ = tokio::time::timeout(limit, drained).await;
     }
 
@@ -270,6 +293,12 @@ impl Fleet {
     pub fn left(&self) -> Left {
         let left = self.heard.left.borrow();
         left.values().copied().fold(Left::default(), Left::add)
+    }
+
+    /// Who tells of workers that panicked.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        Losses(Rc::clone(&self.heard))
     }
 
     /// Waits until the workers have ended and all they held was let go of, at most for `limit`.
@@ -340,7 +369,12 @@ impl Heard {
             }
             Report::Drained { worker } => {
                 self.left.borrow_mut().remove(&worker);
-                self.drained.set(self.drained.get() + 1);
+                self.drained.borrow_mut().insert(worker);
+            }
+            Report::Failed { worker } => {
+                self.left.borrow_mut().remove(&worker);
+                self.drained.borrow_mut().insert(worker);
+                self.failed.borrow_mut().push(worker);
             }
         }
         self.changed.notify_waiters();
@@ -350,12 +384,12 @@ impl Heard {
 fn listen_to(mut reports: UnboundedReceiver<Report>) -> Rc<Heard> {
     let heard = Rc::new(Heard::default());
     let ear = Rc::clone(&heard);
-    spawn_local(async move {
+    spawn_local(panics::contained(Part::Control, async move {
         while let Some(report) = reports.recv().await {
             ear.take(report);
         }
         ear.silent.set(true);
         ear.changed.notify_waiters();
-    });
+    }));
     heard
 }

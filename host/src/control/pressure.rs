@@ -6,12 +6,17 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::metrics::{Metrics, process};
+use crate::panics::{self, Part};
 
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Looks for as long as the process serves, where the configuration has a limit.
 pub async fn watch(metrics: Arc<Metrics>) {
+    panics::lasting(Part::Control, || look(&metrics)).await;
+}
+
+async fn look(metrics: &Metrics) {
     let overload = &metrics.admission.overload;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);

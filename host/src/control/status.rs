@@ -72,6 +72,8 @@ pub struct Status {
     pub supervisor: Option<u32>,
     /// How upgrades went.
     pub upgrade: Standing,
+    /// What the gateway lost by a panic that only a new process mends.
+    pub broken: Option<String>,
 }
 
 /// How far a process on its way out is.
@@ -169,6 +171,7 @@ impl Board {
                 replaced: false,
                 supervisor: None,
                 upgrade: Standing::default(),
+                broken: None,
             })),
             Arc::default(),
         )
@@ -218,6 +221,7 @@ impl Status {
             "names": self.names,
             "pending": self.pending,
             "ready": self.ready(),
+            "broken": self.broken,
             "degraded": self.degraded,
             "notes": notes,
             "refused": self.refused,
@@ -231,8 +235,11 @@ impl Status {
     #[must_use]
     pub fn ready(&self) -> bool {
         let complete = self.degraded.is_empty();
-        let serves =
-            self.generation > 0 && self.once_complete && !self.global_missing && !self.stopping;
+        let serves = self.generation > 0
+            && self.once_complete
+            && !self.global_missing
+            && !self.stopping
+            && self.broken.is_none();
         match self.readiness {
             Readiness::Normal => serves,
             Readiness::Strict => serves && complete,

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::resolver::{Miss, Resolver};
 use super::{Known, Place};
 use crate::config::ready::{Config, Dns, TargetAddress};
 use crate::metrics::Metrics;
+use crate::panics::{self, Part, fault};
 
 /// The longest pause after look-ups that failed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -207,8 +209,17 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
+        // What is known stays known: only the look-ups begin anew.
+        while let Err(panicked) = panics::isolated(Part::Discovery, pin!(self.follow())).await {
+            panicked.say();
+            sleep(SHORTEST_PAUSE).await;
+        }
+    }
+
+    async fn follow(&mut self) {
         let mut failures = 0;
         loop {
+            fault::point("look-up");
             let outcome = self.lookup.renew(&self.resolver).await;
             self.ear.metrics.events.looked_up(result(&outcome));
             failures = if outcome.miss.is_some() {

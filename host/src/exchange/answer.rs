@@ -1,6 +1,7 @@
 //! An answer on its way to the client: relayed as it comes, and the end of the exchange when it is over.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use thiserror::Error;
 
-use super::Running;
 use super::filtered::Filtered;
 use super::tunnel::Tunnel;
+use super::{Exchange, Running};
 use crate::activity::Activity;
 use crate::context::trailers;
+use crate::panics::{self, Panicked, Part};
 use crate::respond::failure::Failure;
 use crate::upstream::first::First;
 use crate::upstream::idle::Idle;
@@ -36,6 +38,9 @@ pub enum AnswerError {
     /// A plugin failed inside it.
     #[error("{0}")]
     Plugin(Failure),
+    /// The gateway did.
+    #[error("the answer broke off, for the gateway {0}")]
+    Panicked(Panicked),
 }
 
 /// An answer on its way to the client. When it is dropped, the exchange is over; when it is handed over, the exchange is
@@ -176,14 +181,14 @@ impl Body for AnswerBody {
             let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
             return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
         };
-        let next = match &mut this.source {
-            Source::Done | Source::Tunnel(_) => None,
-            Source::Whole(bytes) => {
-                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
-                bytes.map(|bytes| Ok(Frame::data(bytes)))
-            }
-            Source::Upstream(relay) => ready!(relay.poll_next(exchange.activity(), cx)),
-            Source::Filtered(filtered) => ready!(filtered.poll_next(exchange, cx)),
+        let source = &mut this.source;
+        let polled = panics::caught(Part::Exchange, || {
+            exchange.fault("body");
+            source.poll_next(exchange, cx)
+        });
+        let next = match polled {
+            Ok(polled) => ready!(polled),
+            Err(panicked) => Some(Err(AnswerError::Panicked(panicked))),
         };
         match next {
             Some(Ok(frame)) => {
@@ -221,6 +226,25 @@ impl Body for AnswerBody {
             }
             Source::Upstream(relay) => relay.size_hint(),
             Source::Filtered(filtered) => filtered.size_hint(),
+        }
+    }
+}
+
+impl Source {
+    /// The next piece, or the fields at the end.
+    fn poll_next(
+        &mut self,
+        exchange: &Rc<Exchange>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        match self {
+            Self::Done | Self::Tunnel(_) => Poll::Ready(None),
+            Self::Whole(bytes) => {
+                let bytes = bytes.take().filter(|bytes| !bytes.is_empty());
+                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Upstream(relay) => relay.poll_next(exchange.activity(), cx),
+            Self::Filtered(filtered) => filtered.poll_next(exchange, cx),
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::context::{Connection, Context, Phase, RouteNames};
 use crate::endpoint::Endpoint;
 use crate::local::{Generation, Local};
 use crate::metrics::route::Entry;
+use crate::panics::{self, Part, fault};
 use crate::router::table::{Match, Table};
 use crate::router::template::{Template, Values};
 use crate::snapshot::{Action, Plan, Route, Snapshot};
@@ -93,6 +94,8 @@ pub struct Exchange {
     /// When all of the answer was handed over.
     answered: Cell<Option<Instant>>,
     ended: Cell<bool>,
+    /// Whether it was to end while its thread unwound, and does so as soon as it may.
+    put_off: Cell<bool>,
     /// Whether its worker was told that somebody may have something to tell it.
     pub(super) known: Cell<bool>,
     /// The places it has, until it is over.
@@ -158,6 +161,7 @@ impl Exchange {
             piped: Cell::new(false),
             answered: Cell::new(None),
             ended: Cell::new(false),
+            put_off: Cell::new(false),
             known: Cell::new(false),
             permits: Cell::default(),
             counted: Cell::default(),
@@ -296,9 +300,10 @@ impl Exchange {
     /// Tells whoever still waits that nobody does any more, then runs `log` and `request_end` of everything that took
     /// part; once.
     pub(super) fn finish(self: &Rc<Self>) {
-        if self.ended.replace(true) {
+        if self.ended.get() || self.is_put_off() {
             return;
         }
+        self.ended.set(true);
         self.worker.exchange_ends();
         // Before anything else: somebody may wait for them.
         drop((self.permits.take(), self.counted.take()));
@@ -315,29 +320,79 @@ impl Exchange {
             // Kept alive, it would cost memory and bring nothing.
             self.activity.drain();
         }
-        self.give_up(snapshot);
-        self.close_flows(snapshot);
         let duration = now.duration_since(self.started);
-        self.count(snapshot, duration);
+        // Each on its own: whatever goes wrong in one of them, the others are owed.
+        step(|| {
+            self.give_up(snapshot);
+            self.close_flows(snapshot);
+        });
+        step(|| self.count(snapshot, duration));
         let chain = &self.plan(snapshot).chain;
         let global = &snapshot.global.chain;
         if chain.links().is_empty() && global.of(Phase::Rewrite).is_empty() {
             return;
         }
-        let mut context = self.context.borrow_mut();
+        step(|| self.log(snapshot, duration));
+        step(|| self.end_calls(snapshot));
+    }
+
+    /// Whether it has to wait with its end until its thread unwinds no more; then it ends by itself, unless somebody takes it
+    /// up before.
+    fn is_put_off(self: &Rc<Self>) -> bool {
+        if !panics::unwinding() {
+            return false;
+        }
+        if !self.put_off.replace(true) {
+            let exchange = Rc::clone(self);
+            let ending = async move {
+                if exchange.put_off.replace(false) {
+                    exchange.finish();
+                }
+            };
+            tokio::task::spawn_local(panics::contained(Part::Exchange, ending));
+        }
+        true
+    }
+
+    /// Its sequence panicked and gave it up; whoever holds it now ends it.
+    pub(super) fn taken_up(self: Rc<Self>) -> Running {
+        self.put_off.set(false);
+        Running(self)
+    }
+
+    /// Panics where the request asks for it; see [`fault`].
+    #[inline]
+    pub(super) fn fault(&self, point: &str) {
+        if cfg!(debug_assertions) {
+            fault::wanted(point, &self.context.borrow().request_headers);
+        }
+    }
+
+    /// Runs `log`.
+    fn log(&self, snapshot: &Snapshot, duration: Duration) {
+        self.fault("log");
+        let chain = &self.plan(snapshot).chain;
+        let context = &mut *self.context.borrow_mut();
         context.figures.duration = duration;
-        let matched = self.against(snapshot);
         if !chain.of(Phase::Log).is_empty() {
             let mut skipped = self.skipped.borrow_mut();
-            let _ = chain.run(Phase::Log, 0, &mut context, &mut skipped, matched);
+            let matched = self.against(snapshot);
+            let _ = chain.run(Phase::Log, 0, context, &mut skipped, matched);
         }
-        chain.end(&mut context, matched);
+    }
+
+    /// Runs `request_end` of everything that took part.
+    fn end_calls(&self, snapshot: &Snapshot) {
+        let chain = &self.plan(snapshot).chain;
+        let context = &mut *self.context.borrow_mut();
+        let matched = self.against(snapshot);
+        chain.end(context, matched);
         if self.matched.get().is_some() {
             // Global instances ran in `rewrite`; where the route has its own use of a plugin, the global one is not in
             // its chain and still has to hear of the end.
-            for link in global.of(Phase::Rewrite) {
+            for link in snapshot.global.chain.of(Phase::Rewrite) {
                 if !chain.contains(&link.instance) {
-                    link.end(&mut context, matched);
+                    link.end(context, matched);
                 }
             }
         }
@@ -397,5 +452,12 @@ impl Exchange {
             leads: forwards.then_some(snapshot),
             worker: self.worker.worker,
         }
+    }
+}
+
+/// One step of an end. If it panics the next one comes all the same.
+fn step(step: impl FnOnce()) {
+    if let Err(panicked) = panics::caught(Part::Exchange, step) {
+        panicked.say();
     }
 }

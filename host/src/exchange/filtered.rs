@@ -178,6 +178,7 @@ impl AnswerError {
         let target = target.unwrap_or(NOWHERE);
         match self {
             Self::Plugin(failure) => failure,
+            Self::Panicked(panicked) => Failure::Panicked(panicked),
             Self::Upstream(source) => UpstreamFault::Died { target, source }.into(),
             Self::Overdue => UpstreamFault::Overdue { its_own: false }.into(),
             Self::Idle(limit) => UpstreamFault::TimedOut {

@@ -12,12 +12,13 @@
 //! ```
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context as Task, Poll, Waker};
 
 use smallvec::SmallVec;
 use swapgate_abi as abi;
+use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
 use super::Exchange;
@@ -26,6 +27,7 @@ use crate::context::scope::Place;
 use crate::context::{Answer, LANES, Lane, Phase};
 use crate::local::Told;
 use crate::ops::{Done, wake};
+use crate::panics;
 use crate::plugin::ffi::event::Happened;
 use crate::snapshot::Snapshot;
 
@@ -205,7 +207,7 @@ impl Exchange {
         if self.worker.is_draining() {
             // Not now: the hook has only just returned.
             let weak = Rc::downgrade(self);
-            tokio::task::spawn_local(async move {
+            on_the_side(async move {
                 if let Some(exchange) = weak.upgrade() {
                     exchange.hint();
                 }
@@ -224,9 +226,14 @@ impl Exchange {
             let weak = Rc::downgrade(self);
             let link = self.link(snapshot, owner);
             let counted = link.map(|link| link.instance.count_operation(self.worker.worker));
-            let task = tokio::task::spawn_local(async move {
-                let done = begin().await;
+            let task = on_the_side(async move {
+                let operation = pin!(async { begin().await });
+                let done = panics::isolated(panics::Part::Exchange, operation).await;
                 drop(counted);
+                let done = done.unwrap_or_else(|panicked| {
+                    panicked.say();
+                    Done::with(abi::SG_E_FAILED)
+                });
                 if let Some(exchange) = weak.upgrade() {
                     exchange.operation_done(token, done);
                 }
@@ -389,7 +396,7 @@ impl Exchange {
             return;
         }
         let weak = Rc::downgrade(self);
-        tokio::task::spawn_local(async move {
+        on_the_side(async move {
             if let Some(exchange) = weak.upgrade() {
                 exchange.leave(lane);
             }
@@ -505,4 +512,9 @@ impl Told for Exchange {
             }
         }
     }
+}
+
+/// Starts what an exchange has to do beside its sequence.
+fn on_the_side(task: impl Future<Output = ()> + 'static) -> JoinHandle<()> {
+    tokio::task::spawn_local(panics::contained(panics::Part::Exchange, task))
 }

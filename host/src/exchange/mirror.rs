@@ -22,6 +22,7 @@ use crate::config::ready::Mirror;
 use crate::local::Generation;
 use crate::local::shares::{Shares, Slot};
 use crate::metrics::mirror::Mirroring;
+use crate::panics::{self, Part};
 use crate::snapshot::Forward;
 use crate::upstream::body::{RequestBody, RequestBodyError};
 use crate::upstream::deliver::Delivery;
@@ -116,7 +117,7 @@ impl Copy {
             return;
         }
         let request = head.map(|()| body);
-        spawn_local(async move {
+        spawn_local(panics::contained(Part::Exchange, async move {
             let _permit = permit;
             let sending = async {
                 if let Some(answer) = delivery.send(request).await {
@@ -128,7 +129,7 @@ impl Copy {
                 Some(limit) => drop(timeout(limit, sending).await),
                 None => sending.await,
             }
-        });
+        }));
     }
 }
 

@@ -16,6 +16,7 @@ mod choice;
 pub(crate) mod direct;
 pub(crate) mod door;
 mod facts;
+mod fallen;
 mod filtered;
 mod flow;
 pub mod forwarding;

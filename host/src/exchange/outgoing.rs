@@ -18,6 +18,7 @@ use crate::activity::Activity;
 use crate::chain::Outcome;
 use crate::context::headers::Survey;
 use crate::context::{Answer, Lane, Phase, ResponseHead, trailers};
+use crate::panics;
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
 use crate::respond::{grpc, problem, rescue};
 use crate::snapshot::Snapshot;
@@ -278,6 +279,9 @@ pub(super) fn rescued(exchange: &Exchange, failure: &Failure) -> Answer {
         | Failure::Plugin(_) => {
             tracing::debug!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
         }
+        Failure::Panicked(_) => {
+            tracing::error!(target: "panic", part = "exchange", request_id = id, peer = %context.peer, status, "{failure}");
+        }
         Failure::Unavailable(_) | Failure::KeepsTooMuch { .. } | Failure::Upstream(_) => {
             tracing::warn!(target: "exchange", request_id = id, peer = %context.peer, status, "{failure}");
         }
@@ -341,12 +345,12 @@ pub(super) fn dismiss(activity: &Rc<Activity>, incoming: hyper::body::Incoming) 
         return true;
     }
     activity.body_begins();
-    tokio::task::spawn_local(async move {
+    tokio::task::spawn_local(panics::contained(panics::Part::Exchange, async move {
         let mut incoming = incoming;
         let away = async { while let Some(Ok(_)) = incoming.frame().await {} };
         let _ = tokio::time::timeout(PATIENCE, away).await;
         activity.body_ends(incoming.is_end_stream());
-    });
+    }));
     false
 }
 

@@ -14,6 +14,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use super::Exchange;
 use super::flow::{Came, Stop};
 use crate::context::Lane;
+use crate::panics::{self, Part};
+use crate::respond::failure::Failure;
 use crate::stream::Need;
 use crate::upstream::body::{BodyFault, BodyWatch, RequestBodyError, Stream};
 
@@ -199,7 +201,15 @@ impl Body for Pump {
         cx: &mut Task<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = self.get_mut();
-        let next = ready!(this.poll_next(cx));
+        let polled = panics::caught(Part::Exchange, || {
+            this.exchange.fault("request_body");
+            this.poll_next(cx)
+        });
+        let next = match polled {
+            Ok(polled) => ready!(polled),
+            // The connection to the upstream learns that it ended early, and the exchange why.
+            Err(panicked) => Some(Err(this.stop(Stop::Failure(Failure::Panicked(panicked))))),
+        };
         if next.as_ref().is_none_or(Result::is_err) {
             this.exchange.is_piped_no_more();
         }

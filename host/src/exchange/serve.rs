@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::admission::Refused;
 use super::answer::AnswerBody;
 use super::begin::{Rest, begin};
+use super::fallen::{self, Begun};
 use super::flow::Stop;
 use super::ingress::Framing;
 use super::pump::{self, Pump, Stopped};
@@ -22,6 +23,7 @@ use crate::chain::Outcome;
 use crate::context::{Answer, Lane, Phase};
 use crate::endpoint::NOWHERE;
 use crate::local::Local;
+use crate::panics::{self, Part};
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
 use crate::router::table::{self, Lookup};
 use crate::snapshot::leads::{self, ForwardedPath};
@@ -37,7 +39,8 @@ use crate::upstream::total::Total;
 #[error("the exchange cannot be answered")]
 pub struct Aborted;
 
-/// Serves one request; `activity` is the record it is held to: of its connection, or in HTTP/2 of its stream.
+/// Serves one request; `activity` is the record it is held to: of its connection, or in HTTP/2 of its stream. A panic on
+/// the way to the answer costs this exchange only.
 ///
 /// # Errors
 /// Only when there is nothing that could be sent; hyper then ends the connection.
@@ -46,6 +49,27 @@ pub async fn serve(
     peer: Rc<Peer>,
     activity: Rc<Activity>,
     request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Aborted> {
+    let begun = Begun::default();
+    let sequence = pin!(sequence(
+        Rc::clone(&worker),
+        peer,
+        Rc::clone(&activity),
+        request,
+        &begun
+    ));
+    match panics::isolated(Part::Exchange, sequence).await {
+        Ok(answered) => answered,
+        Err(panicked) => fallen::answer(&worker, &activity, begun.take(), panicked),
+    }
+}
+
+async fn sequence(
+    worker: Rc<Local>,
+    peer: Rc<Peer>,
+    activity: Rc<Activity>,
+    request: Request<Incoming>,
+    begun: &Begun,
 ) -> Result<Response<AnswerBody>, Aborted> {
     let generation = worker.generation();
     let Some(snapshot) = generation.snapshot() else {
@@ -62,7 +86,9 @@ pub async fn serve(
         &snapshot.settings,
         request,
     );
+    begun.set(Some(Rc::clone(&exchange)));
     exchange.counted.set(counted);
+    exchange.fault("head");
     let early = match read {
         Ok(()) => admit(&exchange, snapshot, &rest).await,
         Err(fault) => Err(fault.into()),
@@ -324,6 +350,7 @@ async fn forward(
     }
     match (sent, fault) {
         (Ok(mut sent), _) => {
+            exchange.fault("upstream");
             choice::keep(exchange, &group, wish, &mut sent);
             call.answered(sent.response.status());
             exchange.answered_by(&sent.lease.pool.to.target, &route.plan);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::breaker::Fault;
 use super::tell;
 use crate::mark::{self, Seen};
+use crate::panics::{Part, caught};
 
 /// How often it looks, at most and at least.
 const LOOK: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
@@ -105,7 +106,10 @@ impl Watchdog {
                         known.clear();
                     }
                     last = now;
-                    shared.look(&mut known, now);
+                    let looked = caught(Part::Control, || shared.look(&mut known, now));
+                    if let Err(panicked) = looked {
+                        panicked.say();
+                    }
                     drop(shared);
                     std::thread::sleep(pause);
                 }

@@ -61,8 +61,12 @@ impl Teller {
         }
     }
 
-    /// Says that all is alive, unless a worker stands still; which is told once.
+    /// Says that all is alive, unless a panic broke something or a worker stands still; which is told once.
     fn beat(&self, told: bool) -> bool {
+        if self.board.read(|status| status.broken.is_some()) {
+            // Told already; only a new process mends it.
+            return told;
+        }
         let Some(worker) = self.watchdog.standing_still() else {
             self.notifier.alive();
             return false;

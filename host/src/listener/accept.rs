@@ -20,6 +20,7 @@ use crate::exchange::forwarding;
 use crate::health::clock::now_ms;
 use crate::local::Local;
 use crate::metrics::traffic::{Connections as Account, Hold, Open};
+use crate::panics::{self, Part, fault};
 use crate::snapshot::Speech;
 use crate::socket::listening::{Listening, Watched};
 use crate::socket::{Socket, shortage};
@@ -122,7 +123,8 @@ impl Connections {
                 counted,
                 address: OnceCell::new(),
             });
-            connection::run(worker, socket, speech, activity, open).await;
+            let connection = connection::run(worker, socket, speech, activity, open);
+            panics::contained(Part::Connection, connection).await;
         });
         let entry = (known, task.abort_handle());
         self.open.borrow_mut().insert(key, entry);
@@ -254,34 +256,54 @@ pub async fn run(
     connections: Rc<Connections>,
     stop: Rc<Stop>,
 ) {
+    let ((worker, connections), stop) = ((&worker, &connections), &*stop);
+    panics::lasting(Part::Listener, || {
+        take(&owner, &socket, worker, connections, stop)
+    })
+    .await;
+    if let (Ok(socket), Queue::Own) = (socket.unwatched(), stop.queue.get()) {
+        let emptied = empty(&socket, worker, connections, &owner);
+        panics::contained(Part::Listener, emptied).await;
+    }
+}
+
+/// Accepts until told to stop.
+async fn take(
+    owner: &Owner,
+    socket: &Watched,
+    worker: &Rc<Local>,
+    connections: &Rc<Connections>,
+    stop: &Stop,
+) {
     let mut pauses = Pauses::default();
     loop {
+        fault::point("accept");
         let accepted = tokio::select! {
             biased;
             () = stop.told.notified() => break,
-            accepted = accept(&socket, &worker, &connections, &owner) => accepted,
+            accepted = accept(socket, worker, connections, owner) => accepted,
         };
         match accepted {
             Ok(accepted) => {
                 pauses = Pauses::default();
                 let last = room::is_last(&accepted);
-                connections.start(&worker, accepted, &owner);
+                connections.start(worker, accepted, owner);
                 if last {
                     // The system has hardly any descriptors left; those are for others.
                     tokio::select! {
                         () = stop.told.notified() => break,
-                        () = spared(&socket) => {}
+                        () = spared(socket) => {}
                     }
                 }
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                let pause = pauses.after(&owner, &error);
+                let pause = pauses.after(owner, &error);
                 let again = async {
                     tokio::time::sleep(pause).await;
-                    if room::is_short(&socket) {
+                    if room::is_short(socket) {
                         // What becomes free is for others first.
-                        spared(&socket).await;
+                        spared(socket).await;
                     }
                 };
                 tokio::select! {
@@ -290,9 +312,6 @@ pub async fn run(
                 }
             }
         }
-    }
-    if let (Ok(socket), Queue::Own) = (socket.unwatched(), stop.queue.get()) {
-        empty(&socket, &worker, &connections, &owner).await;
     }
 }
 

@@ -32,6 +32,7 @@ use crate::activity::{Activity, Overdue};
 use crate::config::ready::Limits;
 use crate::exchange::{ClientStream, Peer, Sending, serve};
 use crate::local::Local;
+use crate::panics::{self, Part};
 
 /// What a client may send of one body before somebody has read it. At 50 ms of way and back that is 5 MB a second for one
 /// upload; nobody reads ahead of plugins and upstreams, so this is what a body costs in memory.
@@ -104,7 +105,7 @@ pub(super) async fn run(
             {
                 let sending = Handed::default();
                 changing.set(Some(Rc::clone(&sending)));
-                spawn_local(async move {
+                spawn_local(panics::contained(Part::Exchange, async move {
                     let _open = held;
                     // Not, if the stream or the connection ended before the answer left; the tunnel then ends with it.
                     if let Ok(bytes) = changes_over.await
@@ -113,7 +114,7 @@ pub(super) async fn run(
                         let client = Counting::new(ClientStream::new(bytes, sending), own);
                         tunnel.run(client, Bytes::new()).await;
                     }
-                });
+                }));
             }
             Ok::<_, Fails>(answer.map(|body| Pieces::new(body, stream, patience, bodiless)))
         })
@@ -197,14 +198,14 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
             let _open = open;
             let stream = &driven.0;
             let mut task = pin!(task);
-            std::future::poll_fn(|cx| {
+            let driving = std::future::poll_fn(|cx| {
                 stream.watch(cx.waker());
                 if stream.is_cut() {
                     return Poll::Ready(());
                 }
                 task.as_mut().poll(cx)
-            })
-            .await;
+            });
+            panics::contained(Part::Exchange, driving).await;
         });
     }
 }

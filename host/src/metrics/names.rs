@@ -173,6 +173,8 @@ names! {
     LOG_LOST "swapgate_log_lines_lost_total" Counter "lines" ["why"]
         "Lines of the gateway's own log that were lost: its output took none, or they came faster than they can be written."
 
+    PANICS "swapgate_panics_total" Counter "panics" ["where"]
+        "Panics of the gateway's own code, by what each cost: one exchange, one connection, nothing but time; see docs/faults.md."
     BUILD "swapgate_build_info" Gauge "1" ["version" "abi"]
         "Always 1; its labels say which gateway this is and which plugin contract it has."
     PROCESS_CPU "process_cpu_seconds_total" Counter "seconds" []

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,6 +14,7 @@ use swapgate_abi as abi;
 use tokio::sync::oneshot;
 
 use super::{Done, Operation};
+use crate::panics::{Part, caught};
 
 /// For how long a thread waits for work before it ends.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -139,9 +139,12 @@ impl Pool {
             }
             // A panic of ours must not take the thread out of the count. One in a plugin never arrives: it may not leave
             // the function it was thrown in.
-            let outcome = catch_unwind(AssertUnwindSafe(|| job.run()));
+            let outcome = caught(Part::Background, || job.run()).unwrap_or_else(|panicked| {
+                panicked.say();
+                Done::with(abi::SG_E_FAILED)
+            });
             // Nobody may be waiting any more; then what it came to ends here.
-            let _ = done.send(outcome.unwrap_or(Done::with(abi::SG_E_FAILED)));
+            let _ = done.send(outcome);
         }
     }
 

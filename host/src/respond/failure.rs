@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::admission::refusal::Refusal;
 use crate::endpoint::Endpoint;
+use crate::panics::Panicked;
 use crate::tls::reason;
 
 use crate::chain::PluginFault;
@@ -45,6 +46,9 @@ pub enum Failure {
         /// How much it may keep.
         limit: u64,
     },
+    /// The gateway's side: its own code panicked.
+    #[error("the exchange {0}")]
+    Panicked(Panicked),
     /// Nobody's side: there is more to do than is admitted at once.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -46,6 +46,14 @@ pub fn rescue(failure: &Failure) -> Rescue {
             StatusCode::SERVICE_UNAVAILABLE,
             "this route cannot be served at the moment",
         ),
+        // In HTTP/1.1 nobody knows any more where the next request begins.
+        Failure::Panicked(_) => Rescue {
+            close: true,
+            ..open(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the gateway could not process the request",
+            )
+        },
         Failure::Plugin(_) => open(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the gateway could not process the request",

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use super::body::RequestBody;
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::{Hold, Open};
+use crate::panics::{self, Part};
 use crate::wire::Wire;
 
 /// What is read of an answer at once, and what is kept of a request that the target does not take; the head of an answer
@@ -41,11 +42,12 @@ impl Sender {
         builder.max_buf_size(READ_AHEAD).max_header_size(READ_AHEAD);
         let (requests, connection) = builder.handshake(wire).await?;
         let open = account.begin();
-        let task = tokio::task::spawn_local(async move {
+        let driving = panics::contained(Part::Upstream, async move {
             if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(target: "upstream", %target, %error, "connection ended");
             }
         });
+        let task = tokio::task::spawn_local(driving);
         Ok(Self {
             requests,
             task: task.abort_handle(),

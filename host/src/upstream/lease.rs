@@ -14,6 +14,7 @@ use super::first::First;
 use super::http2::ticket::Ticket;
 use super::pool::{Carrier, Pool};
 use crate::metrics::traffic::Open;
+use crate::panics::{self, Part};
 
 /// How much of an answer that nobody wants is read away: error pages are smaller than a new connection is dear.
 const LITTLE: u64 = 16 * 1024;
@@ -88,11 +89,11 @@ impl Lease {
         if answer.is_end_stream() {
             return self.give_back();
         }
-        spawn_local(async move {
+        spawn_local(panics::contained(Part::Upstream, async move {
             if is_read_away(answer).await {
                 self.give_back();
             }
-        });
+        }));
     }
 
     /// Gives the connection back.

@@ -19,6 +19,7 @@ use super::http2::ticket::Ticket;
 use super::manner::{Destination, authority};
 use crate::config::ready::UpstreamProtocol;
 use crate::metrics::traffic::{Connections, Hold};
+use crate::panics::{self, Part};
 use crate::wire::Wire;
 
 /// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
@@ -212,7 +213,8 @@ impl Pool {
     fn dialled(self: &Rc<Self>, limit: Duration) -> Option<u64> {
         let (number, dial) = self.lines.dial()?;
         if let Some(dial) = dial {
-            spawn_local(Rc::clone(self).dial(dial, limit));
+            let dialling = Rc::clone(self).dial(dial, limit);
+            spawn_local(panics::contained(Part::Upstream, dialling));
         }
         Some(number)
     }

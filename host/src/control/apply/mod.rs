@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::assemble::{self, Reusable};
 use super::checks::Checks;
 use super::file::{File, Look};
-use super::fleet::{Bound, Fleet, bind_all};
+use super::fleet::{Bound, Fleet, Losses, bind_all};
 use super::folder::{Folder, Offer, PREVIOUS, RETRY};
 use super::previous;
 use super::probation::Probation;
@@ -472,6 +472,21 @@ impl Control {
     /// Ends the exchanges that still run, so that their plugins hear of it, at most for `limit`.
     pub async fn cut(&self, limit: Duration) {
         self.fleet.cut(limit).await;
+    }
+
+    /// Gives the exchanges that run a while to end, and then ends them; the sockets stay with whoever else has them, for the
+    /// process that comes next.
+    pub async fn quit(&self, patience: Duration, limit: Duration) {
+        let all = self.config.listeners.iter().map(|one| one.address.clone());
+        let farewell = Farewell::to_another(all.collect());
+        let _ = tokio::time::timeout(patience, self.fleet.drain(&farewell)).await;
+        self.fleet.cut(limit).await;
+    }
+
+    /// Who tells of workers that panicked.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        self.fleet.losses()
     }
 
     /// Ends every instance and image, at most for `limit` each way.

@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use crate::health::clock::now_ms;
 use crate::metrics::Metrics;
+use crate::panics::{self, Part};
 
 /// Looks after every ejection until it is over; never ends.
 pub(super) async fn follow(metrics: Arc<Metrics>) {
+    panics::lasting(Part::Health, || bring_back(&metrics)).await;
+}
+
+async fn bring_back(metrics: &Metrics) {
     let register = &metrics.traffic.health;
     loop {
         let mut next: Option<u64> = None;

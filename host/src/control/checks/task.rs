@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::probe;
 use crate::config::ready::ActiveHealth;
 use crate::health::TargetHealth;
+use crate::panics::{self, Part, fault};
 use crate::upstream::manner::{Destination, Identity};
 
 /// Within this time the first check of a target is made: soon, and not those of all targets at once.
@@ -35,7 +36,9 @@ impl Task {
         Self {
             identity: to.identity(),
             settings: settings.clone(),
-            running: spawn_local(check(to, settings, health)),
+            running: spawn_local(async move {
+                panics::lasting(Part::Health, || check(&to, &settings, &health)).await;
+            }),
         }
     }
 
@@ -51,12 +54,13 @@ impl Drop for Task {
     }
 }
 
-async fn check(to: Destination, settings: ActiveHealth, health: Arc<TargetHealth>) {
+async fn check(to: &Destination, settings: &ActiveHealth, health: &TargetHealth) {
     sleep(FIRST.min(settings.interval).mul_f64(random())).await;
     loop {
         let begun = Instant::now();
-        if let Some(result) = probe::check(&to, &settings).await {
-            health.checked(&settings, begun.elapsed(), result);
+        fault::point("check");
+        if let Some(result) = probe::check(to, settings).await {
+            health.checked(settings, begun.elapsed(), result);
         }
         sleep_until(begun + pause(settings.interval, settings.jitter, random())).await;
     }

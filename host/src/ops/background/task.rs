@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_unti
 
 use super::{Called, Entry, Message, Order, Told, lock};
 use crate::ops::{Begin, Done};
+use crate::panics::{self, Part};
 
 /// After what time it is tried again to tell what could not be told.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -32,7 +34,8 @@ pub(super) fn start_thread() -> io::Result<UnboundedSender<Order>> {
                 while let Some(order) = inbox.recv().await {
                     match order {
                         Order::Serve(entry, inbox) => {
-                            spawn_local(Task::new(entry, inbox).serve());
+                            let serving = Task::new(entry, inbox).serve();
+                            spawn_local(panics::contained(Part::Background, serving));
                         }
                         Order::Drop(what) => drop(what),
                     }
@@ -149,9 +152,15 @@ impl Task {
             return;
         }
         let operation = begin();
-        let handle = self
-            .running
-            .spawn_local(async move { (token, operation.await) });
+        let operation = async move {
+            let done = panics::isolated(Part::Background, pin!(operation)).await;
+            let done = done.unwrap_or_else(|panicked| {
+                panicked.say();
+                Done::with(abi::SG_E_FAILED)
+            });
+            (token, done)
+        };
+        let handle = self.running.spawn_local(operation);
         self.handles.insert(token, handle);
     }
 

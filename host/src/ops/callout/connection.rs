@@ -10,6 +10,7 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use crate::metrics::traffic::Connections;
+use crate::panics::{self, Part};
 use crate::upstream::manner::{Destination, Identity};
 use crate::upstream::pool::Pool;
 
@@ -32,7 +33,7 @@ pub(super) fn pool(to: &Destination) -> Rc<Pool> {
         Rc::clone(pool)
     });
     if !SWEEPER.replace(true) {
-        spawn_local(sweep());
+        spawn_local(panics::lasting(Part::Upstream, sweep));
     }
     pool
 }

@@ -5,7 +5,6 @@
 
 use std::ffi::c_void;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use swapgate_abi as abi;
@@ -25,6 +24,7 @@ use crate::context::{Attribute, Denied, Frame, Number, State};
 use crate::metrics::book::{Book, ImageMetrics};
 use crate::ops::kv;
 use crate::ops::services::Services;
+use crate::panics::{Part, caught};
 use crate::plugin::image::Image;
 
 /// Who is calling: one loaded image.
@@ -198,10 +198,8 @@ pub(super) fn with(
 
 /// Keeps a panic of ours from unwinding into foreign frames, which would end the process.
 pub(super) fn barrier(work: impl FnOnce() -> i32) -> i32 {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        tracing::error!(
-            "a host function panicked; this is a fault of the gateway, please report it"
-        );
+    caught(Part::HostFunction, work).unwrap_or_else(|panicked| {
+        panicked.say();
         abi::SG_E_FAILED
     })
 }

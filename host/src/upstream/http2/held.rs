@@ -18,6 +18,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::sleep;
 
 use super::line::{Streaming, Tasks};
+use crate::panics::{self, Part};
 use crate::upstream::body::{RequestBody, RequestBodyError};
 use crate::upstream::replay::Piece;
 
@@ -111,7 +112,7 @@ impl Hand {
         if self.0.borrow().streaming.is_none() {
             return;
         }
-        spawn_local(async move {
+        spawn_local(panics::contained(Part::Upstream, async move {
             let mut before = None;
             loop {
                 let Some(now) = self.stands_at() else {
@@ -123,7 +124,7 @@ impl Hand {
                 before = now;
                 sleep(REST).await;
             }
-        });
+        }));
     }
 
     /// How many pieces were told, while it waits for the target to take one; none: it is over.

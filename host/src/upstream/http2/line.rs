@@ -18,6 +18,7 @@ use super::held::{Hand, Held};
 use super::lines::Room;
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::Hold;
+use crate::panics::{self, Part};
 use crate::wire::Wire;
 
 /// How many streams a connection carries at most, if the target admits as many; then another one is opened.
@@ -140,7 +141,7 @@ impl Line {
         let first = tasks.0.first.take();
         let active = Rc::clone(&line.active);
         spawn_local(async move {
-            drive(driven, &target).await;
+            panics::contained(Part::Upstream, drive(driven, &target)).await;
             // Whoever waits for room on it waits in vain.
             room.changes();
             linger(first, &active).await;
@@ -292,9 +293,10 @@ impl Tasks {
 
 impl<F: Future + 'static> Executor<F> for Tasks {
     fn execute(&self, future: F) {
-        let task = spawn_local(async move {
+        let sending = async move {
             future.await;
-        });
+        };
+        let task = spawn_local(panics::contained(Part::Upstream, sending));
         if let Some(hand) = self.0.asked.take() {
             hand.is_sent_by(task.abort_handle());
         }
