@@ -77,7 +77,7 @@ pub fn reason(fault: &RequestFault) -> Reason {
 #[must_use]
 pub fn rule(fault: &RequestFault) -> &'static str {
     match fault {
-        RequestFault::HostCount | RequestFault::NoHost => "RFC 9112, 3.2",
+        RequestFault::HostCount | RequestFault::NoHost | RequestFault::Target => "RFC 9112, 3.2",
         RequestFault::HostSyntax => "RFC 9110, 7.2; RFC 3986, 3.2.2",
         RequestFault::HostDiffers | RequestFault::Scheme => "RFC 9113, 8.3.1",
         RequestFault::FieldSyntax => "RFC 9113, 8.2.1",
@@ -87,7 +87,6 @@ pub fn rule(fault: &RequestFault) -> &'static str {
         RequestFault::TransferEncoding => "RFC 9112, 6.1",
         RequestFault::TooManyFields { .. } => "RFC 6585, 5",
         RequestFault::TargetTooLong { .. } => "RFC 9110, 15.5.15",
-        RequestFault::Target => "RFC 9112, 3.2",
         RequestFault::Path(_) | RequestFault::Rewrite => "RFC 3986, 6.2.2",
         RequestFault::Expectation => "RFC 9110, 10.1.1",
         RequestFault::TraceBody => "RFC 9110, 9.3.8",
