@@ -103,7 +103,7 @@ fn by_address_by_name_in_the_file_system_and_for_admin() {
     let listener = |name: &str| format!("{{name: {name}, address: \"unix:{}\"}}", path.display());
     let whole = |listeners: &str| {
         format!(
-            "format: 1\nlisteners: [{{name: public, address: \"127.0.0.1:0\"}}{listeners}]\nadmin: {{address: \"127.0.0.1:0\"}}\nplugins_dir: plugins.d\nstate_dir: state\nworkers: 2\n{}",
+            "format: 1\nlisteners: [{{name: public, address: \"127.0.0.2:0\"}}{listeners}]\nadmin: {{address: \"127.0.0.1:0\"}}\nplugins_dir: plugins.d\nstate_dir: state\nworkers: 2\n{}",
             super::routes("")
         )
     };

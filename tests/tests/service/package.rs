@@ -27,7 +27,7 @@ fn units() -> (tempfile::TempDir, PathBuf) {
         let gateway = artifacts::gateway().display().to_string();
         let text = text.replace("/usr/bin/swapgate", &gateway);
         // The account is made when the package is installed.
-        let text = text.replace("=swapgate\n", "=nobody\n");
+        let text = text.replace("=swapgate\n", "=daemon\n");
         fs::write(folder.path().join(name), text).expect("the folder is ours");
     }
     let unit = folder.path().join("swapgate.service");
