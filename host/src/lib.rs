@@ -41,7 +41,7 @@
 //! that go wrong), in [`health`] (targets that do), in [`journal`] (the log), in [`admission`] (who is let in) and in
 //! [`refused`] (what is not served because of what it is). Besides, `control::explain` asks the pure parts of the exchange
 //! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
-//! mapped}`, `supervise::crash`, `life::handed` and `leave`; everywhere else it is denied.
+//! mapped}`, `supervise::crash`, `life::handed`, `allocator` and `leave`; everywhere else it is denied.
 //!
 //! Nothing here may panic on what it is given: what cannot be is an error or has a type, and tests alone say `unwrap`. What
 //! happens if something panics all the same, [`panics`] says.
@@ -69,6 +69,11 @@
 pub mod activity;
 pub mod admin;
 pub mod admission;
+#[allow(
+    unsafe_code,
+    reason = "tells the allocator of the C library what to keep"
+)]
+pub mod allocator;
 pub mod chain;
 pub mod config;
 pub mod context;
