@@ -25,6 +25,8 @@ use super::verdict::{Findings, judge};
 
 /// The download takes this share of the time.
 const DOWNLOAD: f64 = 0.95;
+/// How many times as much the warm-up offers.
+const CROWD: f64 = 8.0;
 /// Changes of one stretch and how long they took.
 type Done = Vec<(&'static str, Duration)>;
 
@@ -94,7 +96,9 @@ fn saturate(built: &Path, bed: &Bed, options: &Options) -> Outcome<Saturation> {
     Ok(found)
 }
 
-/// Every kind of change at least once, and every version, beside everything that lasts.
+/// Every kind of change at least once, and every version, beside everything that lasts, and beside more than can be
+/// answered, so that every connection is busy all the time: the allocator keeps what a crowd needed once, and no crowd of
+/// the soak is to be the first of its size.
 fn warm_up(
     built: &Path,
     options: &Options,
@@ -107,7 +111,8 @@ fn warm_up(
         options.download / 10,
         Duration::from_secs_f64(options.seconds / 10.0),
     );
-    let mut clients = Clients::start(built, options, &bed.public, rates, tenth)?;
+    let full = rates.map(|rate| rate * CROWD);
+    let mut clients = Clients::start(built, options, &bed.public, full, tenth)?;
     let mut session = Session {
         bed,
         clients: Some(&mut clients),
@@ -128,6 +133,7 @@ fn warm_up(
     for turn in 0..versions.len() {
         session.make(Change::Swap(turn))?;
     }
+    std::thread::sleep(tenth.1.saturating_sub(begun.elapsed()));
     *serving = session.serving;
     println!("warm after {:.0} s", begun.elapsed().as_secs_f64());
     clients.finish().map(drop)
