@@ -25,8 +25,9 @@ use super::verdict::{Findings, judge};
 
 /// The download takes this share of the time.
 const DOWNLOAD: f64 = 0.95;
-/// How many times as much the warm-up offers.
+/// How many times as much the warm-up offers; a soak of seconds has no time for changes beside a crowd.
 const CROWD: f64 = 8.0;
+const SHORT_CROWD: f64 = 2.0;
 /// Changes of one stretch and how long they took.
 type Done = Vec<(&'static str, Duration)>;
 
@@ -111,7 +112,12 @@ fn warm_up(
         options.download / 10,
         Duration::from_secs_f64(options.seconds / 10.0),
     );
-    let full = rates.map(|rate| rate * CROWD);
+    let crowd = if options.seconds < 30.0 {
+        SHORT_CROWD
+    } else {
+        CROWD
+    };
+    let full = rates.map(|rate| rate * crowd);
     let mut clients = Clients::start(built, options, &bed.public, full, tenth)?;
     let mut session = Session {
         bed,
