@@ -20,7 +20,6 @@ static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// Starts the thread that writes to `output`; what is left is written when the guard is dropped.
-#[must_use]
 pub fn start(output: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     let (lines, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES)
