@@ -168,3 +168,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod cases;

@@ -405,3 +405,6 @@ mod tests {
         assert!(!headers.contains_key(CONTENT_LENGTH));
     }
 }
+
+#[cfg(test)]
+mod cases;

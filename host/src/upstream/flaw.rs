@@ -13,13 +13,7 @@ pub(super) fn check(
     pool: &Pool,
     asked: Option<&HeaderValue>,
 ) -> Result<(), UpstreamFault> {
-    let flaw = match asked {
-        Some(token) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            upgrade_flaw(response, token)
-        }
-        _ => framing_flaw(response),
-    };
-    match flaw {
+    match found(response, asked) {
         None => Ok(()),
         Some(text) => Err(UpstreamFault::Malformed {
             target: pool.to.target.clone(),
@@ -28,8 +22,18 @@ pub(super) fn check(
     }
 }
 
+/// What is wrong with an answer, where a change to another protocol was asked for or was not.
+fn found<B>(response: &Response<B>, asked: Option<&HeaderValue>) -> Option<&'static str> {
+    match asked {
+        Some(token) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            upgrade_flaw(response, token)
+        }
+        _ => framing_flaw(response),
+    }
+}
+
 /// Why an answer that switches protocols is none to what was asked (RFC 9110, 7.8 and 15.2.2).
-fn upgrade_flaw(response: &Response<Incoming>, asked: &HeaderValue) -> Option<&'static str> {
+fn upgrade_flaw<B>(response: &Response<B>, asked: &HeaderValue) -> Option<&'static str> {
     if response.version() != Version::HTTP_11 {
         return Some("it switched protocols in another version than HTTP/1.1");
     }
@@ -81,3 +85,6 @@ pub fn framing_flaw<B>(response: &Response<B>) -> Option<&'static str> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;
