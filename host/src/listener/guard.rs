@@ -115,3 +115,6 @@ impl Guard {
         self.timer.as_mut().reset(at.into());
     }
 }
+
+#[cfg(test)]
+mod tests;
