@@ -1,6 +1,7 @@
 //! What parent and child of `--supervised` say to one another, and what the handler of a crash wrote.
 
 use swapgate::supervise::report::Report;
+use swapgate::supervise::upgrade::Standing;
 use swapgate::supervise::wire::{Begin, Said, Told, keep_newest, said};
 
 /// A packet.
@@ -24,6 +25,8 @@ pub fn wire(data: &[u8]) {
             served: u64::MAX,
             workers: Some(usize::MAX),
             reports,
+            replaces: None,
+            standing: Standing::default(),
         });
         let text = serde_json::to_vec(&begin).expect("it can be told");
         assert!(text.len() <= 64 * 1024, "{} bytes", text.len());
