@@ -149,10 +149,14 @@ impl World {
         let before = self.gateway.serving();
         let outcome = self.upgrade();
         assert_eq!(outcome["outcome"], "serves", "{outcome}");
-        let after = self.gateway.serving();
-        assert_ne!(before, after);
         assert_eq!(outcome["from"]["pid"], before);
-        assert_eq!(outcome["to"]["pid"], after);
+        let after = outcome["to"]["pid"].as_u64().expect("a process");
+        let after = u32::try_from(after).expect("a number of a process");
+        assert_ne!(before, after);
+        // Until the old one has heard of it, either answers admin.
+        wait_until("the new process alone to answer", || {
+            (0..8).all(|_| self.gateway.serving() == after)
+        });
         (before, after)
     }
 
