@@ -14,16 +14,18 @@ fn upgrades() -> usize {
         .unwrap_or(UPGRADES)
 }
 
-/// What is put in the place of the executable, and what is said of it then.
-fn failures() -> [(&'static str, fn(&World)); 4] {
+/// What is said of what is put in the place of the executable, and how it is put there.
+type Failure = (&'static str, fn(&World));
+
+fn failures() -> [Failure; 4] {
     [
         ("exit code 1", |world| world.put_script("exit 1")),
         ("SIGABRT", |world| world.put_script("kill -ABRT $$")),
         ("cannot be started", |world| {
-            world.put_file("no program", 0o755)
+            world.put_file("no program", 0o755);
         }),
         ("cannot be started", |world| {
-            world.put_file("#!/bin/sh", 0o644)
+            world.put_file("#!/bin/sh", 0o644);
         }),
     ]
 }
