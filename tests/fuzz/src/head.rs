@@ -1,6 +1,6 @@
 //! A connection of HTTP/1.1 from its first byte on: what hyper reads, what the gateway admits, what goes out upstream.
 //!
-//! What goes out is read again by [`strict`]: it must be one message, and the one that was
+//! What goes out is read again by [`crate::strict`]: it must be one message, and the one that was
 //! admitted. Where that strict reader takes what the client sent as well, both must have read the same.
 
 use std::cell::RefCell;
