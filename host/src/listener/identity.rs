@@ -256,4 +256,29 @@ mod tests {
         let late = Moment { unix_s: i64::MAX };
         assert!(read(&der, late).is_err());
     }
+
+    #[test]
+    fn the_limits_themselves_are_admitted() {
+        // "CN=" is part of what is measured, and "DNS:" of each name.
+        let longest = "x".repeat(4 * 1024 - 3);
+        let der = certificate(&[(DnType::CommonName, &longest)], Vec::new());
+        assert_eq!(read_now(&der).map(|read| read.subject.len()), Ok(4 * 1024));
+        let of = |bytes: usize| {
+            let name = |len: usize| SanType::DnsName("x".repeat(len).try_into().expect("ASCII"));
+            let names = vec![name(8 * 1024 - 4), name(bytes - 8 * 1024 - 4)];
+            read_now(&certificate(&[], names))
+        };
+        assert!(of(16 * 1024).is_ok() && of(16 * 1024 + 1).is_err());
+    }
+
+    #[test]
+    fn one_is_good_until_its_last_second() {
+        let der = certificate(&[], Vec::new());
+        let (_, parsed) = X509Certificate::from_der(&der).expect("a certificate");
+        let end = Moment::of(parsed.validity().not_after);
+        let after = Moment {
+            unix_s: end.unix_s + 1,
+        };
+        assert!(read(&der, end).is_ok() && read(&der, after).is_err());
+    }
 }

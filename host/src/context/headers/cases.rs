@@ -112,6 +112,7 @@ fn a_survey_adds_up() {
 
 #[test]
 fn what_plugins_set_has_limits() {
+    assert_eq!((VALUE_BYTES, LINES), (16_384, 512));
     assert!(value(&[b'x'; VALUE_BYTES]).is_ok());
     assert_eq!(value(&[b'x'; VALUE_BYTES + 1]), Err(Denied::TooLarge));
     assert_eq!(value(b"grun\xfc").unwrap().as_bytes(), b"grun\xfc");
