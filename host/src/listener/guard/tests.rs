@@ -117,3 +117,62 @@ fn the_time_for_all_of_it_ends_an_answer_that_nobody_takes() {
     assert_eq!(polled(&blocked, LIMITS).0, Some(Overdue::Total));
     assert!(blocked.is_total_over() && blocked.has_given_up());
 }
+
+/// The timer is over at the first look, and what it was set for has moved.
+const EARLY: ClientTimeouts = ClientTimeouts {
+    header: Duration::ZERO,
+    ..LIMITS
+};
+
+#[test]
+fn a_timer_that_is_over_before_any_limit_changes_nothing() {
+    let later = || Instant::now().checked_add(HOUR);
+    let asking = running();
+    asking.expect_answer(later());
+    assert_eq!(polled(&asking, EARLY), (None, true));
+    assert!(!asking.is_answer_late());
+    let limited = running();
+    limited.limit_total(later());
+    assert_eq!(polled(&limited, EARLY), (None, true));
+    assert!(!limited.is_total_over());
+    let waiting = running();
+    waiting.wait_begins();
+    assert_eq!(polled(&waiting, EARLY), (None, true));
+    assert!(!waiting.looks());
+    let blocked = running();
+    blocked.wrote(true);
+    assert_eq!(polled(&blocked, EARLY), (None, true));
+    assert!(!blocked.has_given_up());
+}
+
+#[test]
+fn who_waits_for_a_plugin_is_looked_for() {
+    let waiting = running();
+    waiting.wait_begins();
+    waiting.look_is_due(long_ago());
+    assert!(waiting.looks(), "said once");
+    assert_eq!(polled(&waiting, LIMITS), (None, true));
+    assert!(waiting.looks());
+}
+
+#[test]
+fn streams_are_looked_through_when_one_is_late() {
+    let connection = Rc::new(Activity::new(Instant::now()));
+    connection.speaks_in_streams();
+    connection.settled();
+    let (late, patient) = (Activity::stream(&connection), Activity::stream(&connection));
+    late.exchange_begins();
+    patient.exchange_begins();
+    late.expect_answer(Some(long_ago()));
+    patient.expect_answer(Instant::now().checked_add(HOUR));
+    assert_eq!(polled(&connection, LIMITS), (None, true));
+    assert!(late.is_answer_late() && !patient.is_answer_late());
+    let calm = Rc::new(Activity::new(Instant::now()));
+    calm.speaks_in_streams();
+    calm.settled();
+    let stream = Activity::stream(&calm);
+    stream.exchange_begins();
+    stream.expect_answer(Instant::now().checked_add(HOUR));
+    assert_eq!(polled(&calm, EARLY), (None, true));
+    assert!(!stream.is_answer_late());
+}
