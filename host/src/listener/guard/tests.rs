@@ -31,6 +31,9 @@ fn polled(activity: &Rc<Activity>, timeouts: ClientTimeouts) -> (Option<Overdue>
     let runtime = { runtime }.enable_time().build().unwrap();
     let _inside = runtime.enter();
     let mut guard = Guard::new(Rc::clone(activity), timeouts);
+    if timeouts == EARLY {
+        guard.timer.as_mut().reset(long_ago().into());
+    }
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
     let mut cx = Context::from_waker(&waker);
