@@ -471,6 +471,7 @@ async fn change(
                 if supervised {
                     return Err(broken);
                 }
+                control.let_go();
                 breaks(control, broken);
                 continue;
             }

@@ -107,6 +107,8 @@ fn an_exchange_that_panics_before_its_head_is_answered_with_500() {
         gateway.wait_for_metric(EXCHANGES, f64::from(panics));
         ends += 1.0;
         wait_until("its end", || calls(&gateway, "request_end") == ends);
+        // The log is written by a thread of its own.
+        wait_until("its line", || said(&gateway).len() > count);
         let lines = said(&gateway);
         assert_eq!(lines.len(), count + 1, "each is said once: {lines:?}");
         let line = lines.last().expect("one line").to_string();

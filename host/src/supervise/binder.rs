@@ -290,6 +290,14 @@ impl Binder {
         }
     }
 
+    /// Closes the copies that are kept here. A worker is lost, and while anybody has its sockets the system gives them
+    /// connections that nobody accepts; what takes over later binds anew.
+    pub fn let_go(&self) {
+        if self.parent().is_none() {
+            self.own().clear();
+        }
+    }
+
     /// Says how long a process that takes over may need to be ready.
     pub fn keep_limit(&self, limit: Duration) {
         if let Some(link) = self.parent() {

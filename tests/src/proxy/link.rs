@@ -240,7 +240,9 @@ fn garbled(part: Part, answer: &Answer) -> Vec<u8> {
         Part::Field => format!("{status}\r\nx bad name: 1\r\n{fields}"),
         Part::Length => format!("{status}\r\ncontent-length: 1\r\ncontent-length: 2\r\n{fields}"),
         Part::ChunkSize => {
-            return format!("{status}\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhalf").into();
+            // The first chunk is good, so that the head has gone out when the next one is read.
+            let body = "4\r\nhalf\r\nzz\r\nhalf";
+            return format!("{status}\r\ntransfer-encoding: chunked\r\n\r\n{body}").into();
         }
     };
     [head.as_bytes(), &answer.body].concat()

@@ -55,7 +55,7 @@ pub(super) fn spread(time: Duration, reloads: usize, swaps: usize) -> Vec<(Durat
     {
         all.retain({
             let end = all[last].0;
-            move |(at, change)| *at <= end || !matches!(change, Change::Broken(_))
+            move |(at, change)| *at < end || !matches!(change, Change::Broken(_))
         });
     }
     let count = all.len() as f64;

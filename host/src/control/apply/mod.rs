@@ -483,6 +483,11 @@ impl Control {
         self.fleet.cut(limit).await;
     }
 
+    /// A worker is lost, and nobody is to keep its sockets.
+    pub fn let_go(&self) {
+        self.binder.let_go();
+    }
+
     /// Who tells of workers that panicked.
     #[must_use]
     pub fn losses(&self) -> Losses {
