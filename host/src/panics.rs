@@ -20,7 +20,7 @@ pub mod fault;
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::pin::{Pin, pin};
@@ -84,12 +84,12 @@ static COUNTS: [AtomicU64; PARTS.len()] = [const { AtomicU64::new(0) }; PARTS.le
 thread_local! {
     /// How many of the functions below wait for a panic on this thread.
     static INSIDE: Cell<u32> = const { Cell::new(0) };
-    /// What the hook saw last, for whoever catches it.
-    static SEEN: RefCell<Option<Seen>> = const { RefCell::new(None) };
+    /// What the hook saw last below the innermost of them, for that one.
+    static SEEN: Cell<Option<Box<Seen>>> = const { Cell::new(None) };
 }
 
 /// What the hook knows and whoever catches a panic does not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Seen {
     text: String,
     backtrace: Option<String>,
@@ -133,12 +133,11 @@ pub fn install() {
     INSTALLED.call_once(|| {
         set_hook(Box::new(|info| {
             let seen = Seen::of(info);
-            // One that may not unwind ends the process, and nobody else says so.
-            let caught = INSIDE.try_with(Cell::get).unwrap_or(0) > 0 && !ends_process();
-            if caught {
-                let _ = SEEN.try_with(|last| last.replace(Some(seen)));
-                return;
-            }
+            let inside = INSIDE.try_with(Cell::get).unwrap_or(0) > 0;
+            let seen = match see(seen, inside) {
+                Ok(()) => return,
+                Err(seen) => seen,
+            };
             count(Part::Other);
             let thread = std::thread::current();
             let thread = thread.name().unwrap_or("(unnamed)");
@@ -154,11 +153,10 @@ pub fn install() {
 /// # Errors
 /// It did.
 pub fn caught<T>(part: Part, step: impl FnOnce() -> T) -> Result<T, Panicked> {
-    let result = {
-        let _inside = Inside::enter();
-        catch_unwind(AssertUnwindSafe(step))
-    };
-    result.map_err(|payload| panicked(part, payload))
+    let inside = Inside::enter();
+    let result = catch_unwind(AssertUnwindSafe(step));
+    let seen = inside.leave();
+    result.map_err(|payload| panicked(part, payload, seen))
 }
 
 /// Runs a future, each step of which may panic; then it is not asked again.
@@ -214,18 +212,28 @@ pub fn show(page: &mut Page) {
     page.add(family);
 }
 
-/// Says to the hook that somebody waits for a panic.
-struct Inside(u32);
+/// Says to the hook that somebody waits for a panic. It keeps what the hook saw for whoever waits further out, which is on its
+/// way there if this begins in a destructor.
+struct Inside {
+    before: u32,
+    outer: Option<Box<Seen>>,
+}
 
 impl Inside {
     fn enter() -> Self {
-        Self(INSIDE.replace(INSIDE.get().saturating_add(1)))
+        let outer = SEEN.try_with(Cell::take).ok().flatten();
+        Self {
+            before: INSIDE.replace(INSIDE.get().saturating_add(1)),
+            // Where nothing unwinds it is of a panic that somebody else caught.
+            outer: outer.filter(|_| unwinding()),
+        }
     }
-}
 
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.set(self.0);
+    /// What the hook saw meanwhile.
+    fn leave(self) -> Option<Box<Seen>> {
+        INSIDE.set(self.before);
+        let swapped = SEEN.try_with(|last| last.replace(self.outer));
+        swapped.ok().flatten()
     }
 }
 
@@ -246,20 +254,29 @@ impl Seen {
     }
 }
 
-/// Whether this is a second panic while the first unwinds, which a destructor may not let out.
-fn ends_process() -> bool {
-    SEEN.try_with(|last| last.try_borrow().is_ok_and(|last| last.is_some()))
-        .unwrap_or(true)
+/// Keeps what the hook saw for whoever waits for it; or gives it back, because nobody may be there to say it: a second panic
+/// while the first unwinds may not leave its destructor, and ends the process.
+fn see(seen: Seen, inside: bool) -> Result<(), Seen> {
+    if !inside {
+        return Err(seen);
+    }
+    let first = SEEN.try_with(Cell::take).ok().flatten();
+    let last = Box::new(seen.clone());
+    let _ = SEEN.try_with(|known| known.set(Some(last)));
+    // One that others than the functions here caught in between is taken for the first: said once too often rather than never.
+    first.map_or(Ok(()), |_| Err(seen))
 }
 
 #[cold]
-fn panicked(part: Part, payload: Box<dyn Any + Send>) -> Panicked {
+fn panicked(part: Part, payload: Box<dyn Any + Send>, seen: Option<Box<Seen>>) -> Panicked {
     count(part);
-    let seen = SEEN.try_with(RefCell::take).ok().flatten();
-    let seen = seen.unwrap_or_else(|| Seen {
-        text: words(&*payload).to_owned(),
-        backtrace: None,
-    });
+    let seen = seen.map_or_else(
+        || Seen {
+            text: words(&*payload).to_owned(),
+            backtrace: None,
+        },
+        |seen| *seen,
+    );
     // What a panic carries may have a destructor that panics as well, and nobody would be there to catch it.
     std::mem::forget(payload);
     Panicked {
@@ -321,6 +338,61 @@ mod tests {
         });
         let text = outer.map(|(): ()| ()).unwrap_err().to_string();
         assert!(text.contains("outer"), "{text}");
+    }
+
+    /// Catches a panic of its own while another one unwinds.
+    struct CatchesInDrop(Rc<RefCell<String>>);
+
+    impl Drop for CatchesInDrop {
+        fn drop(&mut self) {
+            let inner = caught(Part::Discovery, || panic!("within"));
+            let told = inner.map(|(): ()| ()).unwrap_err().to_string();
+            *self.0.borrow_mut() = told;
+        }
+    }
+
+    #[test]
+    fn one_that_is_caught_while_another_unwinds_is_no_end_of_the_process() {
+        install();
+        let before = count_of(Part::Discovery);
+        let inner = Rc::new(RefCell::new(String::new()));
+        let ends = CatchesInDrop(Rc::clone(&inner));
+        let outer = caught(Part::Health, move || {
+            let _ends = ends;
+            panic!("further out")
+        });
+        let outer = outer.map(|(): ()| ()).unwrap_err().to_string();
+        // Each has the place in the code, which only the hook knows: neither took the other's, and neither was given back.
+        for (told, words) in [(&*inner.borrow(), "within"), (&outer, "further out")] {
+            assert!(told.contains("host/src/panics.rs:"), "{told}");
+            assert!(told.contains(words), "{told}");
+        }
+        assert_eq!(count_of(Part::Discovery), before + 1);
+        assert!(SEEN.take().is_none());
+    }
+
+    #[test]
+    fn one_that_somebody_else_caught_is_forgotten_with_the_step() {
+        install();
+        let step = || {
+            let _ = catch_unwind(|| panic!("caught by others"));
+            let inner = caught(Part::Health, || panic!("ours"));
+            assert!(inner.map(|(): ()| ()).unwrap_err().text.contains("ours"));
+        };
+        assert!(caught(Part::Health, step).is_ok());
+        assert!(SEEN.take().is_none());
+    }
+
+    #[test]
+    fn a_second_one_that_leaves_its_destructor_is_said_at_once() {
+        let seen = |text: &str| Seen {
+            text: text.to_owned(),
+            backtrace: None,
+        };
+        assert!(see(seen("nobody waits"), false).is_err());
+        assert!(see(seen("first"), true).is_ok());
+        assert_eq!(see(seen("second"), true).unwrap_err().text, "second");
+        assert_eq!(SEEN.take().unwrap().text, "second");
     }
 
     #[test]
