@@ -232,6 +232,8 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         }
         link.serves(workers, gone);
     }
+    // Not earlier: a process before this one might have to go on, which remembers what its own build tried.
+    control.catalog.forget_other_builds();
     spawn_local(panics::contained(Part::Control, teller.run()));
     let upgrading = Upgrading::new(&options.origin, parent, &notifier);
     let ended = {

@@ -288,6 +288,11 @@ impl Catalog {
         self.share();
     }
 
+    /// Removes what other builds of the gateway remember of plugin files; for a process that serves.
+    pub fn forget_other_builds(&self) {
+        self.verdicts.remove_others();
+    }
+
     /// How many distinct images are mapped but serve nobody.
     #[must_use]
     pub fn resident(&self) -> usize {

@@ -226,6 +226,13 @@ fn what_passed_is_remembered_by_build_and_configuration() {
     assert!(testing::run(broken.run(&fit, &["{ }", "{}"], &verdicts)).is_ok());
     let other_build = folder.path().join("gateway");
     std::fs::write(&other_build, "another").expect("a file");
-    let verdicts = Verdicts::open(&state, &other_build);
-    assert!(testing::run(broken.run(&fit, &["{}"], &verdicts)).is_err());
+    let other = Verdicts::open(&state, &other_build);
+    assert!(testing::run(broken.run(&fit, &["{}"], &other)).is_err());
+    // One that only starts leaves what another one knows; one that serves does not, and even then that one can remember.
+    let known = |verdicts: &Verdicts| testing::run(broken.run(&fit, &["{}"], verdicts)).is_ok();
+    assert!(known(&Verdicts::open(&state, &good.exe)));
+    other.remove_others();
+    assert!(!known(&Verdicts::open(&state, &good.exe)));
+    testing::run(good.run(&fit, &["{}", "{  }"], &verdicts)).expect("ready");
+    assert!(known(&Verdicts::open(&state, &good.exe)));
 }

@@ -39,28 +39,32 @@ impl Kept {
 }
 
 impl Verdicts {
-    /// Opens `<state>/verdicts`, and removes the verdicts of other builds. `exe` is the gateway's own executable. Where
-    /// that fails nothing is remembered, which costs time only.
+    /// Opens `<state>/verdicts`. `exe` is the gateway's own executable. Where that fails nothing is remembered, which costs
+    /// time only.
     #[must_use]
     pub fn open(state: &Path, exe: &Path) -> Self {
         let folder = build_id(exe).and_then(|build| {
-            let all = state.join("verdicts");
-            let folder = all.join(&build);
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)
-                .ok()?;
-            for other in fs::read_dir(&all).ok()?.flatten() {
-                if other.path() != folder {
-                    let _ = fs::remove_dir_all(other.path());
-                }
-            }
+            let folder = state.join("verdicts").join(build);
+            make(&folder).ok()?;
             Some(folder)
         });
         Self {
             folder,
             known: Mutex::default(),
+        }
+    }
+
+    /// Removes the verdicts of other builds. That is for a process that serves: until then the one before it may go on, and
+    /// remember what it tries.
+    pub fn remove_others(&self) {
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        let all = folder.parent().and_then(|all| fs::read_dir(all).ok());
+        for other in all.into_iter().flatten().flatten() {
+            if other.path() != *folder {
+                let _ = fs::remove_dir_all(other.path());
+            }
         }
     }
 
@@ -109,6 +113,8 @@ impl Verdicts {
         let written = serde_json::to_vec(&kept)
             .map_err(std::io::Error::other)
             .and_then(|text| {
+                // A process of another build that serves as well may have removed the folder.
+                path.parent().map_or(Ok(()), make)?;
                 let aside = path.with_extension("aside");
                 fs::write(&aside, text)?;
                 fs::rename(&aside, &path)
@@ -130,6 +136,11 @@ impl Verdicts {
         let folder = self.folder.as_ref()?;
         Some(folder.join(format!("{}-{door}.json", fit.digest())))
     }
+}
+
+fn make(folder: &Path) -> std::io::Result<()> {
+    let mut maker = fs::DirBuilder::new();
+    maker.recursive(true).mode(0o700).create(folder)
 }
 
 /// Tells one build of the gateway from another without reading all of it.
