@@ -21,14 +21,17 @@ const MOST: RawFd = 4096;
 pub const SOCKET: &str = "NOTIFY_SOCKET";
 /// In which time it wants to hear of the process.
 pub const WATCHDOG: &str = "WATCHDOG_USEC";
+/// A process before this one was ready, so that the service is up; said by the one that this one takes over from.
+pub const UP: &str = "SWAPGATE_SERVICE_UP";
 
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
 const LISTEN_PID: &str = "LISTEN_PID";
 const LISTEN_FDS: &str = "LISTEN_FDS";
 const LISTEN_FDNAMES: &str = "LISTEN_FDNAMES";
-const ALL: [&str; 6] = [
+const ALL: [&str; 7] = [
     SOCKET,
     WATCHDOG,
+    UP,
     WATCHDOG_PID,
     LISTEN_PID,
     LISTEN_FDS,
@@ -44,6 +47,8 @@ pub struct Handed {
     pub watchdog: Option<Duration>,
     /// Sockets with their names.
     pub sockets: Vec<(String, OwnedFd)>,
+    /// The service is up, whatever this process can serve.
+    pub up: bool,
 }
 
 /// Takes it, so that nobody after this finds it. Nothing is taken where other threads run already, which read the environment
@@ -65,6 +70,7 @@ pub fn take() -> io::Result<Handed> {
     let count = number(LISTEN_FDS).filter(|_| is_own(LISTEN_PID));
     let names = text(LISTEN_FDNAMES).unwrap_or_default();
     let socket = std::env::var_os(SOCKET).filter(|address| !address.is_empty());
+    let up = std::env::var_os(UP).is_some();
     ALL.into_iter().for_each(remove);
     let count = RawFd::try_from(count.unwrap_or(0)).unwrap_or(MOST);
     let mut names = names.split(':').map(str::to_owned);
@@ -74,6 +80,7 @@ pub fn take() -> io::Result<Handed> {
         socket,
         watchdog,
         sockets: sockets.collect::<io::Result<_>>()?,
+        up,
     })
 }
 

@@ -14,11 +14,14 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::handed::{Handed, SOCKET, WATCHDOG};
+use super::handed::{Handed, SOCKET, UP, WATCHDOG};
 use crate::supervise::link::Link;
 
 /// What says that the process lives.
 const ALIVE: &str = "WATCHDOG=1";
+/// What stands before the words on a reload of a process that was never ready itself. The service manager does not know them;
+/// the process that supervises this one does, and whether the service is up.
+const PERHAPS: &str = "X_SWAPGATE_";
 /// Longest text that is shown.
 const STATUS: usize = 400;
 
@@ -32,8 +35,12 @@ struct Shared {
     /// Its address, for the process that takes over from this one.
     address: Option<OsString>,
     watchdog: Option<Duration>,
-    /// It was said that everything serves.
+    /// This process said that everything serves.
     ready: AtomicBool,
+    /// This process or one before it did, so that the service is up.
+    up: AtomicBool,
+    /// Of a process that supervises: a child said that it reloads, and not yet how that ended.
+    reloads: AtomicBool,
     /// Another process is the one to speak.
     silent: AtomicBool,
     /// Of a process that supervises: there is no child that speaks for itself.
@@ -54,7 +61,12 @@ impl Notifier {
             return Self::default();
         };
         match connect(address) {
-            Ok(socket) => Self::of(Way::Socket(socket), Some(address.clone()), handed.watchdog),
+            Ok(socket) => {
+                let notifier =
+                    Self::of(Way::Socket(socket), Some(address.clone()), handed.watchdog);
+                notifier.is_up(handed.up);
+                notifier
+            }
             Err(error) => {
                 tracing::warn!(target: "control", %error, "cannot reach the service manager at {}; it hears nothing of this process", address.display());
                 Self::default()
@@ -74,6 +86,8 @@ impl Notifier {
             address,
             watchdog,
             ready: AtomicBool::new(false),
+            up: AtomicBool::new(false),
+            reloads: AtomicBool::new(false),
             silent: AtomicBool::new(false),
             waits: AtomicBool::new(false),
         })))
@@ -96,10 +110,11 @@ impl Notifier {
         if let Some(shared) = &self.0 {
             shared.ready.store(true, Ordering::Relaxed);
         }
+        self.is_up(true);
         self.say(&format!("READY=1\n{}", shown(status)));
     }
 
-    /// Whether that was said.
+    /// Whether this process said that.
     #[must_use]
     pub fn was_ready(&self) -> bool {
         let shared = self.0.as_ref();
@@ -107,18 +122,35 @@ impl Notifier {
     }
 
     /// A reload begins that somebody asked for. What follows is [`Notifier::reloaded`], whatever becomes of it.
+    ///
+    /// Who asks a service that is up gets an answer, or would wait for ever; also where the process that was ready is gone and
+    /// this one waits for a plugin. Before the first `READY=1` there is none, for it would be the one.
     pub fn reloading(&self) {
-        if self.was_ready() {
-            let now = clock_gettime(ClockId::Monotonic);
-            let usec = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
-            self.say(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
-        }
+        let now = clock_gettime(ClockId::Monotonic);
+        let usec = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
+        self.answer(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
     /// It is over.
     pub fn reloaded(&self, status: &str) {
-        if self.was_ready() {
-            self.ready(status);
+        self.answer(&format!("READY=1\n{}", shown(status)));
+    }
+
+    fn answer(&self, text: &str) {
+        let Some(shared) = &self.0 else {
+            return;
+        };
+        if shared.up.load(Ordering::Relaxed) {
+            self.say(text);
+        } else if matches!(shared.way, Way::Parent(_)) {
+            self.say(&format!("{PERHAPS}{text}"));
+        }
+    }
+
+    /// Where one before was ready, the service is up from the beginning.
+    fn is_up(&self, up: bool) {
+        if let Some(shared) = &self.0 {
+            shared.up.store(up, Ordering::Relaxed);
         }
     }
 
@@ -162,7 +194,9 @@ impl Notifier {
             return Vec::new();
         };
         let address = shared.address.clone().map(|address| (SOCKET, address));
-        address.into_iter().chain(self.times()).collect()
+        let up = shared.up.load(Ordering::Relaxed);
+        let up = up.then(|| (UP, OsString::from("1")));
+        address.into_iter().chain(self.times()).chain(up).collect()
     }
 
     /// Those for a process that speaks through this one.
@@ -173,18 +207,36 @@ impl Notifier {
 
     /// Passes on what a supervised process says, as it says it.
     pub fn pass_on(&self, text: &str) {
-        if let Some(shared) = &self.0
-            && text == ALIVE
-        {
+        let Some(shared) = &self.0 else {
+            return;
+        };
+        let text = match text.strip_prefix(PERHAPS) {
+            // A service that is not up yet has no reloads.
+            Some(_) if !shared.up.load(Ordering::Relaxed) => return,
+            Some(rest) => rest,
+            None => text,
+        };
+        if text == ALIVE {
             shared.waits.store(false, Ordering::Relaxed);
+        }
+        if text.starts_with("READY=1") {
+            shared.up.store(true, Ordering::Relaxed);
+            shared.reloads.store(false, Ordering::Relaxed);
+        }
+        if text.starts_with("RELOADING=1") {
+            shared.reloads.store(true, Ordering::Relaxed);
         }
         self.say(text);
     }
 
-    /// A supervised process is started, and says nothing until it serves.
+    /// A supervised process is started, and says nothing until it serves. A reload that the one before began is over.
     pub fn waits_for_child(&self) {
-        if let Some(shared) = &self.0 {
-            shared.waits.store(true, Ordering::Relaxed);
+        let Some(shared) = &self.0 else {
+            return;
+        };
+        shared.waits.store(true, Ordering::Relaxed);
+        if shared.reloads.swap(false, Ordering::Relaxed) {
+            self.say("READY=1");
         }
     }
 
@@ -261,6 +313,7 @@ mod tests {
             socket: Some(address.into()),
             watchdog: Some(Duration::from_secs(2)),
             sockets: Vec::new(),
+            up: false,
         })
     }
 
@@ -300,6 +353,39 @@ mod tests {
         notifier.main_pid(7);
         assert_eq!(next(&heard), "MAINPID=7");
         notifier.stopping("gone");
+        heard.set_nonblocking(true).unwrap();
+        assert!(heard.recv(&mut [0; 8]).is_err());
+    }
+
+    #[test]
+    fn who_was_never_ready_answers_reloads_where_the_service_is_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let heard = UnixDatagram::bind(&path).unwrap();
+        // One that took over from one that was ready.
+        let notifier = Notifier::new(&Handed {
+            socket: Some(path.clone().into()),
+            up: true,
+            ..Handed::default()
+        });
+        notifier.reloading();
+        assert!(next(&heard).starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        notifier.reloaded("waits");
+        assert_eq!(next(&heard), "READY=1\nSTATUS=waits");
+        assert!(!notifier.was_ready());
+        assert!(notifier.environment().contains(&(UP, "1".into())));
+        // One that supervises decides for its children.
+        let parent = to(path.to_str().unwrap());
+        parent.pass_on("X_SWAPGATE_RELOADING=1\nMONOTONIC_USEC=1");
+        parent.pass_on("X_SWAPGATE_READY=1\nSTATUS=not up yet");
+        parent.pass_on("READY=1\nSTATUS=first");
+        assert_eq!(next(&heard), "READY=1\nSTATUS=first");
+        parent.pass_on("X_SWAPGATE_RELOADING=1\nMONOTONIC_USEC=2");
+        assert_eq!(next(&heard), "RELOADING=1\nMONOTONIC_USEC=2");
+        // It dies before it says how that ended.
+        parent.waits_for_child();
+        assert_eq!(next(&heard), "READY=1");
+        parent.waits_for_child();
         heard.set_nonblocking(true).unwrap();
         assert!(heard.recv(&mut [0; 8]).is_err());
     }
