@@ -25,6 +25,9 @@ use super::wire::{self, Begin, Hello, Said, Told};
 use crate::life::notify::Notifier;
 use crate::pid_file;
 
+/// How often more time is asked of the service manager while replaced children drain, and how much.
+const AGAIN: Duration = Duration::from_secs(3);
+const MORE: Duration = Duration::from_secs(15);
 /// Deaths within this time make the next start wait.
 const RECENT: Duration = Duration::from_secs(60);
 /// So many of them do not: a file is put into quarantine after some.
@@ -411,11 +414,15 @@ impl Parent {
     /// Waits for those that were replaced and drain, which have a limit of their own.
     async fn see_off(&mut self, signals: &mut Signals) {
         self.give_up("the gateway ends");
+        // They say no more to the service manager, which would end them at its own limit.
+        self.notifier.waits_for_child();
+        let mut again = tokio::time::interval(AGAIN);
         for leaving in std::mem::take(&mut self.leaving) {
             let mut leaving = std::pin::pin!(leaving);
             loop {
                 tokio::select! {
                     _ = &mut leaving => break,
+                    _ = again.tick() => self.notifier.extend(MORE),
                     () = signals.end() => self.stops.send_modify(|stops| *stops += 1),
                 }
             }

@@ -135,6 +135,44 @@ fn a_drain_that_takes_long_asks_for_more_time() {
 }
 
 #[test]
+fn a_replaced_process_that_drains_on_is_not_ended_by_the_service_manager() {
+    let gate = swapgate_tests::Gate::default();
+    let held = gate.clone();
+    let upstream = Upstream::answering(move |request| {
+        held.pass();
+        request.to_answer()
+    });
+    let builder = prepared("drain: {shutdown: 60s}\n", "", &upstream);
+    let (manager, address) = Manager::at_path(builder.folder());
+    let mut gateway = builder
+        .argument("--supervised")
+        .environment("NOTIFY_SOCKET", &address)
+        .environment("WATCHDOG_USEC", "2000000")
+        .start();
+    manager.until("READY=1");
+    let old = process::children(gateway.pid())[0];
+    let mut client = gateway.client();
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    swapgate_tests::eventually!(upstream.connections() == 1);
+    gateway.signal(Signal::USR2);
+    gateway.wait_for_log("upgrade: process ");
+    // So that there is room for what follows.
+    let _ = manager.so_far();
+    gateway.signal(Signal::TERM);
+    manager.until("STOPPING=1");
+    wait_for("the end of the one that served last", || {
+        (process::children(gateway.pid()) == [old]).then_some(())
+    });
+    let _ = manager.so_far();
+    // Nobody but the supervising process is left to say so.
+    manager.until("EXTEND_TIMEOUT_USEC=15000000");
+    manager.until("WATCHDOG=1");
+    gate.open();
+    assert_eq!(client.expect_response().status, 200);
+    assert!(gateway.wait_for_end().success());
+}
+
+#[test]
 fn the_watchdog_hears_nothing_while_a_worker_stands_still() {
     let upstream = Upstream::echo();
     let builder = prepared(
