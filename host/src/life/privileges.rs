@@ -181,7 +181,15 @@ impl Account {
     /// # Errors
     /// The system refused, or it did half of it.
     pub fn become_it(&self) -> Result<(), PrivilegeError> {
+        // That holds for this thread and all that it starts from here on: every one on which a plugin runs. Those of the log and
+        // of the link to a supervising process are there already; they start nothing, and run nothing of a plugin.
         prctl::set_no_new_privs().map_err(|errno| self.refused("no new privileges", errno))?;
+        if !prctl::get_no_new_privs().is_ok_and(|is_set| is_set) {
+            return Err(PrivilegeError::Left {
+                who: self.name.clone(),
+                left: "a program that is started could gain privileges".to_owned(),
+            });
+        }
         if self.becomes {
             let (user, group) = (self.user, self.group);
             setgroups(&self.groups).map_err(|errno| self.refused("its groups", errno))?;
@@ -241,7 +249,10 @@ impl Account {
             return Err("a thread is in the group of root".to_owned());
         }
         let has_some = |text: &str| text.bytes().any(|digit| digit != b'0');
-        if field("CapPrm:").any(has_some) {
+        // Those it could inherit are none of them: without the others they count only for files that have some themselves, which
+        // the process may not gain from any more.
+        let held = ["CapPrm:", "CapEff:", "CapAmb:"];
+        if held.into_iter().any(|name| field(name).any(has_some)) {
             return Err("a thread has capabilities".to_owned());
         }
         Ok(())
@@ -368,13 +379,15 @@ mod tests {
             groups: vec![Gid::from_raw(8)],
             becomes: true,
         };
-        let good = "Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nGroups:\t8 \nCapPrm:\t0000000000000000\n";
+        let good = "Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nGroups:\t8 \nCapInh:\t0000000000000400\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\nCapAmb:\t0000000000000000\n";
         account.verify_thread(good).unwrap();
         for bad in [
             good.replace("7\t7\n", "7\t0\n"),
             good.replace("8\t8\n", "0\t8\n"),
             good.replace("Groups:\t8", "Groups:\t0 8"),
-            good.replace("0000\n", "0400\n"),
+            good.replace("CapPrm:\t0", "CapPrm:\t4"),
+            good.replace("CapEff:\t0", "CapEff:\t4"),
+            good.replace("CapAmb:\t0", "CapAmb:\t4"),
         ] {
             assert!(account.verify_thread(&bad).is_err(), "{bad}");
         }
