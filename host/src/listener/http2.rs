@@ -84,9 +84,11 @@ pub(super) async fn run(
         let changes_over = connect.then(|| hyper::upgrade::on(&mut request));
         // Time is looked at only while it drains.
         let deaf = own.is_draining() && own.is_deaf(Instant::now());
+        // Without a record: a client that goes on to ask does not keep the connection open with it.
+        born.set(deaf.then_some(Born::Refused));
         let begun = (!deaf).then(|| {
             let stream = Activity::stream(&own);
-            born.set(Some(Rc::clone(&stream)));
+            born.set(Some(Born::Served(Rc::clone(&stream))));
             let (worker, peer) = (Rc::clone(&worker), Rc::clone(&peer));
             let serving = serve(worker, peer, Rc::clone(&stream), request);
             (stream, serving)
@@ -173,11 +175,19 @@ impl Drop for Streams {
 /// Where a tunnel finds the task that sends for its stream.
 type Handed = Rc<Cell<Option<Sending>>>;
 
+/// What becomes of a stream that was just accepted.
+enum Born {
+    /// It is served, and this is its record.
+    Served(Rc<Activity>),
+    /// It came after the client had been told to end, and is reset as soon as its task runs.
+    Refused,
+}
+
 /// Starts the tasks of a connection's streams.
 #[derive(Clone)]
 struct Tasks {
-    /// The record of the stream that was just accepted: hyper starts its task next.
-    born: Rc<Cell<Option<Rc<Activity>>>>,
+    /// Of the stream that was just accepted: hyper starts its task next.
+    born: Rc<Cell<Option<Born>>>,
     /// Of the stream that is just told that it has changed over: hyper hands out the task that sends for it next.
     changing: Rc<Cell<Option<Handed>>>,
     open: Rc<Alive>,
@@ -186,12 +196,23 @@ struct Tasks {
 impl<F: Future<Output = ()> + 'static> Executor<F> for Tasks {
     fn execute(&self, task: F) {
         let open = Rc::clone(&self.open);
-        let Some(stream) = self.born.take() else {
-            // Of a stream that has changed over. Dropped, where there is no tunnel for it, it resets the stream.
-            if let Some(sending) = self.changing.take() {
-                sending.set(Some(Box::pin(task)));
+        let stream = match self.born.take() {
+            Some(Born::Served(stream)) => stream,
+            Some(Born::Refused) => {
+                // Dropped unasked it would be reset with CANCEL, which says nothing about whether it was acted on.
+                spawn_local(panics::contained(Part::Exchange, async move {
+                    let _open = open;
+                    task.await;
+                }));
+                return;
             }
-            return;
+            None => {
+                // Of a stream that has changed over. Dropped, where there is no tunnel for it, it resets the stream.
+                if let Some(sending) = self.changing.take() {
+                    sending.set(Some(Box::pin(task)));
+                }
+                return;
+            }
         };
         let driven = Driven(stream);
         spawn_local(async move {

@@ -20,6 +20,7 @@ pub struct Connection {
     seen: Seen,
     next: u32,
     opens_windows: bool,
+    answers_pings: bool,
 }
 
 impl Connection {
@@ -44,6 +45,7 @@ impl Connection {
             seen: Seen::default(),
             next: 1,
             opens_windows: true,
+            answers_pings: true,
         }
     }
 
@@ -82,6 +84,12 @@ impl Connection {
     /// From now on the windows stay as they are.
     pub fn keep_windows_shut(&mut self) -> &mut Self {
         self.opens_windows = false;
+        self
+    }
+
+    /// From now on the server's pings are left without an answer.
+    pub fn leave_pings_unanswered(&mut self) -> &mut Self {
+        self.answers_pings = false;
         self
     }
 
@@ -218,7 +226,9 @@ impl Connection {
             kind::SETTINGS if !frame.has(flag::ACK) => {
                 Frame::new(kind::SETTINGS, flag::ACK, 0, "").encode()
             }
-            kind::PING if !frame.has(flag::ACK) => frame.with(flag::ACK).encode(),
+            kind::PING if self.answers_pings && !frame.has(flag::ACK) => {
+                frame.with(flag::ACK).encode()
+            }
             kind::DATA if self.opens_windows && !frame.payload.is_empty() => opened(&frame),
             _ => return Ok(()),
         };

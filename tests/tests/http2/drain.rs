@@ -1,6 +1,8 @@
 //! A gateway that ends: streams that run are answered, and every request is either
 //! answered or known to be safe to ask again (RFC 9113, 6.8 and 8.7).
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use swapgate_tests::h2::connection::get;
 use swapgate_tests::h2::frame::code;
@@ -85,4 +87,32 @@ fn a_client_that_does_not_listen() {
     gate.open();
     let asked = connection.try_send(frame::ping([7; 8]).encode());
     assert!(gateway.wait_for_end().success(), "{asked:?}");
+}
+
+/// What it still asks for after a while is refused in a way that says that it was not acted on (RFC 9113, 8.7).
+#[test]
+fn who_asks_for_too_long_may_ask_elsewhere() {
+    let (gate, upstream, mut gateway) = gated();
+    let mut connection = Connection::open(gateway.address());
+    connection.leave_pings_unanswered();
+    connection.ask(&get("/gate"), None);
+    upstream.wait_for_requests(1);
+    gateway.signal(Signal::TERM);
+    connection.until(|seen| seen.goaway.is_some()).unwrap();
+    let limit = Instant::now() + Duration::from_secs(30);
+    let mut answered = 0;
+    let refused = loop {
+        assert!(Instant::now() < limit, "{answered} were answered");
+        let answer = connection.get("/late").unwrap();
+        if answer.reset.is_some() {
+            break answer;
+        }
+        assert_eq!(answer.status, 200);
+        answered += 1;
+    };
+    assert_eq!(refused.reset, Some(code::REFUSED_STREAM));
+    let acted_on = upstream.requests().len();
+    assert_eq!(acted_on, answered + 1, "one for the stream that runs");
+    gate.open();
+    assert!(gateway.wait_for_end().success());
 }
