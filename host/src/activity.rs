@@ -26,6 +26,8 @@ pub struct Activity {
     blocked: Cell<Option<Instant>>,
     /// Whether a request body is still coming, which may go on after its answer.
     body_open: Cell<bool>,
+    /// Whether the end of a request body in chunks has not been seen.
+    endless: Cell<bool>,
     /// Whether a request body was given up, so that bytes may come that nobody reads.
     unread: Cell<bool>,
     /// When the upstream must have answered.
@@ -135,6 +137,7 @@ impl Activity {
             stage: Cell::new(Stage::Head(now)),
             blocked: Cell::new(None),
             body_open: Cell::new(false),
+            endless: Cell::new(false),
             unread: Cell::new(false),
             answer_due: Cell::new(None),
             answer_late: Cell::new(false),
@@ -196,10 +199,28 @@ impl Activity {
         self.body_open.set(true);
     }
 
+    /// Whether the request that begins has a body in chunks, of which only its end says how long it is.
+    pub fn comes_in_chunks(&self, chunked: bool) {
+        self.endless.set(chunked);
+    }
+
+    /// The end of the request body came.
+    pub fn end_came(&self) {
+        self.endless.set(false);
+    }
+
+    /// Whether the end of a request body in chunks is still to come, and with it perhaps trailers; also if it was given up.
+    #[must_use]
+    pub fn awaits_end(&self) -> bool {
+        self.endless.get()
+    }
+
     /// It is over, or was given up.
     pub fn body_ends(&self, complete: bool) {
         self.body_open.set(false);
-        if !complete {
+        if complete {
+            self.end_came();
+        } else {
             self.unread.set(true);
         }
         self.restart_idle();

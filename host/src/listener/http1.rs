@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 
@@ -62,7 +63,10 @@ async fn converse(
 ) -> Left {
     let activity = Rc::clone(&guard.activity);
     let opened = Cell::new(None);
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
+        let body = request.body();
+        let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
+        activity.comes_in_chunks(chunked);
         let activity = Rc::clone(&activity);
         let own = Rc::clone(&activity);
         let serving = serve(Rc::clone(worker), Rc::clone(peer), activity, request);
@@ -71,7 +75,9 @@ async fn converse(
             let mut response = serving.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 opened.set(response.body_mut().take_tunnel());
-            } else if own.is_draining() {
+            } else if own.is_draining() || own.awaits_end() {
+                // Trailers that are still to come would be the last that is taken here (see `upstream::body`), and nobody may look
+                // at them in time, or at all, once the answer is over.
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }

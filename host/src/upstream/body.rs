@@ -60,6 +60,11 @@ impl BodyWatch {
         })
     }
 
+    fn came_whole(&self) {
+        self.complete.set(true);
+        self.activity.end_came();
+    }
+
     /// Whether all of it came, and nobody holds it back.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -249,7 +254,7 @@ impl Stream {
                     return Poll::Ready(Some(Err(BodyFault::Broken)));
                 }
                 Poll::Ready(None) => {
-                    self.watch.complete.set(true);
+                    self.watch.came_whole();
                     return Poll::Ready(self.last.take().map(Ok));
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault::Broken))),
@@ -266,7 +271,7 @@ impl Stream {
                 }
                 client_headers::clean_trailers(fields, &self.client_headers);
                 // Nothing follows them, and whoever takes them may not ask again.
-                self.watch.complete.set(true);
+                self.watch.came_whole();
                 let first = match self.last.take() {
                     Some(last) => {
                         self.last = Some(frame);
@@ -295,7 +300,7 @@ impl Stream {
             }
             if incoming.is_end_stream() {
                 // Whoever takes the last piece may not ask again.
-                self.watch.complete.set(true);
+                self.watch.came_whole();
             }
             return Poll::Ready(Some(Ok(frame)));
         }

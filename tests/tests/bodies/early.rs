@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use swapgate_tests::wire::WireError;
 use swapgate_tests::{Client, Gateway, Upstream, wait_until};
 
 use crate::world::{
@@ -71,7 +72,9 @@ fn the_rest_of_the_request_still_reaches_the_upstream() {
                 *seen.lock().unwrap() == expected.as_bytes()
             });
             ended_once(&gateway, 1.0);
-            // The connection goes on.
+            // Trailers might have come: the connection ends.
+            client.expect_closed();
+            let mut client = gateway.client();
             client.send("POST /fixed HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
             assert_eq!(client.expect_response().status, 200);
             ended_once(&gateway, 2.0);
@@ -151,4 +154,38 @@ fn who_waits_for_a_body_that_nobody_takes_is_told() {
     client.reset();
     counted(&gateway, "cancels", 2.0);
     ended_once(&gateway, 1.0);
+}
+
+/// Where trailers end is a matter of opinion if a line of them ends with a single LF, and nobody may be there to read them.
+#[test]
+fn nothing_is_served_behind_trailers_that_come_after_the_answer() {
+    const BEHIND: &str = "0\r\nX: a\n\nGET /hidden HTTP/1.1\r\nHost: t\r\n\r\nGET /hidden HTTP/1.1\r\nHost: t\r\n\r\n";
+    for stays in [true, false] {
+        let upstream = Upstream::start(move |conversation| {
+            conversation.receive_head()?;
+            conversation.receive_chunk()?;
+            conversation.send(SIZED)?;
+            if stays {
+                conversation.until_closed();
+            }
+            Ok(())
+        });
+        let gateway = gateway(&upstream, "1MiB", &[plugin("none", NONE, NONE)]);
+        let mut client = gateway.client();
+        client.send("POST /x HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n");
+        client.send("6\r\nfirst \r\n");
+        let answer = client.expect_response();
+        assert_eq!(answer.header("connection").as_deref(), Some("close"));
+        if !stays {
+            wait_until("the target is gone", || upstream.open_connections() == 0);
+        }
+        let _ = client.try_send(BEHIND);
+        let rest = match client.read_to_end() {
+            Ok(rest) => rest,
+            Err(WireError::Reset(rest)) => rest,
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(rest.escape_ascii().to_string(), "");
+        ended_once(&gateway, 1.0);
+    }
 }
