@@ -119,7 +119,9 @@ async fn run(start: Start, seed: u64) {
                     fault::point("worker");
                     let generation = snapshot.generation;
                     let due = before.and_then(|before| Instant::now().checked_add(before));
-                    overdue.extend(due.map(|due| (due, generation)));
+                    if let Some(due) = due {
+                        is_due(&mut overdue, due, generation);
+                    }
                     local.adopt(snapshot);
                     // The new limits may admit more connections than the old ones.
                     connections.has_room(&local, None);
@@ -169,6 +171,15 @@ async fn run(start: Start, seed: u64) {
     }
     waking.abort();
     let _ = reports.send(Report::Drained { worker: index });
+}
+
+/// What began before this generation is to be over then, and with it what began before any older one.
+fn is_due(overdue: &mut VecDeque<(Instant, u64)>, due: Instant, generation: u64) {
+    // Each reload may set another limit. So they stay in the order in which they are due.
+    while overdue.back().is_some_and(|(later, _)| *later >= due) {
+        overdue.pop_back();
+    }
+    overdue.push_back((due, generation));
 }
 
 async fn until(at: Option<Instant>) {
@@ -273,5 +284,21 @@ impl Listening {
             });
             let _ = task.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_limit_does_not_wait_behind_a_longer_one() {
+        let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
+        let mut overdue = VecDeque::new();
+        for (seconds, generation) in [(5, 2), (60, 3), (90, 4), (10, 5), (30, 6)] {
+            is_due(&mut overdue, at(seconds), generation);
+        }
+        assert_eq!(overdue, [(at(5), 2), (at(10), 5), (at(30), 6)]);
     }
 }
