@@ -52,6 +52,8 @@ pub struct Activity {
     surplus: Cell<bool>,
     /// The generation of the running exchange.
     generation: Cell<u64>,
+    /// Whether plugins still see the request body of an exchange whose answer is over.
+    outlived: Cell<bool>,
     /// Since when the connection is to end after the running exchange.
     draining: Cell<Option<Instant>>,
     /// The beginning of the head that came last.
@@ -150,6 +152,7 @@ impl Activity {
             given_up: Cell::new(false),
             surplus: Cell::new(false),
             generation: Cell::new(0),
+            outlived: Cell::new(false),
             draining: Cell::new(None),
             heard: Heard::default(),
             leave: Cell::new(Leave::Now),
@@ -315,6 +318,7 @@ impl Activity {
     /// A head is complete.
     pub fn exchange_begins(&self) {
         self.heard.exchange_begins();
+        self.outlived.set(false);
         self.stage.set(Stage::Exchange);
     }
 
@@ -323,11 +327,16 @@ impl Activity {
         self.generation.set(generation);
     }
 
+    /// Whether plugins still see a request body whose answer is over.
+    pub fn is_outlived(&self, outlived: bool) {
+        self.outlived.set(outlived);
+    }
+
     /// Whether an exchange runs that began before a generation; in HTTP/2 streams are asked.
     #[must_use]
     pub fn serves_before(&self, generation: u64) -> bool {
         !self.is_multiplexed()
-            && self.stage.get() == Stage::Exchange
+            && (self.stage.get() == Stage::Exchange || self.outlived.get())
             && self.generation.get() < generation
     }
 
@@ -614,6 +623,19 @@ mod tests {
         assert_eq!(due(&activity), Some(Overdue::Look));
         activity.wait_ends();
         assert_eq!(due(&activity), None);
+    }
+
+    #[test]
+    fn an_exchange_serves_its_generation_until_plugins_see_nothing_of_it() {
+        let activity = Activity::new(Instant::now());
+        activity.exchange_begins();
+        activity.holds(1);
+        assert!(activity.serves_before(2) && !activity.serves_before(1));
+        activity.is_outlived(true);
+        activity.exchange_ends(Instant::now());
+        assert!(activity.serves_before(2), "its body still comes");
+        activity.is_outlived(false);
+        assert!(!activity.serves_before(2));
     }
 
     #[test]

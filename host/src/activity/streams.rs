@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::{Activity, LINGER, Overdue, Stage};
@@ -43,6 +44,8 @@ pub(super) struct Within {
     driven: Cell<bool>,
     /// Whether it is to be dropped.
     cut: Cell<bool>,
+    /// Who sends its request body on through plugins, which may outlast its answer.
+    pump: RefCell<Option<Waker>>,
 }
 
 /// What became of the streams that were looked through.
@@ -106,6 +109,7 @@ impl Activity {
             moved: Cell::new(false),
             driven: Cell::new(true),
             cut: Cell::new(false),
+            pump: RefCell::default(),
         });
         let stream = Rc::new(stream);
         open.push(Rc::downgrade(&stream));
@@ -200,8 +204,23 @@ impl Activity {
     fn cut(&self) {
         if let Some(within) = &self.within {
             within.cut.set(true);
+            if let Some(pump) = within.pump.borrow_mut().take() {
+                pump.wake();
+            }
         }
         self.wake();
+    }
+
+    /// Remembers who is woken as well when the stream is to be dropped; whether it is.
+    pub fn is_cut_for(&self, pump: &Waker) -> bool {
+        let Some(within) = &self.within else {
+            return false; // With the connection its body ends.
+        };
+        let mut known = within.pump.borrow_mut();
+        if known.as_ref().is_none_or(|known| !known.will_wake(pump)) {
+            *known = Some(pump.clone());
+        }
+        within.cut.get()
     }
 
     /// Whether the connection is to end after what runs, be this the connection or a stream of it.
@@ -227,12 +246,13 @@ impl Activity {
     }
 
     /// Ends the streams whose exchange began before a generation; how many there were. What nobody drives any more was
-    /// answered, and only waits for its client.
+    /// answered, and only waits for its client, unless plugins still see its body.
     pub fn cut_before(&self, generation: u64) -> usize {
         let open = self.many.open.borrow();
         let driven = |stream: &Rc<Self>| {
             let within = stream.within.as_ref();
-            within.is_some_and(|within| within.driven.get() && !within.cut.get())
+            let runs = |within: &Within| within.driven.get() || stream.outlived.get();
+            within.is_some_and(|within| runs(within) && !within.cut.get())
         };
         let before = open.iter().filter_map(Weak::upgrade);
         let before = before.filter(|stream| driven(stream) && stream.serves_before(generation));
@@ -481,5 +501,22 @@ mod tests {
         drop(other);
         later += LINGER;
         assert_eq!(connection.look_through(later, &LIMITS), Through::Stuck);
+    }
+
+    #[test]
+    fn a_body_that_outlives_its_answer_ends_with_its_generation() {
+        let connection = connection();
+        let stream = Activity::stream(&connection);
+        stream.exchange_begins();
+        stream.holds(1);
+        stream.body_begins();
+        assert!(!stream.is_cut_for(Waker::noop()));
+        stream.is_outlived(true);
+        stream.exchange_ends(Instant::now());
+        stream.driven_no_more();
+        assert_eq!(connection.cut_before(1), 0);
+        assert_eq!(connection.cut_before(2), 1);
+        assert!(stream.is_cut_for(Waker::noop()));
+        assert_eq!(connection.cut_before(2), 0, "once");
     }
 }

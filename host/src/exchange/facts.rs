@@ -287,12 +287,14 @@ impl Exchange {
         drop((self.permits.take(), self.counted.take()));
         let now = Instant::now();
         self.answered.set(Some(now));
+        self.activity.is_outlived(true);
         self.activity.exchange_ends(now);
     }
 
     /// No plugin sees the request's body any more.
     pub(super) fn is_piped_no_more(self: &Rc<Self>) {
         if self.piped.replace(false) && self.answered.get().is_some() {
+            self.activity.is_outlived(false);
             self.finish();
         }
     }

@@ -119,7 +119,8 @@ impl Pump {
             if let Some(first) = self.first.take() {
                 return Poll::Ready(Some(Ok(first)));
             }
-            let snapshot = generation.snapshot().filter(|_| !self.exchange.is_over());
+            let over = self.exchange.is_over() || self.exchange.activity().is_cut_for(cx.waker());
+            let snapshot = generation.snapshot().filter(|_| !over);
             let Some(snapshot) = snapshot else {
                 return Poll::Ready(Some(Err(RequestBodyError(BodyFault::Stopped))));
             };
