@@ -16,7 +16,7 @@ pub fn is_forbidden(name: &HeaderName) -> bool {
         || matches!(
             text,
             // Framing and routing.
-            "content-length" | "host" | "forwarded" | "via" | "x-real-ip" | "x-request-id"
+            "content-length" | "host" | "proxy" | "forwarded" | "via" | "x-real-ip" | "x-request-id"
             // What the request is to do.
             | "cache-control" | "expect" | "max-forwards" | "pragma" | "range"
             // Who is asking.
@@ -83,6 +83,7 @@ mod tests {
             "digest",
             "etag",
             "host",
+            "proxy",
             "if-none-match",
             "transfer-encoding",
             "set-cookie",
