@@ -140,10 +140,12 @@ fn is_version(text: &[u8]) -> bool {
 
 /// A target without userinfo, fragment, and what the query says.
 fn redacted(target: &[u8]) -> String {
+    let anonymous = without_userinfo(target);
+    let target = anonymous.as_slice();
     let whole = until_control(target);
     let end = whole.iter().position(|byte| matches!(byte, b'?' | b'#'));
     let (path, rest) = whole.split_at(end.unwrap_or(whole.len()));
-    let mut shown = escaped(&without_userinfo(path), LINE / 2);
+    let mut shown = escaped(path, LINE / 2);
     if let Some(query) = rest.strip_prefix(b"?") {
         let query = query.split(|byte| *byte == b'#').next().unwrap_or_default();
         shown.push('?');
@@ -171,19 +173,18 @@ fn redacted(target: &[u8]) -> String {
     shown
 }
 
-/// What stands before an `@` in the authority is a name and a password.
+/// What stands before an `@` in the authority is a name and a password. Either may hold what would end an authority, and whoever
+/// sends it so thinks of it as part of them: so all that stands before the last `@` is hidden, wherever that is.
 fn without_userinfo(path: &[u8]) -> Vec<u8> {
-    let authority = match path.windows(3).position(|part| part == b"://") {
-        Some(at) => at + 3,
-        None if path.starts_with(b"/") || path.starts_with(b"*") => return path.to_vec(),
-        None => 0,
+    let scheme = path.iter().position(|byte| !byte.is_ascii_alphanumeric());
+    let authority = match scheme {
+        Some(at) if path.get(at..).is_some_and(|rest| rest.starts_with(b"://")) => at + 3,
+        _ if path.starts_with(b"/") || path.starts_with(b"*") => return path.to_vec(),
+        _ => 0,
     };
     let (scheme, rest) = path.split_at(authority);
-    let end = rest.iter().position(|byte| *byte == b'/');
-    let (host, path) = rest.split_at(end.unwrap_or(rest.len()));
     let mut shown = scheme.to_vec();
-    shown.extend_from_slice(&host_alone(host));
-    shown.extend_from_slice(path);
+    shown.extend_from_slice(&host_alone(rest));
     shown
 }
 
@@ -235,7 +236,7 @@ fn named(name: &[u8], value: &[u8]) -> String {
     match &*lower {
         b"host" => format!(
             "{shown}: {}",
-            value_of(&host_alone(until_control(value)), value, room)
+            value_of(until_control(&host_alone(value)), value, room)
         ),
         name if is_harmless(name) => {
             format!("{shown}: {}", value_of(until_control(value), value, room))
@@ -357,6 +358,27 @@ mod tests {
         );
         check(b"GET /?a=secret", "GET /?a=***", &[]);
         check(b"GET /a HTTP/1.1 secret\r\n", "GET /a HTTP/***", &[]);
+    }
+
+    #[test]
+    fn a_password_may_hold_anything() {
+        for delimiter in ["?", "#", "/", ":", "@", " ", "\0", "\x7f"] {
+            let target = format!("bob:secret{delimiter}secret@a.test/x?a=secret");
+            let shown = "***@a.test/x?a=***";
+            let line = format!("GET http://{target} HTTP/1.1\r\n\r\n");
+            check(
+                line.as_bytes(),
+                &format!("GET http://{shown} HTTP/1.1"),
+                &[],
+            );
+            let line = format!("CONNECT {target} HTTP/1.1\r\n\r\n");
+            check(line.as_bytes(), &format!("CONNECT {shown} HTTP/1.1"), &[]);
+        }
+        check(
+            b"GET /a@b HTTP/1.1\r\nHost: bob:secret\x01secret@a.test\r\n\r\n",
+            "GET /a@b HTTP/1.1",
+            &["Host: ***@a.test\\x01..."],
+        );
     }
 
     #[test]
