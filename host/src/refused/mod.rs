@@ -4,7 +4,7 @@
 //! - [`mod@shown`]: what is shown of a request, which is nothing that could be a secret.
 //!
 //! Refusing must stay cheap, for it is what is done under attack. So each is counted with one addition, and no more than
-//! [`A_SECOND`] in a second are kept, with one short lock each. What plugins and routes refuse (401, 403, 404) and what is turned
+//! [`A_SECOND`] in a second are kept, with one short lock each; those beyond are counted with another addition. What plugins and routes refuse (401, 403, 404) and what is turned
 //! away for want of room (429, 503) is not here: those have counts of their own.
 
 mod reason;
@@ -68,6 +68,12 @@ impl Kept {
         self.most.store(most, Ordering::Relaxed);
     }
 
+    /// Whether any is kept.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.most.load(Ordering::Relaxed) > 0
+    }
+
     /// Counts one, and keeps it if it is not one of too many in a second. `now_ms` is of [`crate::health::clock`].
     pub fn note(&self, reason: Reason, now_ms: u64, make: impl FnOnce() -> Refused) {
         if let Some(count) = self.counts.get(reason.place()) {
@@ -78,10 +84,7 @@ impl Kept {
             return;
         }
         let second = now_ms / 1000;
-        if self.second.swap(second, Ordering::Relaxed) != second {
-            self.in_second.store(0, Ordering::Relaxed);
-        }
-        if self.in_second.fetch_add(1, Ordering::Relaxed) >= A_SECOND {
+        if !self.fits(second) {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -92,6 +95,23 @@ impl Kept {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.truncate(most.saturating_sub(1));
         list.push_front((now_ms, reason, refused));
+    }
+
+    /// Whether not too many were kept in this second.
+    fn fits(&self, second: u64) -> bool {
+        let relaxed = Ordering::Relaxed;
+        let known = self.second.load(relaxed);
+        // A worker may look at the clock less often than another; it does not take the second back.
+        if second > known
+            && self
+                .second
+                .compare_exchange(known, second, relaxed, relaxed)
+                .is_ok()
+        {
+            self.in_second.store(0, relaxed);
+        }
+        // In a flood this is read by all and written by none.
+        self.in_second.load(relaxed) < A_SECOND && self.in_second.fetch_add(1, relaxed) < A_SECOND
     }
 
     /// How many there were for this reason.
@@ -177,6 +197,18 @@ mod tests {
         assert_eq!(list[0]["request"]["line"], "GET /?a=*** HTTP/1.1");
         assert_eq!(kept.count(Reason::Host), 4);
         assert_eq!(kept.count(Reason::Target), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_does_not_begin_a_second_anew() {
+        let kept = Kept::default();
+        kept.keep(1000);
+        for now_ms in [7_999, 8_000].into_iter().cycle().take(500) {
+            kept.note(Reason::Parser, now_ms, || refused("flood"));
+        }
+        let document = kept.document();
+        let list = document["refused"].as_array().unwrap();
+        assert_eq!(list.len(), 65, "one, and those of the later second");
     }
 
     #[test]
