@@ -100,29 +100,33 @@ impl Connections {
         self.changed.notify_one();
     }
 
-    fn start(self: &Rc<Self>, worker: &Rc<Local>, socket: Socket, owner: &Owner) {
-        let counted = owner.account().begin();
+    /// Starts the task of a connection, which may have one of the last descriptors.
+    fn start(self: &Rc<Self>, worker: &Rc<Local>, (socket, last): (Socket, bool), owner: &Owner) {
         let speech = owner.speech();
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
-        let activity = Rc::new(Activity::new(Instant::now()));
-        self.make_room(worker, &socket, key, &activity);
-        if let Some(leave) = self.draining.get() {
-            activity.leave(leave);
-        }
         let entry = Entry {
             connections: Rc::clone(self),
             worker: Rc::clone(worker),
             key,
         };
+        let open = Rc::new(Alive {
+            _entry: entry,
+            counted: owner.account().begin(),
+            address: OnceCell::new(),
+        });
+        // First: nobody makes room for a connection that is closed at once.
+        if !connection::is_admitted(worker, &socket, &speech, &open) {
+            return;
+        }
+        let activity = Rc::new(Activity::new(Instant::now()));
+        self.make_room(worker, last, key, &activity);
+        if let Some(leave) = self.draining.get() {
+            activity.leave(leave);
+        }
         let worker = Rc::clone(worker);
         let known = Rc::clone(&activity);
         let task = spawn_local(async move {
-            let open = Rc::new(Alive {
-                _entry: entry,
-                counted,
-                address: OnceCell::new(),
-            });
             let connection = connection::run(worker, socket, speech, activity, open);
             panics::contained(Part::Connection, connection).await;
         });
@@ -287,7 +291,7 @@ async fn take(
             Ok(accepted) => {
                 pauses = Pauses::default();
                 let last = room::is_last(&accepted);
-                connections.start(worker, accepted, owner);
+                connections.start(worker, (accepted, last), owner);
                 if last {
                     // The system has hardly any descriptors left; those are for others.
                     tokio::select! {
@@ -384,7 +388,10 @@ async fn empty(
     // The queue holds no more than that; clients that come faster than they are taken must not keep it open for ever.
     for _ in 0..=BACKLOG {
         match socket.accept() {
-            Ok(accepted) => connections.start(worker, accepted, owner),
+            Ok(accepted) => {
+                let last = room::is_last(&accepted);
+                connections.start(worker, (accepted, last), owner);
+            }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
             Err(_) if tries < LAST_TRIES => {

@@ -49,15 +49,9 @@ pub(super) async fn run(
         return;
     };
     let trusted = is_trusted(&worker, &speech, peer);
-    let of_the_network = socket.is_of_the_network();
-    // Whoever may say for whom it speaks counts for that address, once it said so; everybody else for their own, at once.
-    let waits = speech.proxy.is_some() && trusted;
-    if of_the_network && !waits && !open.counts_for(&worker, peer.ip()) {
-        return;
-    }
     let opening = async {
         let opened = proxy::open(socket, (peer, local), &speech, trusted).await?;
-        let named = waits && opened.proxied.is_some();
+        let named = trusted && opened.proxied.is_some();
         if named && !open.counts_for(&worker, opened.peer.ip()) {
             return Err("its address has as many connections as it may".to_owned());
         }
@@ -138,6 +132,16 @@ pub(super) async fn run(
             tracing::debug!(target: "connection", %peer, ?overdue, "client took too long");
         }
     }
+}
+
+/// Whether a connection that was just accepted may be one more of its address, for which it counts then. Whoever may say for
+/// whom it speaks counts for that address, once it said so; everybody else for their own, at once.
+pub(super) fn is_admitted(worker: &Local, socket: &Socket, speech: &Speech, open: &Alive) -> bool {
+    let Ok(peer) = socket.peer_addr() else {
+        return true; // gone already, which its task finds
+    };
+    let waits = is_trusted(worker, speech, peer);
+    !socket.is_of_the_network() || waits || open.counts_for(worker, peer.ip())
 }
 
 /// Guards a connection against floods of frames, and tells of what is ended because of what the client did.

@@ -24,15 +24,10 @@ const BLIND: Duration = Duration::from_millis(10);
 const KEPT: u64 = 64;
 
 impl Connections {
-    /// Makes room for a connection that has just come, or finds that it is one too many.
-    pub(super) fn make_room(
-        &self,
-        worker: &Local,
-        socket: &Socket,
-        key: u64,
-        activity: &Rc<Activity>,
-    ) {
-        if self.served() < limit(worker) && !is_last(socket) {
+    /// Makes room for a connection that has just come, or finds that it is one too many; also if it has one of the last
+    /// descriptors.
+    pub(super) fn make_room(&self, worker: &Local, last: bool, key: u64, activity: &Rc<Activity>) {
+        if self.served() < limit(worker) && !last {
             return;
         }
         activity.is_too_many(true);
@@ -102,27 +97,30 @@ impl Connections {
 
 /// Whether a connection has one of the last descriptors that the process may have.
 pub(super) fn is_last(socket: &Socket) -> bool {
-    left(socket) < kept()
+    let most = most();
+    left(socket, most) < kept(most)
 }
 
 /// Whether so few descriptors are left that clients get none of them.
 pub(super) fn is_short(socket: impl AsFd) -> bool {
     // The system gives the lowest number that is free; what it would give next is asked for and given back.
     let next = socket.as_fd().try_clone_to_owned();
-    next.map_or(true, |next| left(next) < kept() / 2)
+    let most = most();
+    next.map_or(true, |next| left(next, most) < kept(most) / 2)
 }
 
-/// How many descriptors there are above this one. The limit may be changed from outside while the process runs.
-fn left(descriptor: impl AsFd) -> u64 {
+/// How many descriptors there are above this one.
+fn left(descriptor: impl AsFd, most: u64) -> u64 {
     let number = u64::try_from(descriptor.as_fd().as_raw_fd()).unwrap_or(0);
-    most().saturating_sub(number.saturating_add(1))
+    most.saturating_sub(number.saturating_add(1))
 }
 
 /// How many of the last descriptors are not for clients.
-fn kept() -> u64 {
-    KEPT.min(most() / 4)
+fn kept(most: u64) -> u64 {
+    KEPT.min(most / 4)
 }
 
+/// How many descriptors the process may have. That may be changed from outside while it runs, so it is asked for each time.
 fn most() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
