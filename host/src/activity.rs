@@ -343,6 +343,7 @@ impl Activity {
     /// Its answer is handed over.
     pub fn exchange_ends(&self, now: Instant) {
         self.limit_total(None);
+        self.heard.exchange_ends();
         self.stage.set(Stage::Idle(now));
     }
 

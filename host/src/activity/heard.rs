@@ -16,11 +16,20 @@ pub(super) struct Heard {
     begun: Cell<u8>,
     /// What the parser answered by itself.
     said: Cell<Option<u16>>,
+    /// Whether some of the last answer may not have been written.
+    unsent: Cell<bool>,
+    /// Whether nobody wants to see what was refused.
+    unwanted: Cell<bool>,
 }
 
 impl Heard {
     pub(super) fn exchange_begins(&self) {
         self.begun.set(self.begun.get().saturating_add(1));
+        self.said.set(None);
+    }
+
+    pub(super) fn exchange_ends(&self) {
+        self.unsent.set(true);
     }
 }
 
@@ -38,8 +47,16 @@ impl Activity {
         self.awaits_head() && matches!(self.stage.get(), Stage::Head(_))
     }
 
+    /// Nobody wants to see what was refused: nothing is kept of what comes here.
+    pub fn hears_nothing(&self) {
+        self.heard.unwanted.set(true);
+    }
+
     /// These bytes of a head came.
     pub fn hears(&self, bytes: &[u8]) {
+        if self.heard.unwanted.get() {
+            return;
+        }
         let heard = &mut *self.heard.bytes.borrow_mut();
         if self.heard.begun.get() > 0 {
             heard.clear();
@@ -73,8 +90,16 @@ impl Activity {
         (self.heard.begun.get() == begun && !bytes.is_empty()).then(|| bytes.clone())
     }
 
-    /// Notes what is answered while a head is waited for: that can only be the parser's own answer.
+    /// All that was answered so far was written.
+    pub fn has_flushed(&self) {
+        self.heard.unsent.set(false);
+    }
+
+    /// Notes what is answered while a head is waited for: once the last answer was written, that can only be the parser's own.
     pub fn answers_by_itself(&self, bytes: &[u8]) {
+        if self.heard.unsent.get() {
+            return;
+        }
         let status = bytes
             .strip_prefix(b"HTTP/1.1 ")
             .and_then(|rest| rest.get(..3));
@@ -120,6 +145,14 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_kept_that_nobody_wants() {
+        let activity = Activity::new(Instant::now());
+        activity.hears_nothing();
+        activity.hears(b"GET / HTTP/1.1");
+        assert_eq!(activity.heard_of_none(), None);
+    }
+
+    #[test]
     fn only_errors_are_the_parsers_own() {
         let activity = Activity::new(Instant::now());
         activity.answers_by_itself(b"HTTP/1.1 200 OK\r\n");
@@ -127,5 +160,13 @@ mod tests {
         assert_eq!(activity.answered_by_itself(), None);
         activity.answers_by_itself(b"HTTP/1.1 431 Request Header Fields Too Large\r\n");
         assert_eq!(activity.answered_by_itself(), Some(431));
+        activity.exchange_begins();
+        assert_eq!(activity.answered_by_itself(), None);
+        activity.exchange_ends(Instant::now());
+        activity.answers_by_itself(b"HTTP/1.1 404 Not Found\r\n");
+        assert_eq!(activity.answered_by_itself(), None, "it is the exchange's");
+        activity.has_flushed();
+        activity.answers_by_itself(b"HTTP/1.1 400 Bad Request\r\n");
+        assert_eq!(activity.answered_by_itself(), Some(400));
     }
 }

@@ -124,6 +124,11 @@ impl Connections {
         if let Some(leave) = self.draining.get() {
             activity.leave(leave);
         }
+        let generation = worker.generation();
+        let now = generation.snapshot();
+        if now.is_some_and(|now| !now.admission.refused.keeps()) {
+            activity.hears_nothing();
+        }
         let worker = Rc::clone(worker);
         let known = Rc::clone(&activity);
         let task = spawn_local(async move {

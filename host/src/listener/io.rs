@@ -269,6 +269,9 @@ impl Write for ClientIo {
             self.unflushed = flushed.is_pending();
             self.activity.wrote(self.unflushed);
         }
+        if flushed.is_ready() {
+            self.activity.has_flushed();
+        }
         flushed
     }
 

@@ -46,6 +46,8 @@ pub(in crate::exchange) async fn switch(
     exchange.activity().limit_total(None);
     // It is held to its generation by itself.
     exchange.activity().holds(u64::MAX);
+    // What its client said about itself is not kept for as long.
+    exchange.activity().forgets();
     let upstream = match hyper::upgrade::on(&mut sent.response).await {
         Ok(upstream) => upstream,
         Err(source) => {
