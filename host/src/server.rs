@@ -133,6 +133,10 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     let named = Named::start(&config).map_err(Error::Config)?;
     let ahead = binder.bind_ahead(&config, account.as_ref());
     ahead.map_err(|failed| explain(StartError::Bind(failed)))?;
+    if account.as_ref().is_some_and(Account::becomes) {
+        let kept = binder.keep_last_text(&source.text);
+        kept.map_err(|error| Error::Other(format!("the supervising process is gone: {error}")))?;
+    }
     drop_privileges(account.as_ref(), &config, &named)?;
     let catalog = Catalog::new(Settings {
         state_dir: config.state_dir.clone(),

@@ -152,6 +152,7 @@ fn supervise(args: &Args, origin: Origin, handed: Handed) -> u8 {
     let notifier = Notifier::new(&handed);
     let plan = Plan {
         exe: PathBuf::from("/proc/self/exe"),
+        file: None,
         args: named.collect(),
         apart: true,
         variables: notifier.times().into_iter().collect(),

@@ -25,6 +25,17 @@ const PERHAPS: &str = "X_SWAPGATE_";
 /// Longest text that is shown.
 const STATUS: usize = 400;
 
+/// What a supervised process may say to it: how things are, and neither which process counts nor what is kept.
+const MAY_SAY: [&str; 7] = [
+    "READY=",
+    "RELOADING=",
+    "MONOTONIC_USEC=",
+    "STATUS=",
+    "STOPPING=",
+    "EXTEND_TIMEOUT_USEC=",
+    ALIVE,
+];
+
 /// A way to the service manager; to nobody, where there is none.
 #[derive(Debug, Clone, Default)]
 pub struct Notifier(Option<Arc<Shared>>);
@@ -205,7 +216,7 @@ impl Notifier {
         Some((WATCHDOG, watchdog.as_micros().to_string().into()))
     }
 
-    /// Passes on what a supervised process says, as it says it.
+    /// Passes on what a supervised process says, as it says it; what is not for it to say is left out.
     pub fn pass_on(&self, text: &str) {
         let Some(shared) = &self.0 else {
             return;
@@ -216,6 +227,12 @@ impl Notifier {
             Some(rest) => rest,
             None => text,
         };
+        let may = |line: &&str| MAY_SAY.iter().any(|start| line.starts_with(start));
+        let text: Vec<&str> = text.lines().filter(may).collect();
+        let text = text.join("\n");
+        if text.is_empty() {
+            return;
+        }
         if text == ALIVE {
             shared.waits.store(false, Ordering::Relaxed);
         }
@@ -226,7 +243,7 @@ impl Notifier {
         if text.starts_with("RELOADING=1") {
             shared.reloads.store(true, Ordering::Relaxed);
         }
-        self.say(text);
+        self.say(&text);
     }
 
     /// A supervised process is started, and says nothing until it serves. A reload that the one before began is over.
@@ -388,6 +405,17 @@ mod tests {
         parent.waits_for_child();
         heard.set_nonblocking(true).unwrap();
         assert!(heard.recv(&mut [0; 8]).is_err());
+    }
+
+    #[test]
+    fn a_supervised_process_does_not_say_which_process_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let heard = UnixDatagram::bind(&path).unwrap();
+        let notifier = to(path.to_str().unwrap());
+        notifier.pass_on("MAINPID=1");
+        notifier.pass_on("FDSTORE=1\nREADY=1\nMAINPID=1\nSTATUS=a");
+        assert_eq!(next(&heard), "READY=1\nSTATUS=a");
     }
 
     #[test]

@@ -278,6 +278,19 @@ impl Binder {
         }
     }
 
+    /// Keeps that text for the last time: this process gives up privileges that the next one begins with, so that what it
+    /// serves later has no say in what that one does.
+    ///
+    /// # Errors
+    /// The supervising process is gone.
+    pub fn keep_last_text(&self, text: &str) -> io::Result<()> {
+        let Some(link) = self.parent() else {
+            return Ok(());
+        };
+        self.keep_text(text);
+        link.drops()
+    }
+
     /// Keeps what cannot be served now: a process that takes over must not serve less.
     pub fn keep_degraded(&self, degraded: &[String]) {
         let text = serde_json::json!(degraded).to_string();

@@ -209,6 +209,14 @@ impl Link {
         wire::send(&self.socket, &Said::Replace(key), &[kept.as_fd()])
     }
 
+    /// Says that this process gives up privileges that the parent has: what it serves from here on is not kept.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn drops(&self) -> io::Result<()> {
+        wire::send(&self.socket, &Said::Drops, &[])
+    }
+
     /// What could not be served by the process that this one replaces.
     #[must_use]
     pub fn degraded_before(&self) -> Vec<String> {

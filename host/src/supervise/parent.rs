@@ -1,9 +1,8 @@
 //! The parent: starts children, forwards signals, reads reports, hands sockets on. It loads no plugin.
 
-use std::fs::File;
 use std::future::pending;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -94,10 +93,9 @@ struct Parent {
     /// What an upgrade starts.
     exe: PathBuf,
     notifier: Notifier,
-    /// The executable that serves, where that is not this one's: whatever lies under its name by then, a child after a crash
-    /// is the same.
-    upgraded: Option<File>,
     upgrading: Option<Running>,
+    /// How the process is started that takes over; how it is started again, once it serves.
+    next: Option<Plan>,
     /// How long that may take.
     limit: Duration,
     standing: Standing,
@@ -132,8 +130,8 @@ impl Parent {
             plan,
             exe,
             notifier,
-            upgraded: None,
             upgrading: None,
+            next: None,
             limit: UPGRADE,
             standing: Standing::default(),
             leaving: Vec::new(),
@@ -252,10 +250,15 @@ impl Parent {
                 return self.upgraded(running, Err(why));
             }
         };
-        let plan = Plan {
-            exe: self.exe.clone(),
-            ..self.plan.clone()
+        // Opened by this process: nobody else has a say in what is started again after a crash.
+        let plan = match self.plan.of(self.exe.clone()) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let why = format!("{} cannot be started: {error}", self.exe.display());
+                return self.upgraded(running, Err(why));
+            }
         };
+        self.next = Some(plan.clone());
         let begin = self.begin(Some(who));
         running.given = self.reports.len();
         self.upgrading = Some(Box::pin(take_over(plan, kept, begin, self.limit)));
@@ -280,7 +283,9 @@ impl Parent {
         let to = taken.process.who.as_ref().map_or_else(Who::own, Who::from);
         // The one place where it is known that the new process serves.
         tracing::info!(target: "supervisor", pid = to.pid, version = to.version, "upgrade: process {} serves, swapgate {}", to.pid, to.version);
-        self.remember(to.pid);
+        if let Some(plan) = self.next.take() {
+            self.plan = plan;
+        }
         self.standing.ends(from, Ok(to));
         self.served += 1;
         self.workers = Some(taken.workers);
@@ -302,21 +307,6 @@ impl Parent {
         self.leaving.retain(|one| !one.is_finished());
         let leaving = leave(old.process, self.stops.subscribe());
         self.leaving.push(tokio::spawn(leaving));
-    }
-
-    /// Remembers the executable that serves.
-    fn remember(&mut self, pid: u32) {
-        match File::open(format!("/proc/{pid}/exe")) {
-            Ok(file) => {
-                self.plan.exe = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-                self.upgraded = Some(file);
-            }
-            Err(error) => {
-                let exe = self.exe.display();
-                tracing::warn!(target: "supervisor", %error, "after a crash {exe} is started as it is then");
-                self.plan.exe.clone_from(&self.exe);
-            }
-        }
     }
 
     fn say_how_it_goes(&self, running: &Serving) {
@@ -376,6 +366,7 @@ impl Parent {
             | Said::Replace(_)
             | Said::Forget(..)
             | Said::Fails(_)
+            | Said::Drops
             | Said::Ready
             | Said::Hello(_) => {}
         }

@@ -1,18 +1,22 @@
 //! A process that serves or is to serve, as seen by the one that started it.
 
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::kept::Kept;
+use super::link::CONFIG;
 use super::wire::{self, Begin, Hello, Said, Told};
 
 /// How long a process may take to begin with what it is handed, or to take any other packet.
@@ -28,6 +32,8 @@ type Packet = (Vec<u8>, Vec<OwnedFd>);
 pub struct Plan {
     /// The executable.
     pub exe: PathBuf,
+    /// The very file to start under that name, whatever lies there by then; without, what lies there.
+    pub file: Option<Arc<File>>,
     /// Its arguments.
     pub args: Vec<OsString>,
     /// Variables beside those of this process.
@@ -35,6 +41,30 @@ pub struct Plan {
     /// Whether it gets a group of its own: a signal of the terminal reaches this process, which forwards it, and the other
     /// must not get it twice.
     pub apart: bool,
+}
+
+impl Plan {
+    /// The same with another executable: the file that lies there now, and again at every start after this.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn of(&self, exe: PathBuf) -> io::Result<Self> {
+        let file = open(&exe)?;
+        Ok(Self {
+            exe,
+            file: file.map(Arc::new),
+            ..self.clone()
+        })
+    }
+
+    fn command(&self) -> Command {
+        let Some(file) = &self.file else {
+            return Command::new(&self.exe);
+        };
+        let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        command.arg0(&self.exe);
+        command
+    }
 }
 
 /// What is seen of a process.
@@ -55,8 +85,11 @@ pub struct Process {
     packets: UnboundedReceiver<Packet>,
     /// What it keeps here for the one after it.
     pub kept: Kept,
-    /// Who it said it is.
+    /// Who it is: its version as it said it, and its number as the system says it.
     pub who: Option<Hello>,
+    id: u32,
+    /// It gave up privileges that this process has, and with them the say in what is started with those.
+    dropped: bool,
     /// It closed its end of the socket.
     silent: bool,
     /// It goes on without this one.
@@ -70,7 +103,9 @@ impl Process {
     /// The system gives no socket or process.
     pub fn start(plan: &Plan, kept: Kept, begin: Begin) -> io::Result<Self> {
         let (ours, theirs) = wire::pair()?;
-        let mut command = Command::new(&plan.exe);
+        // Whatever can fail is done before there is a process, which would live on.
+        let packets = listen(ours.try_clone()?)?;
+        let mut command = plan.command();
         let variables = plan.variables.iter().map(|(name, value)| (name, value));
         command
             .args(&plan.args)
@@ -89,8 +124,9 @@ impl Process {
                 let _ = child.start_kill();
             }
         }
-        let packets = listen(ours.try_clone()?)?;
         Ok(Self {
+            id: child.id().unwrap_or_default(),
+            dropped: false,
             child,
             socket: ours,
             packets,
@@ -189,7 +225,10 @@ impl Process {
     fn keep(&mut self, said: Said, sockets: Vec<OwnedFd>) -> Option<Said> {
         match said {
             Said::Keep(key) => self.kept.add(key, sockets),
+            // What it serves may be what a plugin says, and the next process begins with more privileges.
+            Said::Replace(key) if self.dropped && key == CONFIG => {}
             Said::Replace(key) => self.kept.replace(key, sockets),
+            Said::Drops => self.dropped = true,
             Said::Forget(key, question) => {
                 self.kept.forget(&key);
                 self.answer(question);
@@ -199,7 +238,13 @@ impl Process {
                 self.answer(question);
                 return Some(Said::ForgetAll(question));
             }
+            // Only the first one was said before anything of a plugin ran.
+            Said::Hello(_) if self.who.is_some() => {}
             Said::Hello(who) => {
+                let who = Hello {
+                    pid: self.id,
+                    ..who
+                };
                 self.who = Some(who.clone());
                 return Some(Said::Hello(who));
             }
@@ -243,6 +288,18 @@ fn listen(socket: OwnedFd) -> io::Result<UnboundedReceiver<Packet>> {
             }
         })?;
     Ok(packets)
+}
+
+/// The file of an executable. None of a script: its interpreter opens it by its name, once it is started.
+fn open(exe: &Path) -> io::Result<Option<File>> {
+    let file = File::open(exe).or_else(|_| {
+        // Whoever may start it need not be allowed to read it.
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Ok::<_, io::Error>(File::from(rustix::fs::open(exe, flags, Mode::empty())?))
+    })?;
+    let mut start = [0; 2];
+    let is_script = (&file).read_exact(&mut start).is_ok() && start == *b"#!";
+    Ok((!is_script).then_some(file))
 }
 
 /// Whether the other side is gone.

@@ -46,6 +46,7 @@ pub async fn start(attempt: Attempt) -> Result<Served, String> {
     args.push(SUCCESSOR.into());
     let plan = Plan {
         exe,
+        file: None,
         args,
         variables: attempt.variables,
         apart: false,

@@ -71,6 +71,8 @@ pub enum Said {
     Keep(String),
     /// Keep a copy of what comes along, under this key, in the place of what is kept there.
     Replace(String),
+    /// It gives up privileges from here on that the other side has, so that the text it serves is kept no more.
+    Drops,
     /// Close the copies under this key; answered with the number of the question.
     Forget(String, u64),
     /// Close all copies; answered with the number of the question. The child drains and will end.
