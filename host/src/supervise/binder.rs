@@ -268,6 +268,11 @@ impl Binder {
         }
     }
 
+    /// Leaves the files of Unix sockets where they are, for the process that comes next and gets the sockets.
+    pub fn leave_files(&self) {
+        self.files.forget_all();
+    }
+
     /// Keeps the text of the configuration that serves now, for the case that the file is wrong when a process after a crash
     /// starts: as the file says it, without what its references lead to.
     pub fn keep_text(&self, text: &str) {

@@ -477,6 +477,7 @@ impl Control {
     /// Gives the exchanges that run a while to end, and then ends them; the sockets stay with whoever else has them, for the
     /// process that comes next.
     pub async fn quit(&self, patience: Duration, limit: Duration) {
+        self.binder.leave_files();
         let all = self.config.listeners.iter().map(|one| one.address.clone());
         let farewell = Farewell::to_another(all.collect());
         let _ = tokio::time::timeout(patience, self.fleet.drain(&farewell)).await;
