@@ -181,8 +181,7 @@ fn nothing_is_served_behind_trailers_that_come_after_the_answer() {
         }
         let _ = client.try_send(BEHIND);
         let rest = match client.read_to_end() {
-            Ok(rest) => rest,
-            Err(WireError::Reset(rest)) => rest,
+            Ok(rest) | Err(WireError::Reset(rest)) => rest,
             Err(error) => panic!("{error}"),
         };
         assert_eq!(rest.escape_ascii().to_string(), "");
