@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -217,17 +218,14 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     };
     let notifier = options.notifier.clone();
     let teller = Teller::new(notifier.clone(), control.board.clone(), watchdog);
-    if let Some(path) = &options.announce {
-        announce(path, &control, admin_address)?;
-    }
-    if let Some(path) = options.pid_file.as_deref().filter(|_| parent.is_none()) {
-        pid_file::write(path).map_err(Error::Other)?;
+    if !replaces {
+        tell_where(options, &control, admin_address)?;
     }
     if let Some(waiting) = waiting {
         admin = Some(spawn_local(waiting));
     }
     if let Some(link) = &link {
-        let gone = link.close_others();
+        let gone = link.others();
         // Where a parent supervises, it is the one to know.
         if let Some(before) = link.replaces().filter(|_| parent.is_none()) {
             let before = Who::from(before);
@@ -235,14 +233,19 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
             board.update(|status| status.upgrade.ends(before, Ok(Who::own())));
         }
         link.serves(workers, gone);
+        link.close_others();
+    }
+    if replaces && let Err(error) = tell_where(options, &control, admin_address) {
+        // It accepts already, and the process before ends: what says where is not worth the connections.
+        tracing::error!(target: "control", "{error}");
     }
     // Not earlier: a process before this one might have to go on, which remembers what its own build tried.
     control.catalog.forget_other_builds();
     spawn_local(panics::contained(Part::Control, teller.run()));
-    let upgrading = Upgrading::new(&options.origin, parent, &notifier);
+    let mut upgrading = Upgrading::new(&options.origin, parent, &notifier);
     let ended = {
         let sight = (&notifier, parent.is_some());
-        let changing = change(&mut control, &mut seen, &mut watch, sight, upgrading);
+        let changing = change(&mut control, &mut seen, &mut watch, sight, &mut upgrading);
         let mut changing = Box::pin(changing);
         tokio::select! {
             biased;
@@ -257,9 +260,17 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     let ended = match ended {
         Err(broken) => {
             let asked = end(&mut signals, &events, parent);
-            End::Asked(outlive(&control, broken, asked, parent.is_some()).await?)
+            let ill = (broken, parent.is_some());
+            outlive(&control, ill, asked, &mut seen, &mut upgrading).await?
         }
         Ok(ended) => ended,
+    };
+    let ended = match ended {
+        End::Asked(signal) => match upgrading.settle(&control.board, signal).await {
+            Some(gone) => End::Replaced(gone),
+            None => End::Asked(signal),
+        },
+        ended @ End::Replaced(_) => ended,
     };
     let replaced = matches!(ended, End::Replaced(_));
     match &ended {
@@ -300,19 +311,37 @@ fn upgrades(board: &Board, link: Option<&Link>) {
 }
 
 /// Control is broken: what serves goes on, unhealthy, until somebody ends it. Where a process supervises this one, it ends by
-/// itself, so that a new one begins.
+/// itself, so that a new one begins; where none does, an upgrade is the way to one.
 async fn outlive(
     control: &Control,
-    broken: String,
+    (broken, supervised): (String, bool),
     end: impl Future<Output = &'static str>,
-    supervised: bool,
-) -> Result<&'static str, Error> {
+    seen: &mut UnboundedReceiver<Event>,
+    upgrading: &mut Upgrading<'_>,
+) -> Result<End, Error> {
     breaks(control, broken.clone());
-    if !supervised {
-        return Ok(end.await);
+    let mut end = pin!(end);
+    if supervised {
+        control.quit(draining::LAST_WORD, draining::LAST_WORD).await;
+        let text = format!("{broken}; a new process takes over");
+        return Err(Error::Other(text));
     }
-    control.quit(draining::LAST_WORD, draining::LAST_WORD).await;
-    Err(Error::Other(format!("{broken}; a new process takes over")))
+    loop {
+        tokio::select! {
+            biased;
+            signal = end.as_mut() => return Ok(End::Asked(signal)),
+            gone = upgrading.replaced(&control.board) => {
+                if let Some(gone) = gone {
+                    return Ok(End::Replaced(gone));
+                }
+            }
+            Some(event) = seen.recv() => {
+                if matches!(event, Event::Upgrade) {
+                    upgrading.begin(control);
+                }
+            }
+        }
+    }
 }
 
 /// Shows that something is lost that only a new process has.
@@ -447,7 +476,7 @@ async fn change(
     seen: &mut UnboundedReceiver<Event>,
     watch: &mut Watch,
     (notifier, supervised): (&Notifier, bool),
-    mut upgrading: Upgrading<'_>,
+    upgrading: &mut Upgrading<'_>,
 ) -> Result<End, String> {
     let losses = control.losses();
     let mut rescan = interval(RESCAN);
@@ -601,6 +630,22 @@ fn make_folder(path: &Path) -> Result<(), Error> {
         let path = path.display();
         Error::Other(format!("cannot make the plugins folder {path}: {error}; make it, or name another as plugins_dir"))
     })
+}
+
+/// Writes the files that say where everything listens, and as which process.
+fn tell_where(
+    options: &Options,
+    control: &Control,
+    admin: std::net::SocketAddr,
+) -> Result<(), Error> {
+    if let Some(path) = &options.announce {
+        announce(path, control, admin)?;
+    }
+    let parent = options.link.as_ref().filter(|link| link.is_supervised());
+    match &options.pid_file {
+        Some(path) if parent.is_none() => pid_file::write(path).map_err(Error::Other),
+        _ => Ok(()),
+    }
 }
 
 /// Writes where everything listens: written aside and renamed, so that a reader sees all of it or nothing.

@@ -10,7 +10,7 @@ use crate::life::notify::Notifier;
 use crate::supervise::link::Link;
 use crate::supervise::origin::Origin;
 use crate::supervise::successor::{Served, start};
-use crate::supervise::upgrade::Who;
+use crate::supervise::upgrade::{Turn, Who};
 
 type Running = Pin<Box<dyn Future<Output = Result<Served, String>>>>;
 
@@ -20,6 +20,8 @@ pub(crate) struct Upgrading<'a> {
     parent: Option<&'a Link>,
     notifier: &'a Notifier,
     running: Option<Running>,
+    /// Of that one: whether the new process may accept already.
+    turn: Turn,
 }
 
 impl<'a> Upgrading<'a> {
@@ -34,6 +36,7 @@ impl<'a> Upgrading<'a> {
             parent,
             notifier,
             running: None,
+            turn: Turn::default(),
         }
     }
 
@@ -51,15 +54,29 @@ impl<'a> Upgrading<'a> {
             status.upgrade.begins();
             status.upgrade.clone()
         });
+        self.turn = Turn::default();
         let exe = self.origin.exe.display();
         tracing::info!(target: "control", "upgrade: starting {exe}, this process serves on until that one does");
-        let attempt = control.upgrade(self.origin, self.notifier, &standing);
+        let attempt = control.upgrade(self.origin, self.notifier, &standing, self.turn.clone());
         self.running = Some(Box::pin(start(attempt)));
     }
 
     /// Whether one is under way, here or in the supervising process.
     pub(crate) fn is_under_way(&self, board: &Board) -> bool {
         self.running.is_some() || board.read(|status| status.upgrade.is_under_way())
+    }
+
+    /// This process is to end. With a new one whose turn it is already: waits how that goes on, as [`Upgrading::replaced`]
+    /// does; another one is given up, and ended.
+    pub(crate) async fn settle(&mut self, board: &Board, why: &str) -> Option<Vec<String>> {
+        self.running.as_ref()?;
+        if self.turn.came() {
+            return self.replaced(board).await;
+        }
+        self.running = None;
+        let why = format!("given up: {why}");
+        board.update(|status| status.upgrade.ends(Who::own(), Err(why)));
+        None
     }
 
     /// Waits until one ends. With the process that serves: what that did not take over. Without: none.

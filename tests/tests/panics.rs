@@ -2,8 +2,10 @@
 //! builds have places that panic on demand, see the module `panics::fault` of the gateway.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use swapgate_tests::gateway::Builder;
 use swapgate_tests::load::Load;
@@ -307,6 +309,29 @@ fn a_change_that_panics_leaves_what_serves_and_says_that_it_is_ill() {
 }
 
 #[test]
+fn a_process_that_is_ill_can_be_upgraded() {
+    let (builder, _upstream) = prepared(CONFIG);
+    let gateway = builder.start();
+    arm(&gateway, "change");
+    touch(&gateway.config_file());
+    wait_until("a process that is ill", || {
+        gateway.admin("/healthz").status == 503
+    });
+    kill_process(gateway.pid(), Signal::USR2).expect("it is there");
+    wait_until("a process that is well", || {
+        let Ok(mut client) = Client::try_connect(gateway.admin_address()) else {
+            return false;
+        };
+        let asked = client.try_send("GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n");
+        asked.is_ok()
+            && client
+                .read_response("GET")
+                .is_ok_and(|one| one.status == 200)
+    });
+    assert_eq!(gateway.status()["upgrade"]["last"]["outcome"], "serves");
+}
+
+#[test]
 fn a_worker_that_panics_makes_the_process_ill() {
     let (builder, _upstream) = prepared(&CONFIG.replace("workers: 1", "workers: 2"));
     let mut gateway = builder.start();
@@ -323,11 +348,16 @@ fn a_worker_that_panics_makes_the_process_ill() {
 fn a_supervised_process_that_is_ill_is_replaced() {
     for (point, workers) in [("change", 1), ("worker", 2)] {
         let config = CONFIG.replace("workers: 1", &format!("workers: {workers}"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("gate.sock");
+        let further = format!("{{name: local, address: \"unix:{}\"}}", socket.display());
+        let config = config.replacen("http/1.1]}]", &format!("http/1.1]}}, {further}]"), 1);
         let (builder, _upstream) = prepared(&config);
         let gateway = builder.argument("--supervised").start();
+        let bound = fs::metadata(&socket).expect("the file of a socket").ino();
         let first = process::children(gateway.pid());
         arm(&gateway, point);
-        gateway.rename_whole_config(&changed(workers));
+        gateway.rename_whole_config(&config.replace("requests: 40", "requests: 41"));
         wait_until("another process", || {
             let now = process::children(gateway.pid());
             !now.is_empty() && now != first
@@ -343,6 +373,8 @@ fn a_supervised_process_that_is_ill_is_replaced() {
                     .is_ok_and(|one| one.status == 200)
         });
         gateway.wait_for_log("a new process takes over");
+        let now = fs::metadata(&socket).expect("the file of a socket").ino();
+        assert_eq!(now, bound, "nobody finds no socket meanwhile");
     }
 }
 

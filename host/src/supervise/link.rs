@@ -23,6 +23,9 @@ use crate::listener::unix::{self, Identity};
 /// How long an answer of the parent may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Between two looks whether the parent is gone.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// The key under which the text of the configuration is kept.
 pub const CONFIG: &str = "config";
 /// The key under which is kept what cannot be served.
@@ -230,20 +233,30 @@ impl Link {
         self.begin.workers
     }
 
-    /// Closes what nobody asked for: listeners that the configuration does not have any more. In an upgrade the process before
-    /// accepts from them still, and takes away what belongs to them.
-    pub fn close_others(&self) -> Vec<String> {
+    /// What nobody asked for: listeners that the configuration does not have any more.
+    #[must_use]
+    pub fn others(&self) -> Vec<String> {
+        let inherited = self.inherited();
+        let others = inherited
+            .keys()
+            .filter(|key| *key != CONFIG && *key != DEGRADED);
+        others.cloned().collect()
+    }
+
+    /// Closes those. In an upgrade the process before accepts from them still, and takes away what belongs to them.
+    pub fn close_others(&self) {
         let mut inherited = std::mem::take(&mut *self.inherited());
         // Those are the new ones by now.
         inherited.retain(|key, _| key != CONFIG && key != DEGRADED);
         let others: Vec<String> = inherited.into_keys().collect();
         for key in &others {
-            self.forget(key);
+            if self.supervised {
+                self.forget(key);
+            }
             if let Some(path) = key.strip_prefix(UNIX).filter(|_| self.replaces().is_none()) {
                 unix::remove_dead(Path::new(path));
             }
         }
-        others
     }
 
     /// Has the parent keep copies of sockets.
@@ -289,12 +302,28 @@ impl Link {
         match (ready, told) {
             (Ok(()), true) => Ok(()),
             _ if self.supervised => Err(io::Error::other("the supervising process is gone")),
+            _ if !self.is_left().await => {
+                let text = "the process that started this one gave it up";
+                Err(io::Error::other(text))
+            }
             _ => {
                 // It ended in a way nobody wanted, for it ends this one otherwise.
                 tracing::warn!(target: "control", "the process that served until now is gone; this one serves in its place");
                 Ok(())
             }
         }
+    }
+
+    /// Whether the process that serves until this one does is gone. It closes its end a moment before.
+    async fn is_left(&self) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while self.replaces().is_some_and(|one| one.pid == self.starter()) {
+            if Instant::now() > end {
+                return false;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        true
     }
 
     /// Says that this process serves, and what it did not take over.

@@ -19,7 +19,7 @@ use super::link::PASSED;
 use super::process::{Plan, Process, Seen};
 use super::report::Report;
 use super::takeover::{Taken, take_over};
-use super::upgrade::{Standing, Who};
+use super::upgrade::{Standing, Turn, Who};
 use super::wire::{self, Begin, Hello, Said, Told};
 use crate::life::notify::Notifier;
 use crate::pid_file;
@@ -70,13 +70,10 @@ pub fn run(supervised: Supervised) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    if let Some(path) = &number {
-        pid_file::write(path).map_err(io::Error::other)?;
-    }
     let code = runtime.block_on(async {
         let mut signals = Signals::take()?;
         tokio::spawn(notifier.clone().stand_in());
-        Parent::new(plan, exe, notifier)
+        Parent::new(plan, exe, number.clone(), notifier)
             .supervise(kept, &mut signals)
             .await
     });
@@ -86,12 +83,18 @@ pub fn run(supervised: Supervised) -> io::Result<u8> {
     code
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<Taken, String>>>>;
+/// An upgrade that is under way.
+struct Running {
+    taken: Pin<Box<dyn Future<Output = Result<Taken, String>>>>,
+    turn: Turn,
+}
 
 struct Parent {
     plan: Plan,
     /// What an upgrade starts.
     exe: PathBuf,
+    /// Where the number of this process is written once something serves.
+    pid_file: Option<PathBuf>,
     notifier: Notifier,
     upgrading: Option<Running>,
     /// How the process is started that takes over; how it is started again, once it serves.
@@ -125,10 +128,11 @@ struct Serving {
 }
 
 impl Parent {
-    fn new(plan: Plan, exe: PathBuf, notifier: Notifier) -> Self {
+    fn new(plan: Plan, exe: PathBuf, pid_file: Option<PathBuf>, notifier: Notifier) -> Self {
         Self {
             plan,
             exe,
+            pid_file,
             notifier,
             upgrading: None,
             next: None,
@@ -143,14 +147,17 @@ impl Parent {
         }
     }
 
-    async fn supervise(mut self, mut kept: Kept, signals: &mut Signals) -> io::Result<u8> {
+    async fn supervise(mut self, kept: Kept, signals: &mut Signals) -> io::Result<u8> {
         let mut since = Instant::now();
+        let mut running = self.start(since, kept)?;
         loop {
-            let mut running = self.start(since, kept)?;
             let status = self.watch(&mut running, signals).await?;
             since = Instant::now();
             while let Some(said) = running.process.last_word().await {
                 self.hear(&mut running, said);
+            }
+            if self.goes_on(&mut running, signals).await {
+                continue;
             }
             if let Some(code) = self.is_the_end(&running, status) {
                 self.see_off(signals).await;
@@ -169,7 +176,8 @@ impl Parent {
                 self.see_off(signals).await;
                 return Ok(0);
             }
-            kept = std::mem::take(&mut running.process.kept);
+            let kept = std::mem::take(&mut running.process.kept);
+            running = self.start(since, kept)?;
         }
     }
 
@@ -205,11 +213,13 @@ impl Parent {
         loop {
             let upgrading = async {
                 match &mut self.upgrading {
-                    Some(upgrading) => upgrading.as_mut().await,
+                    Some(upgrading) => upgrading.taken.as_mut().await,
                     None => pending().await,
                 }
             };
             tokio::select! {
+                biased;
+                // First, because the end of the one that was replaced is none of what serves.
                 taken = upgrading => {
                     self.upgrading = None;
                     self.upgraded(running, taken);
@@ -261,7 +271,12 @@ impl Parent {
         self.next = Some(plan.clone());
         let begin = self.begin(Some(who));
         running.given = self.reports.len();
-        self.upgrading = Some(Box::pin(take_over(plan, kept, begin, self.limit)));
+        let turn = Turn::default();
+        let taken = take_over(plan, kept, begin, self.limit, turn.clone());
+        self.upgrading = Some(Running {
+            taken: Box::pin(taken),
+            turn,
+        });
         self.say_how_it_goes(running);
     }
 
@@ -299,11 +314,18 @@ impl Parent {
             crashed: None,
             given: 0,
         };
-        let old = std::mem::replace(running, new);
+        let mut old = std::mem::replace(running, new);
+        // The next process writes it down.
+        self.reports.extend(old.crashed.take());
         self.say_how_it_goes(running);
         self.notifier.waits_for_child();
         let gone = taken.gone;
         let _ = old.process.tell(&Told::Replaced { gone });
+        let stops = *self.stops.borrow();
+        if stops > 0 {
+            // It was asked for after the turn came, and this one has not heard of it.
+            let _ = running.process.tell(&Told::End { now: stops > 1 });
+        }
         self.leaving.retain(|one| !one.is_finished());
         let leaving = leave(old.process, self.stops.subscribe());
         self.leaving.push(tokio::spawn(leaving));
@@ -315,9 +337,27 @@ impl Parent {
         let _ = running.process.tell(&Told::Upgrade(standing));
     }
 
-    /// Gives up an upgrade that is under way, and ends the process that would have taken over.
+    /// The process that served is gone: whether the one whose turn it is goes on in its place.
+    async fn goes_on(&mut self, running: &mut Serving, signals: &mut Signals) -> bool {
+        let Some(mut upgrading) = self.upgrading.take_if(|one| one.turn.came()) else {
+            return false;
+        };
+        let taken = loop {
+            tokio::select! {
+                biased;
+                taken = upgrading.taken.as_mut() => break taken,
+                () = signals.end() => self.stops.send_modify(|stops| *stops += 1),
+            }
+        };
+        let goes_on = taken.is_ok();
+        self.upgraded(running, taken);
+        goes_on
+    }
+
+    /// Gives up an upgrade that is under way, and ends the process that would have taken over; unless its turn came, for it
+    /// may have accepted connections.
     fn give_up(&mut self, why: &str) {
-        if self.upgrading.take().is_some() {
+        if self.upgrading.take_if(|one| !one.turn.came()).is_some() {
             tracing::warn!(target: "supervisor", "the upgrade is given up: {why}");
             self.standing.ends(Who::own(), Err(why.to_owned()));
         }
@@ -352,6 +392,10 @@ impl Parent {
                 if self.served > 0 {
                     let took = running.since.elapsed();
                     tracing::info!(target: "supervisor", took_ms = took.as_millis(), "serves again");
+                } else if let Some(path) = &self.pid_file
+                    && let Err(error) = pid_file::write(path)
+                {
+                    tracing::error!(target: "supervisor", "{error}");
                 }
                 self.served += 1;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::binder::Binder;
 use super::origin::Origin;
-use super::upgrade::{Standing, Who};
+use super::upgrade::{Standing, Turn, Who};
 
 /// What an upgrade begins with.
 pub struct Attempt {
@@ -21,6 +21,8 @@ pub struct Attempt {
     pub limit: Duration,
     /// How upgrades went until now, this one included.
     pub standing: Standing,
+    /// Whether it is the turn of the new process.
+    pub turn: Turn,
 }
 
 /// Who serves now, and what it did not take over.
@@ -60,8 +62,7 @@ pub async fn start(attempt: Attempt) -> Result<Served, String> {
         replaces: Some(Hello::own()),
         standing: attempt.standing,
     };
-    let mut taken = take_over(plan, kept, begin, attempt.limit).await?;
-    taken.process.let_go();
+    let taken = take_over(plan, kept, begin, attempt.limit, attempt.turn).await?;
     let id = taken.process.id().unwrap_or_default();
     let who = taken.process.who.as_ref().map(Who::from);
     Ok(Served {

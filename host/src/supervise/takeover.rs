@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::kept::Kept;
 use super::process::{Plan, Process};
 use super::report::Report;
+use super::upgrade::Turn;
 use super::wire::{Begin, Said, Told};
 
-/// How long a process may take from its turn until it serves.
+/// How long a process takes at most from its turn until it serves, and from silence until it ends; whatever takes longer is said.
 const TURN: Duration = Duration::from_secs(15);
 
 /// A process that serves now.
@@ -37,6 +38,7 @@ pub async fn take_over(
     kept: Kept,
     begin: Begin,
     limit: Duration,
+    turn: Turn,
 ) -> Result<Taken, String> {
     let exe = plan.exe.display().to_string();
     let process = Process::start(&plan, kept, begin)
@@ -46,15 +48,14 @@ pub async fn take_over(
         noted: false,
         why: None,
     };
-    let late = |what: &str, limit: Duration| format!("the new process {what} within {limit:?}");
     tokio::time::timeout(limit, newcomer.until_ready())
         .await
-        .unwrap_or_else(|_| Err(late("was not ready", limit)))?;
+        .unwrap_or_else(|_| Err(format!("the new process was not ready within {limit:?}")))?;
+    turn.comes();
+    newcomer.process.let_go();
     // Where it is gone, that is heard next.
     let _ = newcomer.process.tell(&Told::Go);
-    let (workers, gone) = tokio::time::timeout(TURN, newcomer.until_it_serves())
-        .await
-        .unwrap_or_else(|_| Err(late("was ready and did not serve", TURN)))?;
+    let (workers, gone) = newcomer.until_it_serves().await?;
     Ok(Taken {
         process: newcomer.process,
         workers,
@@ -83,7 +84,11 @@ impl Newcomer {
 
     async fn until_it_serves(&mut self) -> Result<(usize, Vec<String>), String> {
         loop {
-            match self.process.said().await {
+            let Ok(said) = tokio::time::timeout(TURN, self.process.said()).await else {
+                tracing::warn!(target: "control", "the new process was told to serve and has not said yet that it does; it may serve already, so it is waited for");
+                continue;
+            };
+            match said {
                 Some(Said::Serving { workers, gone }) => return Ok((workers, gone)),
                 Some(said) => self.hear(said)?,
                 None => return Err(self.end().await),

@@ -35,7 +35,7 @@ use crate::socket::descriptors;
 use crate::supervise::binder::Binder;
 use crate::supervise::origin::Origin;
 use crate::supervise::successor::Attempt;
-use crate::supervise::upgrade::Standing;
+use crate::supervise::upgrade::{Standing, Turn};
 use crate::tls::client::{self, warn_of_unverified};
 use crate::tls::files::Files;
 
@@ -452,7 +452,13 @@ impl Control {
 
     /// What an upgrade begins with.
     #[must_use]
-    pub fn upgrade(&self, origin: &Origin, notifier: &Notifier, standing: &Standing) -> Attempt {
+    pub fn upgrade(
+        &self,
+        origin: &Origin,
+        notifier: &Notifier,
+        standing: &Standing,
+        turn: Turn,
+    ) -> Attempt {
         Attempt {
             origin: origin.clone(),
             variables: notifier.environment(),
@@ -460,6 +466,7 @@ impl Control {
             workers: self.config.workers,
             limit: self.config.drain.upgrade,
             standing: standing.clone(),
+            turn,
         }
     }
 
