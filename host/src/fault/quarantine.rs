@@ -76,7 +76,9 @@ impl Quarantine {
             return;
         }
         self.seen = seen;
-        let read = std::fs::read(&self.path).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        // As text: the reader of bytes would take a file that is none, as long as only keys are broken that it does not know.
+        let read = std::fs::read_to_string(&self.path);
+        let read = read.and_then(|text| Ok(serde_json::from_str(&text)?));
         self.strange = false;
         self.kept = match read {
             Ok(kept) => kept,
@@ -301,15 +303,18 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_moved_aside() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(NAME), "no JSON").unwrap();
-        let mut quarantine = Quarantine::open(folder.path());
-        assert!(quarantine.release("aa11").unwrap().is_empty());
-        quarantine.crashed(&report("aa11"), 1);
-        assert!(Quarantine::open(folder.path()).holds("aa11").is_some());
-        let files = std::fs::read_dir(folder.path()).unwrap();
-        let mut texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
-        assert!(texts.any(|text| text == "no JSON"));
+        let broken: &[u8] = b"{\"files\":{},\"unknown\":\"\xff\"}";
+        for strange in [b"no JSON", broken] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(NAME), strange).unwrap();
+            let mut quarantine = Quarantine::open(folder.path());
+            assert!(quarantine.release("aa11").unwrap().is_empty());
+            quarantine.crashed(&report("aa11"), 1);
+            assert!(Quarantine::open(folder.path()).holds("aa11").is_some());
+            let files = std::fs::read_dir(folder.path()).unwrap();
+            let mut texts = files.filter_map(|file| std::fs::read(file.ok()?.path()).ok());
+            assert!(texts.any(|text| text == strange));
+        }
     }
 
     #[test]
