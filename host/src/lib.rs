@@ -33,7 +33,7 @@
 //! what it says of itself.
 //!
 //! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew. It also has
-//! another process take over in an upgrade, which `upgrading` begins; [`pid_file`] says which process to ask.
+//! another process take over in an upgrade, which `server::upgrading` begins; [`life::pid_file`] says which process to ask.
 //!
 //! Beside both, [`scaffold`] makes new plugin projects. It knows nobody, and nobody but the command line knows it.
 //!
@@ -81,7 +81,6 @@ pub mod control;
 pub mod discovery;
 #[doc(hidden)]
 pub mod door;
-mod draining;
 pub mod endpoint;
 pub mod exchange;
 pub mod fault;
@@ -100,7 +99,6 @@ pub mod mark;
 pub mod metrics;
 pub mod ops;
 pub mod panics;
-pub mod pid_file;
 pub mod plugin;
 pub mod refused;
 pub mod respond;
@@ -112,7 +110,6 @@ pub mod socket;
 pub mod stream;
 pub mod supervise;
 pub mod tls;
-mod upgrading;
 pub mod upstream;
 pub mod wire;
 pub mod worker;

@@ -23,17 +23,16 @@ use crate::control::pressure;
 use crate::control::status::Board;
 use crate::control::watch::{Signals, Watch};
 use crate::discovery::Discovery;
-use crate::draining::{self, End, drain};
 use crate::fault::breaker;
 use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::life::notify::Notifier;
 use crate::life::passed::Passed;
+use crate::life::pid_file;
 use crate::life::privileges::{self, Account, PrivilegeError};
 use crate::life::tell::{self, Teller};
 use crate::ops::services::Services;
 use crate::panics::{self, Part, fault};
-use crate::pid_file;
 use crate::plugin::Refusal;
 use crate::plugin::catalog::{Catalog, Settings};
 use crate::socket::descriptors;
@@ -41,7 +40,12 @@ use crate::supervise::binder::Binder;
 use crate::supervise::link::Link;
 use crate::supervise::origin::Origin;
 use crate::supervise::upgrade::Who;
-use crate::upgrading::Upgrading;
+
+use draining::{End, drain};
+use upgrading::Upgrading;
+
+mod draining;
+mod upgrading;
 
 /// How often the folder and the file are looked at without an event: the system may lose some, and gives none for the
 /// target of a link into another folder.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use swapgate::pid_file;
+use swapgate::life::pid_file;
 use swapgate::supervise::upgrade::{Last, Outcome, Standing};
 
 use super::ask::Admin;

@@ -5,7 +5,8 @@
 //! - [`passed`]: listening sockets among them, and which listener each is for;
 //! - [`notify`]: the words for the service manager, and the way to it;
 //! - [`tell`]: what is said, and when;
-//! - [`privileges`]: becoming another user once everything is bound.
+//! - [`privileges`]: becoming another user once everything is bound;
+//! - [`pid_file`]: the file that says which process to ask.
 //!
 //! Nothing here knows a request, a plugin or a route.
 
@@ -16,5 +17,6 @@
 pub mod handed;
 pub mod notify;
 pub mod passed;
+pub mod pid_file;
 pub mod privileges;
 pub mod tell;

@@ -22,7 +22,7 @@ use super::takeover::{Taken, take_over};
 use super::upgrade::{Standing, Turn, Who};
 use super::wire::{self, Begin, Hello, Said, Told};
 use crate::life::notify::Notifier;
-use crate::pid_file;
+use crate::life::pid_file;
 
 /// How often more time is asked of the service manager while replaced children drain, and how much.
 const AGAIN: Duration = Duration::from_secs(3);

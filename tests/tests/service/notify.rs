@@ -111,14 +111,20 @@ fn a_missing_plugin_keeps_it_from_being_ready_and_is_named() {
     assert!(ready.contains("serves"), "{ready} after {before:?}");
 }
 
-#[test]
-fn a_drain_that_takes_long_asks_for_more_time() {
+/// An upstream that answers once its gate is open.
+fn held() -> (Upstream, swapgate_tests::Gate) {
     let gate = swapgate_tests::Gate::default();
     let held = gate.clone();
     let upstream = Upstream::answering(move |request| {
         held.pass();
         request.to_answer()
     });
+    (upstream, gate)
+}
+
+#[test]
+fn a_drain_that_takes_long_asks_for_more_time() {
+    let (upstream, gate) = held();
     let builder = prepared("drain: {shutdown: 60s}\n", "", &upstream);
     let (manager, address) = Manager::at_path(builder.folder());
     let mut gateway = builder.environment("NOTIFY_SOCKET", &address).start();
@@ -136,12 +142,7 @@ fn a_drain_that_takes_long_asks_for_more_time() {
 
 #[test]
 fn a_replaced_process_that_drains_on_is_not_ended_by_the_service_manager() {
-    let gate = swapgate_tests::Gate::default();
-    let held = gate.clone();
-    let upstream = Upstream::answering(move |request| {
-        held.pass();
-        request.to_answer()
-    });
+    let (upstream, gate) = held();
     let builder = prepared("drain: {shutdown: 60s}\n", "", &upstream);
     let (manager, address) = Manager::at_path(builder.folder());
     let mut gateway = builder
