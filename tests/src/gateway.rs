@@ -110,6 +110,20 @@ impl Gateway {
         self.client().get(path)
     }
 
+    /// Waits until a path is answered so on every worker: each takes a change over by itself and the system chooses one
+    /// for each connection, so that a single answer says nothing of the next.
+    ///
+    /// # Panics
+    /// When it is not in time; `what` is in the text.
+    #[track_caller]
+    pub fn wait_for_answers(&self, what: &str, path: &str, looks_so: impl Fn(&Response) -> bool) {
+        /// So many connections in a row miss one of two workers once in thirty thousand times.
+        const CONNECTIONS: u32 = 16;
+        wait_until(&format!("{what} on every worker"), || {
+            (0..CONNECTIONS).all(|_| looks_so(&self.get(path)))
+        });
+    }
+
     /// One GET at the admin listener.
     #[must_use]
     #[track_caller]
@@ -290,7 +304,25 @@ impl Drop for Gateway {
             let _ = other.map(|other| kill_process(other, Signal::KILL));
         }
         if std::thread::panicking() {
-            eprintln!("---- log of the gateway ----\n{}", self.log());
+            let log = self.log();
+            eprintln!("---- log of the gateway ----\n{}", ends(&log));
+        }
+    }
+}
+
+/// The first and the last lines of a log: between them a busy gateway may say thousands of times the same.
+fn ends(log: &str) -> String {
+    const KEPT: usize = 40;
+    let lines: Vec<&str> = log.lines().collect();
+    match lines.len().checked_sub(2 * KEPT) {
+        None | Some(0) => log.to_owned(),
+        Some(left_out) => {
+            let (first, last) = (&lines[..KEPT], &lines[lines.len() - KEPT..]);
+            format!(
+                "{}\n... {left_out} lines more ...\n{}",
+                first.join("\n"),
+                last.join("\n")
+            )
         }
     }
 }

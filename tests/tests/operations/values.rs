@@ -1,6 +1,6 @@
 //! Values that plugins keep, and arguments that are none.
 
-use swapgate_tests::{Upstream, wait_until};
+use swapgate_tests::Upstream;
 
 use crate::world::{number, prepared, probe};
 
@@ -11,8 +11,8 @@ fn values_outlive_a_swap_and_a_reload() {
     assert_eq!(gateway.get("/add?hits").text(), "0 1 of 1.0.0");
     assert_eq!(gateway.get("/add?hits").text(), "0 2 of 1.0.0");
     gateway.plugins().rename(&probe("1.1.0"), "libprobe.so");
-    wait_until("the new version", || {
-        gateway.get("/add?other").text().ends_with("1.1.0")
+    gateway.wait_for_answers("the new version", "/add?other", |answer| {
+        answer.text().ends_with("1.1.0")
     });
     assert_eq!(gateway.get("/add?hits").text(), "0 3 of 1.1.0");
     assert_eq!(number(&gateway, "never"), 0);

@@ -59,9 +59,7 @@ fn a_missing_plugin_is_a_503_even_where_open_until_its_file_comes() {
         gateway
             .plugins()
             .rename(stamp("late").bytes(), "libstamp.so");
-        wait_until("the route to be served", || {
-            gateway.get("/guarded").status == 200
-        });
+        gateway.wait_for_answers("the route", "/guarded", |answer| answer.status == 200);
         assert_eq!(
             gateway
                 .get("/guarded")

@@ -5,12 +5,19 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use rustix::process::Signal;
-use swapgate_tests::{Gateway, eventually};
+use swapgate_tests::Gateway;
 
 use super::{STAY, load, named};
 
 fn with_route(name: &str) -> String {
     format!("{STAY}  - {{name: {name}, service: a, paths: [/{name}]}}\n")
+}
+
+/// Waits until the route of [`with_route`] is there.
+#[track_caller]
+fn wait_for_route(gateway: &Gateway, name: &str) {
+    let path = format!("/{name}");
+    gateway.wait_for_answers(&path, &path, |answer| answer.status == 200);
 }
 
 #[test]
@@ -21,9 +28,9 @@ fn edits_in_place_and_by_rename_under_load() {
     for round in 0..5 {
         let (first, second) = (format!("w{round}"), format!("r{round}"));
         gateway.write_config(&with_route(&first));
-        eventually!(gateway.get(&format!("/{first}")).status == 200);
+        wait_for_route(&gateway, &first);
         gateway.rename_config(&with_route(&second));
-        eventually!(gateway.get(&format!("/{second}")).status == 200);
+        wait_for_route(&gateway, &second);
         assert_eq!(gateway.get(&format!("/{first}")).status, 404);
     }
     load.wait_for_more(50);
@@ -42,7 +49,7 @@ fn link_swaps() {
     fs::rename(aside, gateway.config_file()).unwrap();
     for revision in ["r2", "r3", "r4"] {
         publish(folder, revision, &gateway.render(&with_route(revision)));
-        eventually!(gateway.get(&format!("/{revision}")).status == 200);
+        wait_for_route(&gateway, revision);
     }
     assert_eq!(gateway.get("/r3").status, 404);
 }
@@ -68,7 +75,7 @@ fn a_link_into_another_folder() {
     symlink(&real, &aside).unwrap();
     fs::rename(aside, gateway.config_file()).unwrap();
     fs::write(&real, gateway.render(&with_route("far"))).unwrap();
-    eventually!(gateway.get("/far").status == 200);
+    wait_for_route(&gateway, "far");
 }
 
 /// The text is the same, what it includes is not: only a signal says so.
@@ -87,7 +94,9 @@ fn a_signal_reads_included_files_again() {
     for secret in ["two", "three"] {
         write(secret);
         gateway.signal(Signal::HUP);
-        eventually!(gateway.get("/stay").header("x-secret").as_deref() == Some(secret));
+        gateway.wait_for_answers(&format!("the secret {secret}"), "/stay", |answer| {
+            answer.header("x-secret").as_deref() == Some(secret)
+        });
     }
     assert!(
         !gateway.log().contains("three"),
