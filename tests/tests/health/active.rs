@@ -47,7 +47,8 @@ fn a_target_that_is_gone_is_down_until_it_is_back() {
         &address,
         ",result=\"connect_error\"",
     );
-    assert!(gateway.metrics().value(&failed) >= Some(2.0));
+    // One of the two that took it out may have been under way when the process was killed, and counts as another kind.
+    eventually!(gateway.metrics().value(&failed) >= Some(2.0));
     assert_eq!(gateway.admin("/readyz").status, 200, "the gateway serves");
     assert_eq!(target(&gateway, &well).expect("it is there")["state"], "up");
 
