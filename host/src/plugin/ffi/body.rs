@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use swapgate_abi::{ExchangeTok, ReleaseFn, SgHost, SgStr};
 
-use super::host::{input, output, with};
+use super::inward::{input, output, with};
 use super::request;
 use crate::context::{Denied, Frame};
 

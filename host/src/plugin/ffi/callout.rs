@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 use swapgate_abi::{OpTok, ScopeTok, SgHost, SgHttpRequest};
 
-use super::host::{Caller, input};
+use super::host::Caller;
+use super::inward::input;
 use super::view;
 use super::waiting::begin;
 use crate::context::Denied;

@@ -7,7 +7,7 @@ use std::ptr;
 use swapgate_abi as abi;
 use swapgate_abi::{SgBlocking, SgHost, SgHttpCallout, SgKv, SgResolve, SgStr};
 
-use super::host::{caller, input};
+use super::inward::{caller, input};
 use super::view::size_u32;
 use super::{blocking, callout, kv, resolve};
 

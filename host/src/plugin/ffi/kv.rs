@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use swapgate_abi::{SgBuf, SgHost, SgStr};
 
-use super::host::{for_caller, input, output};
+use super::inward::{for_caller, input, output};
 use super::view;
 use crate::context::Denied;
 use crate::ops::kv::KvError;

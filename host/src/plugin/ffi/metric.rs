@@ -7,7 +7,8 @@ use swapgate_abi::{MetricTok, SgHost, SgLabel, SgStr};
 use swapgate_plugin::HostError;
 use swapgate_plugin::metric::{BOUNDS, Declared, Kind, LABELS};
 
-use super::host::{Caller, barrier, caller};
+use super::host::Caller;
+use super::inward::{barrier, caller};
 use super::{request, view};
 
 #[allow(

@@ -2,7 +2,7 @@
 
 use swapgate_abi::{OpTok, ScopeTok, SgHost, SgStr};
 
-use super::host::input;
+use super::inward::input;
 use super::waiting::begin;
 use crate::context::Denied;
 use crate::ops::blocking::Full;

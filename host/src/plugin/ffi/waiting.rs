@@ -8,7 +8,8 @@ use std::time::Duration;
 use swapgate_abi as abi;
 use swapgate_abi::{ExchangeTok, InstanceTok, OpTok, ScopeTok, SgHost, SgStr, WakeTok};
 
-use super::host::{Caller, barrier, for_caller, input, output, with};
+use super::host::Caller;
+use super::inward::{barrier, for_caller, input, output, with};
 use super::request;
 use crate::context::{Denied, Frame};
 use crate::ops::{Begin, Done, background, wake as inbox};
