@@ -12,6 +12,7 @@ mod handover;
 mod memory;
 mod report;
 mod slot;
+mod state;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +41,7 @@ use crate::plugin::stage::Stage;
 pub use handover::Lost;
 pub use report::{ImageReport, InstanceReport};
 use slot::Slot;
-pub use slot::State;
+pub use state::State;
 pub use view::{Account, View};
 
 /// What a catalog is made with.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Catalog;
-use super::slot::{Life, Slot, State};
+use super::slot::{Life, Slot};
+use super::state::State;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::{Image, ImageKey};
 use crate::plugin::refusal::{Reason, Refusal, Step};

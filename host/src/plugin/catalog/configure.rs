@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use super::Catalog;
 use super::background::Background;
-use super::slot::State;
+use super::state::State;
 use crate::ops::background;
 use crate::plugin::image::Image;
 use crate::plugin::instance::{ConfigHash, Instance};

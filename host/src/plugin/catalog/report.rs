@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::slot::{Slot, State};
+use super::slot::Slot;
+use super::state::State;
 use crate::fault::breaker::HealthReport;
 use crate::fault::label;
 use crate::plugin::ffi::handover::Memory;

@@ -1,69 +1,22 @@
-//! One image in the catalog: its state, and the calls that change it.
+//! One image in the catalog: what is known of it. `call` has the calls that go into it, `end` those that end it.
+
+mod call;
+mod end;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use crate::config::ready::UnloadPolicy;
-use crate::fault::{images, label};
-use crate::mark;
-use crate::ops::background;
+use super::state::State;
 use crate::plugin::ffi::handover::Memory;
 use crate::plugin::ffi::host::Grounds;
 use crate::plugin::fit::Fit;
-use crate::plugin::foreign::{Foreign, NoResult};
 use crate::plugin::image::{Image, ImageKey};
-use crate::plugin::inspect::{Pin, Unload};
 use crate::plugin::instance::{HookTotals, Instance, InstanceAccount, RetiredInstance};
-use crate::plugin::library::{Loaded, Mapped, Mode};
-use crate::plugin::mapped::{is_mapped, ranges};
+use crate::plugin::library::{Loaded, Mapped};
 use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::usage::UsageTotals;
-
-/// Where an image stands in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// The file was read and says that it fits.
-    Inspected,
-    /// A child went through its life.
-    Preflighted,
-    /// It is mapped and entered.
-    Loaded,
-    /// It has an instance.
-    Configured,
-    /// The published snapshot names it.
-    Active,
-    /// Only older snapshots name it.
-    Draining,
-    /// Nobody uses it; `unload` is on its way.
-    Retired,
-    /// It is not mapped any more, which was checked.
-    Unloaded,
-    /// It serves nobody and stays mapped, for these reasons.
-    Resident(Vec<Pin>),
-    /// It was not taken.
-    Refused(Refusal),
-}
-
-impl State {
-    /// Its name in logs and in the admin API.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Inspected => "inspected",
-            Self::Preflighted => "preflighted",
-            Self::Loaded => "loaded",
-            Self::Configured => "configured",
-            Self::Active => "active",
-            Self::Draining => "draining",
-            Self::Retired => "retired",
-            Self::Unloaded => "unloaded",
-            Self::Resident(_) => "resident",
-            Self::Refused(_) => "refused",
-        }
-    }
-}
 
 /// One image.
 pub(super) struct Slot {
@@ -254,253 +207,6 @@ impl Slot {
         }
     }
 
-    /// Runs `work`, which calls `hook` of this plugin, on the thread for foreign calls.
-    pub(super) async fn call<T: Send + 'static>(
-        &self,
-        foreign: &Foreign,
-        hook: &'static str,
-        deadline: Duration,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Reason> {
-        let label = label::of(&self.shown().fit.identity());
-        let returned = Arc::new(AtomicBool::new(false));
-        let (shown, back) = (Arc::clone(&self.shown), Arc::clone(&returned));
-        let work = move || {
-            let result = {
-                let _mark = mark::enter_control(label, hook);
-                work()
-            };
-            // Under the lock, so that whoever gives up on the call sees it return or is seen here.
-            let mut shown = lock(&shown);
-            back.store(true, Ordering::Relaxed);
-            if leaves_it_sound(hook)
-                && let Some(at) = shown.stuck.iter().position(|stuck| *stuck == hook)
-            {
-                shown.stuck.remove(at);
-            }
-            drop(shown);
-            result
-        };
-        let result = foreign.call(self.label(), hook, deadline, work).await;
-        result.map_err(|error| match error {
-            NoResult::Stuck(after) => {
-                let mut shown = self.shown();
-                if !(returned.load(Ordering::Relaxed) && leaves_it_sound(hook)) {
-                    shown.stuck.push(hook);
-                }
-                drop(shown);
-                Reason::Stuck {
-                    hook: hook.to_owned(),
-                    seconds: after.as_secs(),
-                }
-            }
-            NoResult::NoThread => Reason::Io {
-                action: format!("start a thread to call {hook}"),
-                error: "the system gives none".to_owned(),
-            },
-        })
-    }
-
-    /// Maps the library unless it still is, enters it, and calls `load`.
-    pub(super) async fn load(
-        &self,
-        life: &mut Life,
-        foreign: &Foreign,
-        deadline: Duration,
-    ) -> Result<Arc<Loaded>, Reason> {
-        let mapped = match life.mapped.clone() {
-            Some(mapped) => mapped,
-            None => {
-                let (path, key, grounds) = (self.path(), self.key, self.grounds.clone());
-                let identity = Arc::new(self.shown().fit.identity());
-                // Set first: a constructor that hangs leaves the library mapped.
-                self.mapped.store(true, Ordering::Release);
-                let opened = self
-                    .call(foreign, "a constructor", deadline, move || {
-                        let mapped =
-                            Mapped::open(&path, key.digest, &identity, key.door, &grounds)?;
-                        images::mapped(&ranges(&path), label::of(&identity));
-                        Ok(mapped)
-                    })
-                    .await?;
-                if opened.is_err() {
-                    self.mapped.store(false, Ordering::Release);
-                }
-                opened?
-            }
-        };
-        life.mapped = Some(Arc::clone(&mapped));
-        let loaded = self.enter(&mapped, foreign, deadline).await;
-        if loaded.is_err() {
-            mapped.metrics().end_life();
-        }
-        loaded
-    }
-
-    /// Enters a mapped library and calls `load`.
-    async fn enter(
-        &self,
-        mapped: &Arc<Mapped>,
-        foreign: &Foreign,
-        deadline: Duration,
-    ) -> Result<Arc<Loaded>, Reason> {
-        let mapped = Arc::clone(mapped);
-        let loaded = self
-            .call(foreign, "sg_plugin_entry", deadline, move || {
-                mapped.find_door(Mode::Serve)?.enter()
-            })
-            .await??;
-        let flags = loaded.table().flags;
-        self.only_one.store(flags.one_image_only, Ordering::Release);
-        let call = Arc::clone(&loaded);
-        self.call(foreign, "load", deadline, move || {
-            call.table().load(call.mapped().host())
-        })
-        .await?
-        .map_err(|error| error.reason("load", |text| Reason::LoadFailed { text }))?;
-        Ok(loaded)
-    }
-
-    /// Ends an instance, then lets go of its image. Where a call of this plugin has not returned, `destroy` is not
-    /// called and the instance leaks: that call may still be inside it.
-    pub(super) async fn destroy(
-        self: &Arc<Self>,
-        instance: RetiredInstance,
-        foreign: &Foreign,
-        deadline: Duration,
-    ) {
-        // Before anything else: from here on nothing of it may be called but `destroy`.
-        background::end(instance.token).await;
-        self.keep_account(&instance);
-        let Some(loaded) = instance.image.loaded().cloned() else {
-            return;
-        };
-        let (raw, slot) = (instance.raw, Arc::clone(self));
-        // A call that gets stuck keeps the library mapped by itself: it holds `loaded`.
-        let ended = self
-            .call(foreign, "destroy", deadline, move || {
-                // Asked here and not before: another call may have got stuck while this one waited for its turn.
-                let stuck = slot.stuck_in();
-                if stuck.is_none() {
-                    loaded.table().destroy(raw);
-                }
-                stuck
-            })
-            .await;
-        let (plugin, config) = (self.label(), instance.config);
-        match ended {
-            Ok(None) => {}
-            Ok(Some(hook)) => {
-                tracing::warn!(plugin, %config, hook, "an instance is not destroyed, for a call has not returned");
-            }
-            Err(reason) => {
-                tracing::error!(plugin, %config, %reason, "an instance could not be destroyed");
-            }
-        }
-    }
-
-    /// Ends an image that nobody uses: `unload`, then unmapping, where the file allows it.
-    pub(super) async fn unload(
-        &self,
-        loaded: Arc<Loaded>,
-        foreign: &Foreign,
-        deadline: Duration,
-        policy: UnloadPolicy,
-    ) {
-        drop(loaded);
-        let mut life = self.life.lock().await;
-        if life.image.strong_count() > 0 {
-            // Back in use before the message was read.
-            return;
-        }
-        let Some(loaded) = life.loaded.take() else {
-            self.unmap(&mut life, foreign, deadline).await;
-            return;
-        };
-        self.advance(State::Retired);
-        self.finish(&mut life, loaded, foreign, deadline, policy)
-            .await;
-    }
-
-    pub(super) async fn finish(
-        &self,
-        life: &mut Life,
-        loaded: Arc<Loaded>,
-        foreign: &Foreign,
-        deadline: Duration,
-        policy: UnloadPolicy,
-    ) {
-        let mut pins = self.pins(&loaded, policy);
-        if let Some(hook) = self.stuck_in() {
-            // An instance is still being destroyed, so `unload` may not be called.
-            pins.push(Pin::Stuck(hook));
-        } else {
-            let ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-            let mapped = Arc::clone(loaded.mapped());
-            let unloaded = self
-                .call(foreign, "unload", deadline, move || {
-                    loaded.table().unload(ms)
-                })
-                .await;
-            match unloaded {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => pins.push(Pin::UnloadFailed(format!("{error:?}"))),
-                Err(_) => pins.push(Pin::Stuck("unload".to_owned())),
-            }
-            mapped.metrics().end_life();
-            self.shown().memory = None;
-        }
-        if pins.is_empty() {
-            self.unmap(life, foreign, deadline).await;
-        } else {
-            self.advance(State::Resident(pins));
-        }
-    }
-
-    /// Unmaps the library and looks whether it is gone. Only after `unload`, and only where nothing pins it.
-    async fn unmap(&self, life: &mut Life, foreign: &Foreign, deadline: Duration) {
-        if self.state() != State::Retired {
-            return;
-        }
-        let Some(mapped) = life.mapped.take() else {
-            return;
-        };
-        let path = mapped.path().to_owned();
-        // Destructors of the plugin run in there.
-        let closed = self
-            .call(foreign, "a destructor", deadline, move || mapped.unmap())
-            .await;
-        match closed {
-            Ok(Ok(_)) if !is_mapped(&path) => {
-                images::unmapped(label::of(&self.shown().fit.identity()));
-                self.mapped.store(false, Ordering::Release);
-                self.advance(State::Unloaded);
-            }
-            Ok(Ok(_)) => self.advance(State::Resident(vec![Pin::StillMapped])),
-            // A second message about the same image is still in the queue; it brings us here again.
-            Ok(Err(mapped)) => life.mapped = Some(mapped),
-            Err(_) => self.advance(State::Resident(vec![Pin::Stuck("a destructor".to_owned())])),
-        }
-    }
-
-    fn pins(&self, loaded: &Loaded, policy: UnloadPolicy) -> Vec<Pin> {
-        let mut pins = match &self.shown().fit.inspected.unload {
-            Unload::Allowed => Vec::new(),
-            Unload::Resident(pins) => pins.clone(),
-        };
-        let flags = loaded.table().flags;
-        if flags.owns_threads {
-            pins.push(Pin::OwnsThreads);
-        }
-        if flags.resident {
-            pins.push(Pin::Asked);
-        }
-        if policy == UnloadPolicy::Never {
-            pins.push(Pin::Setting);
-        }
-        pins
-    }
-
     /// Opens the account of an instance that was just made.
     pub(super) fn open_account(&self, instance: &Instance) {
         self.shown().present.push(instance.account());
@@ -529,15 +235,6 @@ impl Drop for Measurement {
 const FREE: u8 = 0;
 const MEASURING: u8 = 1;
 const LATE: u8 = 2;
-
-/// Whether an image may be called again once this call has returned too late. What maps, enters, loads or ends an image
-/// may have done its work behind the back of whoever gave up on it, and would be done twice.
-fn leaves_it_sound(hook: &str) -> bool {
-    !matches!(
-        hook,
-        "a constructor" | "sg_plugin_entry" | "load" | "unload" | "a destructor"
-    )
-}
 
 fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
     shown.lock().unwrap_or_else(PoisonError::into_inner)
