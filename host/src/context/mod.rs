@@ -5,6 +5,7 @@
 //!
 //! - [`Context`]: the data of one exchange;
 //! - [`Frame`]: a context together with what it was matched against, for the length of one hook;
+//! - `attribute`, `access` and `choice`: what a hook may read and change of it, and when;
 //! - [`connection`]: what is known of the connection it came on;
 //! - [`headers`]: which headers a plugin may touch; [`client_headers`]: which of a client's count;
 //! - [`scope`]: operations and wake tokens that hooks asked for;
@@ -13,9 +14,12 @@
 //! - `vars`: variables shared between plugins.
 
 mod access;
+mod attribute;
 pub mod body;
+mod choice;
 pub mod client_headers;
 pub mod connection;
+mod denied;
 pub mod headers;
 #[cfg(debug_assertions)]
 pub mod lent;
@@ -34,9 +38,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 
-pub use access::{Attribute, Denied, Number};
+pub use attribute::{Attribute, Number};
 pub use body::{Bodies, Keeper};
+pub use choice::{Choice, Leads};
 pub use connection::Connection;
+pub use denied::Denied;
 pub use name::{HostName, RequestId};
 pub use phase::{LANES, Lane, PHASES, Phase};
 pub use scope::Scope;
@@ -188,32 +194,6 @@ pub struct Frame<'a> {
     pub waits: Waits,
     /// What keeps the image of the running instance mapped; none in a preflight.
     pub keeper: Option<&'a dyn Keeper>,
-}
-
-/// Where requests may go.
-pub trait Leads {
-    /// The service of that name.
-    fn service(&self, name: &str) -> Option<usize>;
-    /// The target with that address, of a service.
-    fn target(&self, service: usize, address: &Endpoint) -> Option<usize>;
-    /// Whether plugins may choose that address. It is spoken to without TLS.
-    fn admits(&self, address: SocketAddr) -> bool;
-}
-
-/// Where a plugin wants a request to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    /// To another service.
-    Service(usize),
-    /// To one target.
-    Target {
-        /// Of this service.
-        service: usize,
-        /// Its place there.
-        target: usize,
-    },
-    /// To an address that no service knows.
-    Address(SocketAddr),
 }
 
 /// Whether operations may begin, and wake tokens be asked for.

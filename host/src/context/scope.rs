@@ -8,8 +8,8 @@ use std::fmt;
 use swapgate_abi::{OpTok, WakeTok};
 use tokio::task::AbortHandle;
 
-use super::{Denied, Lane};
-use crate::ops::Begin;
+use super::{Denied, Frame, Lane, Waits};
+use crate::ops::{Begin, next_token, wake};
 
 /// How many operations one instance may have running in one exchange.
 const OPERATIONS: usize = 64;
@@ -181,6 +181,60 @@ impl Scope {
     pub fn running(&self) -> usize {
         let unwanted = |one: &&Operation| one.state.is_unwanted();
         self.operations.len() - self.operations.iter().filter(unwanted).count()
+    }
+}
+
+impl Frame<'_> {
+    /// Begins an operation of this exchange, which starts once the hook has returned. `make` is asked only if there is
+    /// room for one more.
+    ///
+    /// # Errors
+    /// Nobody could be told what it came to, too many run already, or what `make` says.
+    pub fn begin(&mut self, make: impl FnOnce() -> Result<Begin, Denied>) -> Result<OpTok, Denied> {
+        let place = self.place()?;
+        let scope = self.context.scope.get_or_insert_default();
+        scope.room(place)?;
+        let token = next_token();
+        scope.begin(token, place, make()?);
+        Ok(token)
+    }
+
+    /// Ends an operation of the running instance.
+    ///
+    /// # Errors
+    /// It has none of that name.
+    pub fn cancel(&mut self, token: OpTok) -> Result<(), Denied> {
+        let owner = self.owner;
+        let scope = self.context.scope.as_mut().ok_or(Denied::NotFound)?;
+        scope.cancel(token, owner)
+    }
+
+    /// The token that wakes the running instance in this lane.
+    ///
+    /// # Errors
+    /// Nobody could be told, or the worker takes nothing any more.
+    pub fn waker(&mut self) -> Result<WakeTok, Denied> {
+        let place = self.place()?;
+        let exchange = self.context.token;
+        let scope = self.context.scope.get_or_insert_default();
+        if let Some(token) = scope.waker(place) {
+            return Ok(token);
+        }
+        let token = wake::issue(exchange).map_err(|_| Denied::Unavailable)?;
+        scope.keep_waker(token, place);
+        Ok(token)
+    }
+
+    /// Where operations of the running hook belong.
+    fn place(&self) -> Result<Place, Denied> {
+        match self.waits {
+            Waits::Never => Err(Denied::WrongPhase),
+            Waits::Preflight => Err(Denied::Unavailable),
+            Waits::May => Ok(Place {
+                owner: self.owner,
+                lane: self.lane,
+            }),
+        }
     }
 }
 
