@@ -4,6 +4,7 @@
 //! ends, and all of them end with the connection.
 
 mod counting;
+mod frame;
 pub(super) mod frames;
 pub(super) mod guarded;
 mod piece;
