@@ -4,17 +4,20 @@
 //! durations, sizes and addresses of them. Choices are written without `anyOf`, so that a message can name one
 //! expectation instead of a list of alternatives that all failed.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub(super) use client::{RawClientHeaders, RawClientTimeouts, RawLimits, RawUnderscores};
 pub(super) use dns::RawDns;
 pub(super) use health::{RawActiveHealth, RawHealth, RawHealthCheck, RawPassiveHealth};
 pub(super) use life::{RawDrain, RawProcess};
 pub(super) use listener::{RawListener, RawProtocol, RawProxyProtocol};
+pub(super) use loader::{RawFaults, RawLoader, RawPermissions, RawUnload};
+pub(super) use plugin::{
+    RawBlocking, RawCallouts, RawKv, RawOnError, RawOnStateRefusal, RawPluginUse,
+};
+pub(super) use quantity::{RawDuration, RawSize};
 pub(super) use resilience::{RawConcurrency, RawOverload, RawRetries, RawUpstreamBreaker};
 pub(super) use route::{
     RawMirror, RawRedirect, RawRespond, RawRoute, RawRouteTimeouts, RawSplit, RawValues,
@@ -31,6 +34,9 @@ mod dns;
 mod health;
 mod life;
 mod listener;
+mod loader;
+mod plugin;
+mod quantity;
 mod resilience;
 mod route;
 mod tls;
@@ -159,61 +165,6 @@ pub(super) struct RawAdmin {
     pub(super) refused: u64,
 }
 
-/// How plugin files are admitted.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Loader")]
-pub(super) struct RawLoader {
-    /// Who may be able to write to plugin files: `strict` neither group nor world, `relaxed` the group may.
-    pub(super) permissions: RawPermissions,
-    /// How long a preflight may take.
-    pub(super) preflight_timeout: RawDuration,
-    /// How long one control call into a plugin may take before it counts as stuck.
-    pub(super) call_timeout: RawDuration,
-    /// When an image is unmapped: `auto` where the file proves that nothing pins it, or `never`.
-    pub(super) unload: RawUnload,
-    /// How many distinct images may stay mapped.
-    #[schemars(range(min = 1, max = 65536))]
-    pub(super) max_images: u64,
-    /// How many bytes an instance may hand over to the one that takes its place.
-    pub(super) state_bytes: RawSize,
-}
-
-/// What becomes of plugins that go wrong while they serve.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Faults")]
-pub(super) struct RawFaults {
-    /// How long one call of a hook may take before it is named in the log and counts as a fault.
-    pub(super) hook_budget: RawDuration,
-    /// When a version that goes wrong again and again is left alone for a while.
-    pub(super) breaker: RawBreaker,
-    /// How long a version that replaced another one is on probation.
-    pub(super) probation: RawDuration,
-    /// Faults on probation after which the version before comes back; 0: never.
-    #[schemars(range(min = 0, max = 1_000_000))]
-    pub(super) return_after: u64,
-    /// With --supervised: how long a worker may stand still before the process that serves is started anew.
-    pub(super) hung: RawDuration,
-    /// With --supervised: crashes after which a plugin file is put into quarantine; 0: never.
-    #[schemars(range(min = 0, max = 1000))]
-    pub(super) crashes: u64,
-}
-
-/// When a version that goes wrong again and again is left alone for a while.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Breaker")]
-pub(super) struct RawBreaker {
-    /// So many faults open it; 0: it never opens.
-    #[schemars(range(min = 0, max = 100_000))]
-    pub(super) faults: u64,
-    /// Within this time.
-    pub(super) window: RawDuration,
-    /// How long it stays open before one exchange tries the plugin again.
-    pub(super) open: RawDuration,
-}
-
 /// What is counted.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -224,94 +175,7 @@ pub(super) struct RawMetrics {
     pub(super) max_routes: u64,
 }
 
-/// Values that plugins keep for all workers and across swaps.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Kv")]
-pub(super) struct RawKv {
-    /// Bytes they may use in all, 32MiB or more; what was not used for longest goes first.
-    pub(super) memory: RawSize,
-}
-
-/// Whom plugins may call besides services.
-#[derive(Deserialize, Serialize, JsonSchema, Default)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Callouts")]
-pub(super) struct RawCallouts {
-    /// Hosts and ports, such as `http://127.0.0.1:9000` or `http://*.internal:80`.
-    pub(super) allow: Vec<String>,
-}
-
-/// Threads for functions of plugins that take long.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "Blocking")]
-pub(super) struct RawBlocking {
-    /// How many threads there may be; they start when they are needed.
-    #[schemars(range(min = 1, max = 1024))]
-    pub(super) threads: u64,
-    /// How many functions may wait for a thread.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(super) queue: u64,
-}
-
-/// One attachment of a plugin.
-#[derive(Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "PluginUse")]
-pub(super) struct RawPluginUse {
-    /// Id of the plugin.
-    pub(super) name: String,
-    /// Its configuration, checked against the schema that the plugin ships.
-    #[serde(default)]
-    config: Map<String, Value>,
-    /// What happens when it fails: `closed` answers 500, `open` skips it.
-    #[serde(default)]
-    pub(super) on_error: RawOnError,
-    /// What happens when a new version does not take over what the old one knows: `start-empty` begins without it, `keep-old`
-    /// stays with the old one.
-    #[serde(default)]
-    pub(super) on_state_refusal: RawOnStateRefusal,
-    /// Which versions of the plugin are admitted, such as `^2` or `>=1.2, <1.5`.
-    #[serde(default = "any_version")]
-    pub(super) version: String,
-    /// Its place in every phase, highest first; unless set, what the plugin says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "i64", range(min = -1_000_000, max = 1_000_000))]
-    pub(super) priority: Option<i64>,
-}
-
-/// A time such as `5s`, `250ms` or `1m`.
-#[derive(Deserialize, Serialize)]
-pub(super) struct RawDuration(pub(super) String);
-
-/// A number of bytes: a number, or a text such as `64KiB` or `10MB`.
-#[derive(Deserialize, Serialize)]
-#[serde(untagged)]
-pub(super) enum RawSize {
-    Number(u64),
-    Text(String),
-}
-
 // Variants carry no doc comments: with them the schema would become a `oneOf`, and its messages vague.
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Permissions")]
-pub(super) enum RawPermissions {
-    #[default]
-    Strict,
-    Relaxed,
-}
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Unload")]
-pub(super) enum RawUnload {
-    #[default]
-    Auto,
-    Never,
-}
 
 #[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
 #[serde(rename_all = "kebab-case")]
@@ -320,24 +184,6 @@ pub(super) enum RawReadiness {
     #[default]
     Normal,
     Strict,
-}
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "OnError")]
-pub(super) enum RawOnError {
-    #[default]
-    Closed,
-    Open,
-}
-
-#[derive(Deserialize, Serialize, JsonSchema, Clone, Copy, Default)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "OnStateRefusal")]
-pub(super) enum RawOnStateRefusal {
-    #[default]
-    StartEmpty,
-    KeepOld,
 }
 
 impl Default for RawAdmin {
@@ -350,99 +196,9 @@ impl Default for RawAdmin {
     }
 }
 
-impl Default for RawLoader {
-    fn default() -> Self {
-        Self {
-            permissions: RawPermissions::Strict,
-            preflight_timeout: RawDuration::new("10s"),
-            call_timeout: RawDuration::new("10s"),
-            unload: RawUnload::Auto,
-            max_images: 1024,
-            state_bytes: RawSize::Text("64MiB".to_owned()),
-        }
-    }
-}
-
-impl Default for RawFaults {
-    fn default() -> Self {
-        Self {
-            hook_budget: RawDuration::new("500ms"),
-            breaker: RawBreaker::default(),
-            probation: RawDuration::new("60s"),
-            return_after: 5,
-            hung: RawDuration::new("10s"),
-            crashes: 3,
-        }
-    }
-}
-
-impl Default for RawBreaker {
-    fn default() -> Self {
-        Self {
-            faults: 20,
-            window: RawDuration::new("10s"),
-            open: RawDuration::new("5s"),
-        }
-    }
-}
-
 impl Default for RawMetrics {
     fn default() -> Self {
         Self { max_routes: 1000 }
-    }
-}
-
-impl Default for RawKv {
-    fn default() -> Self {
-        Self {
-            memory: RawSize::Text("64MiB".to_owned()),
-        }
-    }
-}
-
-impl Default for RawBlocking {
-    fn default() -> Self {
-        Self {
-            threads: 4,
-            queue: 1024,
-        }
-    }
-}
-
-impl RawDuration {
-    fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl JsonSchema for RawDuration {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A time such as 250ms, 5s, 1m or 2h.",
-            "type": "string",
-            "examples": ["250ms", "5s", "1m"],
-            EXPECTS: super::value::DURATION,
-        })
-    }
-}
-
-impl JsonSchema for RawSize {
-    fn schema_name() -> Cow<'static, str> {
-        "Size".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A number of bytes, or a text with a unit such as 64KiB or 10MB.",
-            "type": ["integer", "string"],
-            "minimum": 0,
-            "examples": ["64KiB", "10MB", 65536],
-            EXPECTS: super::value::SIZE,
-        })
     }
 }
 
@@ -452,8 +208,4 @@ fn plugins_dir() -> String {
 
 fn state_dir() -> String {
     "state".to_owned()
-}
-
-fn any_version() -> String {
-    "*".to_owned()
 }
