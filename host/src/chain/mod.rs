@@ -8,6 +8,8 @@
 //! A chain is compiled when a snapshot is built: sorted once, split by phase once, so that an exchange only walks
 //! slices. A phase without hooks is an empty slice and costs nothing.
 
+mod call;
+mod link;
 mod outcome;
 mod run;
 mod trace;
@@ -15,8 +17,9 @@ mod trace;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+pub use call::{Call, Matched, Skipped};
+pub use link::owner;
 pub use outcome::{Outcome, PluginFault};
-pub use run::{Call, Matched, Skipped, owner};
 pub use trace::tell_values;
 
 use crate::config::ready::OnError;
@@ -123,7 +126,7 @@ impl Chain {
     #[must_use]
     pub fn link_of(&self, owner: usize) -> Option<&Link> {
         let mut links = self.all.iter();
-        links.find(|link| run::owner(&link.instance) == owner)
+        links.find(|link| link::owner(&link.instance) == owner)
     }
 
     /// Whether an instance takes part.
