@@ -6,15 +6,18 @@
 //!
 //! - [`window`]: the bytes that one plugin has and has not passed on;
 //! - [`pipeline`]: the plugins of one lane, one after the other;
+//! - [`step`]: what it and whoever drives it say to one another;
 //! - [`reframe`]: what a change of the body means for the head before it.
 
 pub mod pipeline;
 pub mod reframe;
+pub mod step;
 #[cfg(test)]
 mod tests;
 pub mod window;
 
-pub use pipeline::{Hook, Overflow, Part, Pipeline, Spec, Step, Verdict};
+pub use pipeline::Pipeline;
+pub use step::{Hook, Overflow, Part, Spec, Step, Verdict};
 pub use window::{Misfit, Window};
 
 use swapgate_abi as abi;
