@@ -8,8 +8,8 @@ use crate::journal;
 use crate::metrics::page::{Family, Page};
 use crate::metrics::{names, process};
 use crate::panics;
+use crate::plugin::account::HookTotals;
 use crate::plugin::catalog::Account;
-use crate::plugin::instance::HookTotals;
 
 /// The whole page.
 ///

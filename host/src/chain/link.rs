@@ -13,9 +13,10 @@ use crate::context::{Context, Frame, Lane, Phase, Waits};
 use crate::fault::breaker::Fault;
 use crate::fault::tell;
 use crate::mark::{self, Mark};
+use crate::plugin::account::HookStats;
 use crate::plugin::ffi::event::{Happened, Place};
 use crate::plugin::ffi::request;
-use crate::plugin::instance::{HookStats, Instance};
+use crate::plugin::instance::Instance;
 
 impl Link {
     /// Makes the last call of an exchange.

@@ -21,12 +21,13 @@ use crate::context::{
 use crate::metrics::book::Book;
 use crate::ops::blocking::Bounds;
 use crate::ops::services::Services;
+use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::ffi::event::{Happened, Place};
 use crate::plugin::ffi::host::Grounds;
 use crate::plugin::ffi::request;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::Image;
-use crate::plugin::instance::{ConfigHash, Instance};
+use crate::plugin::instance::Instance;
 use crate::plugin::library::{self, Loaded, Mapped, Mode};
 use crate::plugin::preflight::child::{self, OWNER};
 use crate::plugin::refusal::{Reason, Refusal, Step};

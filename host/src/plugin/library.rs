@@ -11,10 +11,11 @@ use libloading::os::unix::{Library as RawLibrary, RTLD_LOCAL, RTLD_NOW};
 use swapgate_abi::{DOOR_REV, EntryFn, PluginRootRef, SgHost};
 
 use crate::metrics::book::ImageMetrics;
+use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::ffi::control::{RawInstance, Table};
 use crate::plugin::ffi::host::{Grounds, HostTable, ImageIdentity, host_table};
 use crate::plugin::image::{Digest, Door, Image, ImageKey};
-use crate::plugin::instance::{ConfigHash, Instance};
+use crate::plugin::instance::Instance;
 use crate::plugin::refusal::Reason;
 
 /// A mapped library. Dropping it leaves it mapped; only [`Library::close`] unmaps, because only the catalog knows

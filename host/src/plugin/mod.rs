@@ -14,13 +14,16 @@
 //! - [`preflight`]: a throw-away child goes through its life;
 //! - [`library`], [`ffi`]: the copy is opened and called; [`mapped`] says whether it is still there. The unsafe rooms;
 //! - [`foreign`]: the thread on which control calls plugins;
-//! - [`image`], [`instance`]: what the hot path holds;
+//! - [`image`], [`instance`]: what the hot path holds; [`account`] and [`usage`]: what an instance did, and what it uses
+//!   just now; [`config_hash`]: what a configuration is called;
 //! - [`catalog`]: what exists now.
 //!
 //! Nothing here knows routes, connections or exchanges, and nothing here decides which version of a plugin serves.
 
+pub mod account;
 pub mod bench;
 pub mod catalog;
+pub mod config_hash;
 #[allow(unsafe_code, reason = "every call into foreign code and back")]
 pub mod ffi;
 mod files;
@@ -44,8 +47,10 @@ pub mod stage;
 pub(crate) mod testing;
 pub mod usage;
 
+pub use account::WorkerStats;
 pub use catalog::Catalog;
+pub use config_hash::ConfigHash;
 pub use ffi::host::ImageIdentity;
 pub use image::{Digest, Door, Image};
-pub use instance::{ConfigHash, Instance, WorkerStats};
+pub use instance::Instance;
 pub use refusal::{Reason, Refusal, Step};

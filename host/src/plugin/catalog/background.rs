@@ -12,10 +12,10 @@ use crate::context::Phase;
 use crate::fault::breaker::Fault;
 use crate::fault::{label, tell};
 use crate::ops::background::{Called, Hooks, Told};
+use crate::plugin::account::InstanceAccount;
 use crate::plugin::ffi::control::RawInstance;
 use crate::plugin::ffi::event::Happened;
 use crate::plugin::foreign::Foreign;
-use crate::plugin::instance::InstanceAccount;
 use crate::plugin::library::Loaded;
 
 /// An instance, for the calls of its background. It ends before the instance is destroyed, so it need not hold it.

@@ -6,8 +6,9 @@ use super::Catalog;
 use super::background::Background;
 use super::state::State;
 use crate::ops::background;
+use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::image::Image;
-use crate::plugin::instance::{ConfigHash, Instance};
+use crate::plugin::instance::Instance;
 use crate::plugin::library;
 use crate::plugin::refusal::{Reason, Refusal, Step};
 

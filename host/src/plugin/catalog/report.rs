@@ -9,10 +9,11 @@ use super::slot::Slot;
 use super::state::State;
 use crate::fault::breaker::HealthReport;
 use crate::fault::label;
+use crate::plugin::account::HookTotals;
 use crate::plugin::ffi::handover::Memory;
 use crate::plugin::image::{Digest, Door, ImageKey};
 use crate::plugin::inspect::Unload;
-use crate::plugin::instance::{HookTotals, Inherited, Instance};
+use crate::plugin::instance::{Inherited, Instance};
 use crate::plugin::usage::UsageTotals;
 
 /// One image, as `/plugins` shows it.

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use super::state::State;
+use crate::plugin::account::{HookTotals, InstanceAccount};
 use crate::plugin::ffi::handover::Memory;
 use crate::plugin::ffi::host::Grounds;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::{Image, ImageKey};
-use crate::plugin::instance::{HookTotals, Instance, InstanceAccount, RetiredInstance};
+use crate::plugin::instance::{Instance, RetiredInstance};
 use crate::plugin::library::{Loaded, Mapped};
 use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::plugin::usage::UsageTotals;

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::report::{self, ImageReport};
 use super::slot::Slot;
+use crate::plugin::account::HookTotals;
+use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::foreign::Foreign;
 use crate::plugin::image::{Image, ImageKey};
-use crate::plugin::instance::{ConfigHash, HookTotals, Instance};
+use crate::plugin::instance::Instance;
 use crate::plugin::usage::UsageTotals;
 
 /// What the admin API reads, at any time, also while the catalog waits for a plugin.

@@ -18,9 +18,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::fit::Fit;
 use crate::plugin::inspect::Unload;
-use crate::plugin::instance::ConfigHash;
 use crate::plugin::refusal::{KILLED, Reason, Refusal, Step};
 
 pub use protocol::Report;

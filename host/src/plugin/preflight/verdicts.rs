@@ -13,9 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::Report;
+use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::{Digest, Door, ImageKey};
-use crate::plugin::instance::ConfigHash;
 
 /// The verdicts of one build of the gateway: in memory, and in the state folder for the next run.
 #[derive(Debug, Default)]
