@@ -183,7 +183,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
     } else {
         (Some(spawn_local(admin)), None)
     };
-    upgrades(&board, link.as_deref());
+    upgrades(&board, link.as_ref());
     let mut folder = Folder::new(config.plugins_dir.clone(), catalog.metrics());
     folder.fall_back_to(config.state_dir.join(PREVIOUS));
     // Watching begins before the first look, so that nothing falls between the two.
@@ -293,7 +293,12 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
         }
         end_now(&mut signals, &events, parent).await
     };
-    Box::pin(drain(control, ended, again)).await;
+    let board = control.board.clone();
+    tokio::select! {
+        biased;
+        () = Box::pin(drain(control, ended, again)) => {}
+        () = upgrading.refuse(&board, &mut seen, replaced) => {}
+    }
     if let Some(path) = options.pid_file.as_deref().filter(|_| parent.is_none()) {
         pid_file::remove(path);
     }
@@ -302,7 +307,7 @@ async fn serve(options: &Options, source: Result<Source, Vec<ConfigError>>) -> R
 }
 
 /// Shows how upgrades went, as the process that started this one knows it.
-fn upgrades(board: &Board, link: Option<&Link>) {
+fn upgrades(board: &Board, link: Option<&Arc<Link>>) {
     let Some(link) = link else {
         return;
     };
@@ -312,6 +317,10 @@ fn upgrades(board: &Board, link: Option<&Link>) {
         status.upgrade = known;
         status.supervisor = supervisor;
     });
+    if supervisor.is_some() {
+        let (link, board) = (Arc::clone(link), board.clone());
+        spawn_local(async move { upgrading::follow(&link, &board).await });
+    }
 }
 
 /// Control is broken: what serves goes on, unhealthy, until somebody ends it. Where a process supervises this one, it ends by

@@ -1,6 +1,6 @@
 //! `swapgate upgrade`: has a running gateway replaced by its executable as it is now, and tells how that went.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,17 +52,24 @@ fn upgrade(args: &Args) -> Result<String, String> {
     let standing = standing(&status)
         .ok_or("the gateway that answers knows no upgrades; restart it with the new executable")?;
     // One that is under way is the one that was wanted.
-    let wanted = if standing.is_under_way() {
-        standing.number
+    let (wanted, asked) = if standing.is_under_way() {
+        (standing.number, None)
     } else {
-        ask(process(args, &status)?)?;
-        standing.number + 1
+        let asked = process(args, &status)?;
+        ask(asked)?;
+        (standing.number + 1, Some(asked))
     };
-    let last = outcome(args, wanted)?;
+    let last = outcome(args, wanted, asked)?;
     match (last.outcome, &last.to) {
         (Outcome::Serves, Some(to)) => Ok(format!(
             "process {} serves, swapgate {}, after {} ms; process {}, swapgate {}, drains",
             to.pid, to.version, last.took_ms, last.from.pid, last.from.version
+        )),
+        _ if last.at_once => Err(format!(
+            "no upgrade of process {}, swapgate {}, because {}",
+            last.from.pid,
+            last.from.version,
+            last.why.unwrap_or_default()
         )),
         _ => Err(format!(
             "process {} serves on, swapgate {}: {}",
@@ -114,12 +121,25 @@ fn takes_the_signal(number: u32) -> bool {
     caught.is_some_and(|mask| mask & (1 << (libc::SIGUSR2 - 1)) != 0)
 }
 
+fn is_gone(number: u32) -> bool {
+    let number = number.to_string();
+    cfg!(target_os = "linux") && !Path::new("/proc").join(number).exists()
+}
+
 /// Waits for the outcome; whoever answers meanwhile may be either process, and for a moment nobody.
-fn outcome(args: &Args, wanted: u64) -> Result<Last, String> {
+fn outcome(args: &Args, wanted: u64, asked: Option<u32>) -> Result<Last, String> {
     let limit = Duration::from_secs(args.wait);
     let start = Instant::now();
     while start.elapsed() < limit {
+        // Looked at first, so that nobody answers for a reason that came after it.
+        let gone = asked.is_some_and(is_gone);
         let status = args.admin.document("/status").ok();
+        if gone && status.is_none() {
+            let asked = asked.unwrap_or_default();
+            return Err(format!(
+                "the outcome is not known: process {asked}, which was asked, is gone, and nobody answers at the admin listener any more; see the log of the gateway"
+            ));
+        }
         let standing = status.as_ref().and_then(standing);
         let known = standing.filter(|standing| !standing.is_under_way());
         if let Some(last) = known.and_then(|standing| standing.last)

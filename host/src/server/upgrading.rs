@@ -4,13 +4,16 @@
 use std::future::pending;
 use std::pin::Pin;
 
+use tokio::sync::mpsc::UnboundedReceiver;
+
 use crate::control::apply::Control;
+use crate::control::events::Event;
 use crate::control::status::Board;
 use crate::life::notify::Notifier;
 use crate::supervise::link::Link;
 use crate::supervise::origin::Origin;
 use crate::supervise::successor::{Served, start};
-use crate::supervise::upgrade::{Turn, Who};
+use crate::supervise::upgrade::{GATEWAY_ENDS, Standing, Turn, Who};
 
 type Running = Pin<Box<dyn Future<Output = Result<Served, String>>>>;
 
@@ -22,6 +25,19 @@ pub(crate) struct Upgrading<'a> {
     running: Option<Running>,
     /// Of that one: whether the new process may accept already.
     turn: Turn,
+    /// What this heard of those that the supervising process makes.
+    known: Standing,
+}
+
+/// Shows how the upgrades go that the supervising process makes, for as long as this process has something to show: it may
+/// be asked for one while it starts or drains as well.
+pub(crate) async fn follow(link: &Link, board: &Board) {
+    let mut known = link.standing();
+    loop {
+        let shown = known.clone();
+        board.update(|status| status.upgrade = shown);
+        known = link.standing_changed(&known).await;
+    }
 }
 
 impl<'a> Upgrading<'a> {
@@ -37,6 +53,7 @@ impl<'a> Upgrading<'a> {
             notifier,
             running: None,
             turn: Turn::default(),
+            known: parent.map(Link::standing).unwrap_or_default(),
         }
     }
 
@@ -83,7 +100,7 @@ impl<'a> Upgrading<'a> {
     pub(crate) async fn replaced(&mut self, board: &Board) -> Option<Vec<String>> {
         let ended = match (&mut self.running, self.parent) {
             (Some(running), _) => running.as_mut().await,
-            (None, Some(parent)) => return self.told(parent, board).await,
+            (None, Some(parent)) => return self.told(parent).await,
             (None, None) => pending().await,
         };
         self.running = None;
@@ -104,15 +121,38 @@ impl<'a> Upgrading<'a> {
     }
 
     /// What the supervising process says of it.
-    async fn told(&self, parent: &Link, board: &Board) -> Option<Vec<String>> {
-        let known = board.read(|status| status.upgrade.clone());
+    async fn told(&mut self, parent: &Link) -> Option<Vec<String>> {
         tokio::select! {
             biased;
             gone = parent.replaced() => Some(gone),
-            standing = parent.standing_changed(&known) => {
-                board.update(|status| status.upgrade = standing);
+            standing = parent.standing_changed(&self.known) => {
+                self.known = standing;
                 None
             }
         }
+    }
+
+    /// While this process drains: begins none any more, and says why to whoever asks. Never ends.
+    pub(crate) async fn refuse(
+        &self,
+        board: &Board,
+        seen: &mut UnboundedReceiver<Event>,
+        replaced: bool,
+    ) {
+        while let Some(event) = seen.recv().await {
+            match (event, self.parent) {
+                // It knows that this one ends, or that another one serves.
+                (Event::Upgrade, Some(parent)) => parent.ask_for_upgrade(),
+                (Event::Upgrade, None) if replaced => {
+                    tracing::warn!(target: "control", "no upgrade, because another process serves; ask that one");
+                }
+                (Event::Upgrade, None) => {
+                    tracing::warn!(target: "control", "no upgrade, because {GATEWAY_ENDS}");
+                    board.update(|status| status.upgrade.is_refused(Who::own(), GATEWAY_ENDS));
+                }
+                _ => {}
+            }
+        }
+        pending().await
     }
 }

@@ -19,7 +19,7 @@ use super::link::PASSED;
 use super::process::{Plan, Process, Seen};
 use super::report::Report;
 use super::takeover::{Taken, take_over};
-use super::upgrade::{Standing, Turn, Who};
+use super::upgrade::{GATEWAY_ENDS, Standing, Turn, Who};
 use super::wire::{self, Begin, Hello, Said, Told};
 use crate::life::notify::Notifier;
 use crate::life::pid_file;
@@ -243,12 +243,10 @@ impl Parent {
             return;
         }
         if *self.stops.borrow() > 0 || running.ends {
-            tracing::warn!(target: "supervisor", "no upgrade, because the gateway ends");
-            return;
+            return self.refuse(running, GATEWAY_ENDS);
         }
         let Some(who) = running.process.who.clone().filter(|_| self.served > 0) else {
-            tracing::warn!(target: "supervisor", "no upgrade, because nothing serves yet; ask again when it does");
-            return;
+            return self.refuse(running, "nothing serves yet; ask again when it does");
         };
         self.standing.begins();
         let exe = self.exe.display();
@@ -277,6 +275,15 @@ impl Parent {
             taken: Box::pin(taken),
             turn,
         });
+        self.say_how_it_goes(running);
+    }
+
+    /// Begins none, and says why where whoever asked finds it.
+    fn refuse(&mut self, running: &Serving, why: &str) {
+        tracing::warn!(target: "supervisor", "no upgrade, because {why}");
+        let who = running.process.who.as_ref();
+        let from = who.map_or_else(Who::own, Who::from);
+        self.standing.is_refused(from, why);
         self.say_how_it_goes(running);
     }
 

@@ -11,6 +11,9 @@ use super::wire::Hello;
 /// Longest reason that is passed on; the log of the process that failed has all of it.
 const WHY: usize = 1000;
 
+/// Why there is no upgrade of a gateway that drains.
+pub const GATEWAY_ENDS: &str = "the gateway ends";
+
 /// How upgrades of this gateway went, whichever process shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -31,6 +34,9 @@ pub struct Last {
     pub outcome: Outcome,
     /// Why it does not.
     pub why: Option<String>,
+    /// It was refused before anything was tried.
+    #[serde(default)]
+    pub at_once: bool,
     /// Who served before.
     pub from: Who,
     /// Who serves since.
@@ -100,11 +106,21 @@ impl Standing {
                 Outcome::Refused
             },
             why,
+            at_once: false,
             from,
             to,
             at_unix_ms: at,
             took_ms: began.map_or(0, |began| at.saturating_sub(began)),
         });
+    }
+
+    /// One was asked for and is not even begun, so that whoever asked learns why.
+    pub fn is_refused(&mut self, from: Who, why: &str) {
+        self.begins();
+        self.ends(from, Err(why.to_owned()));
+        if let Some(last) = &mut self.last {
+            last.at_once = true;
+        }
     }
 
     /// Whether one is under way.
@@ -156,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upgrade_begins_and_ends_either_way() {
+    fn an_upgrade_begins_and_ends_either_way_or_is_refused_at_once() {
         let mut standing = Standing::default();
         let old = Who::from(&Hello::own());
         standing.begins();
@@ -167,8 +183,15 @@ mod tests {
         assert_eq!((last.number, last.outcome), (1, Outcome::Refused));
         standing.begins();
         standing.ends(old.clone(), Ok(old));
-        let last = standing.last.unwrap();
+        let last = standing.last.clone().unwrap();
         assert_eq!((last.number, last.outcome), (2, Outcome::Serves));
+        assert!(!last.at_once);
+        standing.is_refused(Who::own(), "the gateway ends");
+        assert!(!standing.is_under_way());
+        let last = standing.last.unwrap();
+        assert_eq!((last.number, last.outcome), (3, Outcome::Refused));
+        assert_eq!(last.why.as_deref(), Some("the gateway ends"));
+        assert!(last.at_once);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What keeps a new process from taking over, and what is said of it.
 
-use super::world::World;
+use rustix::process::Signal;
+
+use super::world::{World, command};
 
 #[test]
 fn a_new_process_that_fails_leaves_the_old_one_serving() {
@@ -49,5 +51,25 @@ fn a_plugin_that_the_new_process_would_not_have_keeps_it_from_taking_over() {
         std::fs::rename(&aside, &file).expect("the folder is ours");
         let _ = world.upgrades();
         assert_eq!(world.gateway.get("/").status, 200);
+    }
+}
+
+#[test]
+fn a_gateway_that_ends_says_so_to_whoever_asks() {
+    for supervised in [false, true] {
+        let mut world = World::start(supervised, "drain: {shutdown: 60s}");
+        let tunnel = world.tunnel();
+        let serving = world.gateway.serving();
+        world.gateway.signal(Signal::TERM);
+        world
+            .gateway
+            .wait_for_status("the drain", |status| !status["drain"].is_null());
+        let (code, text) = command(&world, &["--wait", "30"]);
+        assert_eq!(code, Some(1), "{text}");
+        let said = format!("no upgrade of process {serving}, swapgate ");
+        assert!(text.starts_with(&said), "{text}");
+        assert!(text.ends_with("because the gateway ends\n"), "{text}");
+        drop(tunnel);
+        assert!(world.gateway.wait_for_end().success());
     }
 }
