@@ -268,6 +268,8 @@ pub struct TargetAccount {
 
 /// What control says to a worker.
 pub enum Command {
+    /// Accept from the sockets it was started with.
+    Accept,
     /// Serve this from now on.
     Publish {
         /// The new generation.

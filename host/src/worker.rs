@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
@@ -20,9 +21,11 @@ use crate::listener::accept::{self, Connections, Owner, Queue, Stop};
 use crate::local::Local;
 use crate::mark;
 use crate::metrics::cell::enter_worker;
+use crate::metrics::traffic::Connections as Account;
 use crate::ops::wake;
 use crate::panics::{self, Part, fault};
-use crate::snapshot::{Command, Farewell, Kept, Report, Snapshot, Socket};
+use crate::snapshot::{Command, Farewell, Kept, Report, Snapshot, Socket, Speech};
+use crate::socket::listening::Watched;
 use crate::socket::shortage;
 
 /// How often unused upstream connections are looked through.
@@ -46,9 +49,11 @@ pub struct Start {
     pub commands: UnboundedReceiver<Command>,
     /// What it says to control.
     pub reports: UnboundedSender<Report>,
+    /// Where it says that nothing is left to do but to accept, or why it cannot.
+    pub ready: oneshot::Sender<io::Result<()>>,
 }
 
-/// Starts a worker's thread.
+/// Starts a worker's thread, which accepts nothing before [`Command::Accept`].
 ///
 /// # Errors
 /// The system gives no thread, no event queue or no random numbers.
@@ -57,6 +62,7 @@ pub fn spawn(start: Start) -> io::Result<JoinHandle<()>> {
         .enable_all()
         .build()?;
     let seed = getrandom::u64().map_err(io::Error::other)?;
+    fault::refuses(&format!("thread-{}", start.index))?;
     std::thread::Builder::new()
         .name(format!("worker-{}", start.index))
         .spawn(move || {
@@ -82,6 +88,7 @@ async fn run(start: Start, seed: u64) {
         listen,
         mut commands,
         reports,
+        ready,
     } = start;
     let generation = snapshot.generation;
     let local = Local::new(index, seed, snapshot, reports.clone());
@@ -100,14 +107,31 @@ async fn run(start: Start, seed: u64) {
             tokio::task::yield_now().await;
         }
     });
+    // On their own, so that they go on while this worker waits or drains.
+    spawn_local(beat());
+    let registered = listen.into_iter().map(Registered::new);
+    let registered = match registered.collect::<io::Result<Vec<_>>>() {
+        Ok(registered) => registered,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let _ = ready.send(Ok(()));
+    if !matches!(commands.recv().await, Some(Command::Accept)) {
+        // It was given up before it served.
+        waking.abort();
+        let _ = reports.send(Report::Drained { worker: index });
+        return;
+    }
     let mut listening = Listening::default();
-    listening.start(listen, &local, &connections);
+    for socket in registered {
+        listening.accept(socket, &local, &connections);
+    }
     let _ = reports.send(Report::Adopted {
         worker: index,
         generation,
     });
-    // On their own, so that they go on while this worker drains.
-    spawn_local(beat());
     spawn_local(let_go(Rc::clone(&local), Rc::clone(&connections)));
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -133,6 +157,8 @@ async fn run(start: Start, seed: u64) {
                     }
                     let _ = reports.send(Report::Adopted { worker: index, generation });
                 }
+                // It does already.
+                Some(Command::Accept) => {}
                 Some(Command::Drain(farewell)) => break farewell,
                 // Without control there is nobody to serve for.
                 Some(Command::Cut) | None => break Farewell::default(),
@@ -222,7 +248,38 @@ async fn let_go(local: Rc<Local>, connections: Rc<Connections>) {
 #[derive(Default)]
 struct Listening(HashMap<Endpoint, Accepting>);
 
-/// One of them.
+/// One of them that the runtime watches, and from which nothing is accepted yet.
+struct Registered {
+    speech: Arc<Speech>,
+    address: Endpoint,
+    socket: Watched,
+    connections: Arc<Account>,
+}
+
+impl Registered {
+    fn new(socket: Socket) -> io::Result<Self> {
+        let Socket {
+            speech,
+            address,
+            socket,
+            connections,
+        } = socket;
+        let failed = |error: io::Error| {
+            let listener = &speech.listener;
+            let text = format!("cannot register the socket of listener {listener}: {error}");
+            io::Error::new(error.kind(), text)
+        };
+        let socket = socket.watched().map_err(failed)?;
+        Ok(Self {
+            speech,
+            address,
+            socket,
+            connections,
+        })
+    }
+}
+
+/// One from which is accepted.
 struct Accepting {
     owner: Rc<Owner>,
     stop: Rc<Stop>,
@@ -231,31 +288,26 @@ struct Accepting {
 
 impl Listening {
     fn start(&mut self, sockets: Vec<Socket>, local: &Rc<Local>, connections: &Rc<Connections>) {
-        for Socket {
-            speech,
-            address,
-            socket,
-            connections: account,
-        } in sockets
-        {
-            let socket = match socket.watched() {
-                Ok(socket) => socket,
-                Err(error) => {
-                    tracing::error!(target: "listener", listener = %speech.listener, %error, "cannot register the socket");
-                    continue;
-                }
-            };
-            let stop = Rc::new(Stop::default());
-            let owner = Rc::new(Owner::new(speech, account));
-            let task = spawn_local(accept::run(
-                Rc::clone(&owner),
-                socket,
-                Rc::clone(local),
-                Rc::clone(connections),
-                Rc::clone(&stop),
-            ));
-            self.0.insert(address, Accepting { owner, stop, task });
+        for socket in sockets {
+            match Registered::new(socket) {
+                Ok(socket) => self.accept(socket, local, connections),
+                Err(error) => tracing::error!(target: "listener", "{error}"),
+            }
         }
+    }
+
+    fn accept(&mut self, socket: Registered, local: &Rc<Local>, connections: &Rc<Connections>) {
+        let stop = Rc::new(Stop::default());
+        let owner = Rc::new(Owner::new(socket.speech, socket.connections));
+        let task = spawn_local(accept::run(
+            Rc::clone(&owner),
+            socket.socket,
+            Rc::clone(local),
+            Rc::clone(connections),
+            Rc::clone(&stop),
+        ));
+        let accepting = Accepting { owner, stop, task };
+        self.0.insert(socket.address, accepting);
     }
 
     /// Has those that stay speak as they are to now, counted by the names they have now.

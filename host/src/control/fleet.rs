@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 
 use crate::config::ready::{Listener, ProxyProtocol};
@@ -184,11 +185,11 @@ fn account(listener: &Listener, metrics: &Metrics) -> Arc<Connections> {
 }
 
 impl Fleet {
-    /// Starts the workers with their first snapshot.
+    /// Starts the workers with their first snapshot, and waits until nothing is left for them to do but to accept.
     ///
     /// # Errors
-    /// The system gives no threads.
-    pub fn start(snapshot: &Arc<Snapshot>, mut bound: Bound) -> io::Result<Self> {
+    /// The system gives no threads, or does not watch their sockets.
+    pub async fn start(snapshot: &Arc<Snapshot>, mut bound: Bound) -> io::Result<Self> {
         let (reports, heard) = unbounded_channel();
         let mut fleet = Self {
             commands: Vec::new(),
@@ -197,20 +198,36 @@ impl Fleet {
             bound: bound.addresses.drain(..).collect(),
         };
         fleet.expect(snapshot.generation, bound.sockets.len());
+        let mut starting = Vec::new();
         for (index, listen) in bound.sockets.into_iter().enumerate() {
             let (sender, commands) = unbounded_channel();
             let snapshot = Arc::clone(snapshot);
             let reports = reports.clone();
+            let (ready, started) = oneshot::channel();
+            starting.push(started);
             fleet.threads.push(worker::spawn(worker::Start {
                 index,
                 snapshot,
                 listen,
                 commands,
                 reports,
+                ready,
             })?);
             fleet.commands.push(sender);
         }
+        for started in starting {
+            let lost = |_| io::Error::other("a worker panicked before it could accept");
+            started.await.map_err(lost)??;
+        }
         Ok(fleet)
+    }
+
+    /// Has the workers accept from here on, and waits until all of them do.
+    pub async fn accept(&self, generation: u64) {
+        for commands in &self.commands {
+            let _ = commands.send(Command::Accept);
+        }
+        self.adopted(generation).await;
     }
 
     /// Sends a snapshot to every worker and waits until all of them serve it, but not for ever: a worker may hang in a

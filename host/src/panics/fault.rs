@@ -2,9 +2,10 @@
 //! empty then.
 //!
 //! In a debug build the environment variable `SWAPGATE_FAULT_POINTS` names a folder. A place in the code that calls
-//! [`point`] panics when a file of its name lies there, and takes the file away before. An exchange asks [`wanted`] instead:
+//! [`point`] panics when a file of its name lies there, and takes the file away before; one that calls [`refuses`] gets an error. An exchange asks [`wanted`] instead:
 //! the request says in `x-fault-point` where it is to panic, once the variable is set at all.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -23,6 +24,22 @@ pub fn point(name: &str) {
     {
         fails(name);
     }
+}
+
+/// Fails as the system does where it has no more to give, if a file of this name is there.
+///
+/// # Errors
+/// There is one.
+#[inline]
+pub fn refuses(name: &str) -> io::Result<()> {
+    if cfg!(debug_assertions)
+        && let Some(folder) = folder()
+        && std::fs::remove_file(folder.join(name)).is_ok()
+    {
+        let text = format!("fault point {name}");
+        return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
+    }
+    Ok(())
 }
 
 /// Panics if the request asks for it.

@@ -51,6 +51,8 @@ pub async fn take_over(
     tokio::time::timeout(limit, newcomer.until_ready())
         .await
         .unwrap_or_else(|_| Err(format!("the new process was not ready within {limit:?}")))?;
+    let number = newcomer.process.id().unwrap_or_default();
+    tracing::info!(target: "control", "upgrade: process {number} is ready, and it is its turn");
     turn.comes();
     newcomer.process.let_go();
     // Where it is gone, that is heard next.

@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 
+use super::clients::Clients;
 use super::world::{World, command};
 
 #[test]
@@ -71,5 +72,30 @@ fn a_gateway_that_ends_says_so_to_whoever_asks() {
         assert!(text.ends_with("because the gateway ends\n"), "{text}");
         drop(tunnel);
         assert!(world.gateway.wait_for_end().success());
+    }
+}
+
+/// The first worker of it has a thread by then, and must not have accepted anything.
+#[test]
+fn a_new_process_without_threads_fails_before_its_turn() {
+    for supervised in [false, true] {
+        let world = World::with(supervised, "", |builder| {
+            let points = builder.path("points");
+            std::fs::create_dir(&points).expect("the folder is ours");
+            let points = points.display().to_string();
+            builder.environment("SWAPGATE_FAULT_POINTS", &points)
+        });
+        let clients = Clients::start(&world);
+        clients.wait_for_more(50);
+        let point = world.gateway.folder().join("points/thread-1");
+        std::fs::write(point, "").expect("the folder is ours");
+        world.is_refused("cannot start the workers: fault point thread-1");
+        let log = world.gateway.log();
+        assert!(!log.contains("and it is its turn"), "{log}");
+        clients.wait_for_more(50);
+        let _ = world.upgrades();
+        world.gateway.wait_for_log("is ready, and it is its turn");
+        let _ = clients.stop_without_loss();
+        world.is_alone();
     }
 }

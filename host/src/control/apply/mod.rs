@@ -229,10 +229,12 @@ impl Control {
         let mut checks = Checks::new(catalog.metrics());
         checks.follow(&snapshot.upstreams);
         let degraded = assemble::degraded(&config, &resolution.uses);
+        let fleet = Fleet::start(&snapshot, bound)
+            .await
+            .map_err(StartError::System)?;
         // All that can fail was before this: what is accepted after it is answered.
         binder.turn(&degraded).await.map_err(StartError::Turn)?;
-        let fleet = Fleet::start(&snapshot, bound).map_err(StartError::System)?;
-        fleet.adopted(1).await;
+        fleet.accept(1).await;
         let mut control = Self {
             file: File::new(file),
             tried: Tried::new(offer, resolution.passing),
