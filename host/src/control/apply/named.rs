@@ -6,7 +6,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Asked, Bound, Control, Trigger, texts};
+use super::reload::Asked;
+use super::{Bound, Control, Trigger, texts};
 use crate::config::ConfigError;
 use crate::config::ready::Config;
 use crate::tls::Material;

@@ -1,6 +1,8 @@
-//! From a version on probation that went wrong to the one before.
+//! Versions that took the place of others a short while ago, and the way from one that went wrong to the one before.
 
-use super::{Control, Looked, Tried};
+use super::Control;
+use super::pending::Tried;
+use super::rescan::Looked;
 use crate::control::probation::{Probation, Verdict};
 use crate::control::resolve::{Before, Resolved, Trigger, resolve};
 use crate::fault::label::Label;
@@ -27,6 +29,24 @@ impl Control {
         }
         for (probation, count) in failed {
             self.give_back(probation, count).await;
+        }
+    }
+
+    /// Puts files on probation that take the place of others, but for those that served well before the one that failed.
+    pub(super) fn begin_probation(&mut self, uses: &[Resolved], failed: Option<&Probation>) {
+        let faults = &self.config.faults;
+        if faults.probation.is_zero() || faults.return_after == 0 {
+            return;
+        }
+        let begun = Probation::of_swap(&self.resolved, uses);
+        let begun = begun
+            .into_iter()
+            .filter(|one| !failed.is_some_and(|failed| failed.is_known(one.label)));
+        for one in begun {
+            // It begins anew: faults of before are not counted twice, and it goes back to where it came from last.
+            self.probations
+                .retain(|old| old.label.index != one.label.index);
+            self.probations.push(one);
         }
     }
 
