@@ -114,14 +114,23 @@ pub struct Change {
 }
 
 impl Change {
-    /// A change that was made or refused now.
+    /// A change that was made now.
     #[must_use]
-    pub fn now(
+    pub fn published(number: u64, trigger: &'static str, changes: Vec<String>) -> Self {
+        Self::now(number, trigger, "published", (changes, Vec::new()))
+    }
+
+    /// A change that was refused now.
+    #[must_use]
+    pub fn refused(number: u64, trigger: &'static str, errors: Vec<String>) -> Self {
+        Self::now(number, trigger, "refused", (Vec::new(), errors))
+    }
+
+    fn now(
         number: u64,
         trigger: &'static str,
         outcome: &'static str,
-        changes: Vec<String>,
-        errors: Vec<String>,
+        (changes, errors): (Vec<String>, Vec<String>),
     ) -> Self {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

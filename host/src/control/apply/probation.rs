@@ -4,7 +4,7 @@ use super::Control;
 use super::pending::Tried;
 use super::rescan::Looked;
 use crate::control::probation::{Probation, Verdict};
-use crate::control::resolve::{Before, Resolved, Trigger, resolve};
+use crate::control::resolve::Resolved;
 use crate::fault::label::Label;
 
 impl Control {
@@ -60,18 +60,7 @@ impl Control {
         self.quarantine
             .returned(&label.to_string(), &label.digest, why.clone());
         let Looked { offer, .. } = self.look(false).await;
-        let before = Before {
-            config: &self.config,
-            resolved: &self.resolved,
-        };
-        let resolution = resolve(
-            &self.config,
-            Trigger::Folder,
-            Some(before),
-            &mut self.folder,
-            &mut self.catalog,
-        )
-        .await;
+        let resolution = self.resolve_anew(None).await;
         match resolution {
             Ok(resolution) if is_as_good(&self.resolved, &resolution.uses) => {
                 let next = next(

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use super::named::Attempt;
 use super::pending::{Pending, Tried};
 use super::rescan::Looked;
 use super::{Control, texts};
-use crate::config::diff::{self, Diff};
+use crate::config::diff::{self, Diff, Listeners};
 use crate::config::ready::Config;
 use crate::config::{self, Running};
 use crate::control::assemble::Reusable;
 use crate::control::file::Look;
-use crate::control::fleet::bind_all;
-use crate::control::resolve::{Before, Refused, Trigger, resolve};
+use crate::control::fleet::{Bound, bind_all};
+use crate::control::resolve::{Refused, Resolution, Trigger};
 use crate::fault::breaker;
 use crate::socket::descriptors;
+use crate::tls::Material;
 use crate::tls::client::{self, warn_of_unverified};
 
 /// Who asked for a configuration.
@@ -23,6 +25,31 @@ pub(super) struct Asked {
     pub(super) fresh: bool,
     /// An operator says that what lies there is whole.
     pub(super) whole: bool,
+}
+
+/// A configuration of which nothing can fail any more.
+struct Ready {
+    resolution: Resolution,
+    tried: Tried,
+    begun: Reusable,
+    bound: Bound,
+}
+
+/// Why a configuration is not applied.
+struct NotReady {
+    errors: Vec<String>,
+    /// With what plugins, where others could make it good.
+    tried: Option<Tried>,
+}
+
+impl NotReady {
+    /// It would be the same with any plugins.
+    fn whatever_plugins(error: String) -> Self {
+        Self {
+            errors: vec![error],
+            tried: None,
+        }
+    }
 }
 
 impl Control {
@@ -70,6 +97,7 @@ impl Control {
         None
     }
 
+    /// Applies a configuration, or says why not.
     pub(super) async fn reconfigure(&mut self, config: Config, Asked { fresh, whole }: Asked) {
         let Diff {
             listeners,
@@ -100,89 +128,100 @@ impl Control {
                 return self.refused(Trigger::Reload, &errors);
             }
         };
+        match self.make_ready(&config, material, &listeners, fresh).await {
+            Ok(ready) => {
+                self.take_over(config, attempt, (listeners, words), ready)
+                    .await;
+            }
+            Err(NotReady { errors, tried }) => {
+                self.keep_settings();
+                if tried.is_some() {
+                    // Another version of a plugin may arrive later and make this configuration good.
+                    self.pending = Some(Pending {
+                        config,
+                        errors: errors.clone(),
+                        tried,
+                        files: None,
+                    });
+                }
+                self.refused(Trigger::Reload, &errors);
+            }
+        }
+    }
+
+    /// Does all of a configuration that can fail.
+    async fn make_ready(
+        &mut self,
+        config: &Config,
+        material: &Material,
+        listeners: &Listeners,
+        fresh: bool,
+    ) -> Result<Ready, NotReady> {
         // Its own settings decide which files it finds, and instances that it starts may call what it brings.
         self.catalog.set_loader(config.loader.clone());
-        self.discovery.begin(&config);
+        self.discovery.begin(config);
         self.discovery.first().await;
         let known = self.discovery.known();
-        self.catalog.services().prepare(&config, material, &known);
+        self.catalog.services().prepare(config, material, &known);
         let Looked { offer, .. } = self.look(fresh).await;
-        let resolution = resolve(
-            &config,
-            Trigger::Reload,
-            Some(Before {
-                config: &self.config,
-                resolved: &self.resolved,
-            }),
-            &mut self.folder,
-            &mut self.catalog,
-        )
-        .await;
-        let resolution = match resolution {
+        let resolution = match self.resolve_anew(Some(config)).await {
             Ok(resolution) => resolution,
             Err(Refused { errors, passing }) => {
-                self.keep_settings();
-                let errors = texts(&errors);
-                // Another version of a plugin may arrive later and make this configuration good.
-                self.pending = Some(Pending {
-                    config,
-                    errors: errors.clone(),
+                return Err(NotReady {
+                    errors: texts(&errors),
                     tried: Some(Tried::new(offer, passing)),
-                    files: None,
                 });
-                return self.refused(Trigger::Reload, &errors);
             }
         };
-        let begun = match Reusable::begin(&config) {
-            Ok(begun) => begun,
-            Err(error) => {
-                self.keep_settings();
-                return self.refused(Trigger::Reload, &[error.to_string()]);
-            }
-        };
-        let bound = match bind_all(
-            &self.binder,
-            &listeners.added,
-            config.workers,
-            (self.catalog.metrics(), material),
-        ) {
-            Ok(bound) => bound.keeping(&listeners.kept, (self.catalog.metrics(), material)),
-            Err(failed) => {
-                let (listener, error) = *failed;
-                self.keep_settings();
-                let error = self.cannot_bind_now(&listener, &error);
-                return self.refused(Trigger::Reload, &[error]);
-            }
-        };
+        let begun = Reusable::begin(config)
+            .map_err(|error| NotReady::whatever_plugins(error.to_string()))?;
+        let counted = (self.catalog.metrics().as_ref(), material);
+        let bound = bind_all(&self.binder, &listeners.added, config.workers, counted);
+        let bound = bound.map_err(|failed| {
+            let (listener, error) = *failed;
+            NotReady::whatever_plugins(self.cannot_bind_now(&listener, &error))
+        })?;
+        Ok(Ready {
+            tried: Tried::new(offer, resolution.passing),
+            resolution,
+            begun,
+            bound: bound.keeping(&listeners.kept, counted),
+        })
+    }
+
+    /// Serves another configuration from now on. Nothing of this can fail.
+    async fn take_over(
+        &mut self,
+        config: Config,
+        attempt: Attempt,
+        (listeners, words): (Listeners, Vec<String>),
+        ready: Ready,
+    ) {
         self.discovery.keep(&config);
         self.known = self.discovery.known();
+        attempt.adopt(&mut self.named);
         self.catalog
             .services()
-            .adopt(&config, material, &self.known);
+            .adopt(&config, &self.named.material, &self.known);
         for listener in &listeners.removed {
             self.binder.release(&listener.address);
         }
-        self.keep_replaced(&resolution.uses);
+        let Resolution { uses, notes, .. } = ready.resolution;
+        self.keep_replaced(&uses);
         breaker::set(config.faults.breaker);
         let faults = &config.faults;
         let ends = self.binder.is_supervised();
         self.watchdog.set(faults.hook_budget, faults.hung, ends);
         self.keep_text();
-        attempt.adopt(&mut self.named);
         warn_of_unverified(&config);
         descriptors::warn_of_too_few(config.limits.connections);
         self.config = config;
-        self.reusable = begun;
-        self.resolved = resolution.uses;
-        self.tried = Tried::new(offer, resolution.passing);
-        self.publish(
-            Trigger::Reload,
-            bound,
-            &listeners.removed,
-            words,
-            resolution.notes,
-        )
-        .await;
+        self.reusable = ready.begun;
+        self.resolved = uses;
+        self.tried = ready.tried;
+        let removed = &listeners.removed;
+        self.publish(Trigger::Reload, ready.bound, removed, words, notes)
+            .await;
     }
 
     /// A configuration was refused: what serves goes on with its own settings.

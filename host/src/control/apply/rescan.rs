@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::Control;
 use super::pending::Tried;
 use super::told::{replaces_an_image, swapped};
+use crate::config::ready::Config;
 use crate::control::fleet::Bound;
 use crate::control::folder::{Offer, PREVIOUS};
 use crate::control::previous;
 use crate::control::probation::Probation;
-use crate::control::resolve::{Before, Resolution, Resolved, Trigger, resolve};
+use crate::control::resolve::{Before, Refused, Resolution, Resolved, Trigger, resolve};
 
 /// What a look at the folder gave.
 pub(super) struct Looked {
@@ -32,17 +33,7 @@ impl Control {
             self.show_refused();
             return sooner(wait, self.folder.next_chance());
         }
-        let resolution = resolve(
-            &self.config,
-            Trigger::Folder,
-            Some(Before {
-                config: &self.config,
-                resolved: &self.resolved,
-            }),
-            &mut self.folder,
-            &mut self.catalog,
-        )
-        .await;
+        let resolution = self.resolve_anew(None).await;
         let passing = match &resolution {
             Ok(resolution) => resolution.passing,
             Err(refused) => refused.passing,
@@ -53,6 +44,23 @@ impl Control {
             Err(_) => self.catalog.metrics().events.swapped("refused"),
         }
         sooner(wait, self.folder.next_chance())
+    }
+
+    /// Resolves the uses of what serves by what the folder offers now, or those of another configuration in its place.
+    pub(super) async fn resolve_anew(
+        &mut self,
+        other: Option<&Config>,
+    ) -> Result<Resolution, Refused> {
+        let (config, trigger) = match other {
+            Some(other) => (other, Trigger::Reload),
+            None => (&self.config, Trigger::Folder),
+        };
+        let before = Before {
+            config: &self.config,
+            resolved: &self.resolved,
+        };
+        let (folder, catalog) = (&mut self.folder, &mut self.catalog);
+        resolve(config, trigger, Some(before), folder, catalog).await
     }
 
     /// Looks at the folder as the catalog's settings have it. Files whose refusal may pass get another chance if it is

@@ -9,9 +9,9 @@ use crate::config::ready::{Config, Listener};
 use crate::control::assemble::{self, Reusable};
 use crate::control::checks::Checks;
 use crate::control::file::File;
-use crate::control::fleet::{Fleet, bind_all};
+use crate::control::fleet::{Bound, Fleet, bind_all};
 use crate::control::folder::Folder;
-use crate::control::resolve::{Trigger, resolve};
+use crate::control::resolve::{Resolution, Trigger, resolve};
 use crate::control::status::Board;
 use crate::discovery::{Discovery, Known};
 use crate::fault::quarantine::Quarantine;
@@ -63,91 +63,99 @@ pub enum StartError {
     Turn(String),
 }
 
+/// What a start makes ready.
+struct First {
+    trigger: Trigger,
+    tried: Tried,
+    bound: Bound,
+    resolution: Resolution,
+    begun: Reusable,
+}
+
+impl Start {
+    /// Does what may be refused: looks at the folder, binds, resolves plugins and builds the routes.
+    async fn first(&mut self) -> Result<First, StartError> {
+        let (config, catalog, folder) = (&self.config, &mut self.catalog, &mut self.folder);
+        let material = &self.named.material;
+        // They are looked up while plugins are made ready.
+        self.discovery.begin(config);
+        catalog
+            .services()
+            .adopt(config, material, &Known::default());
+        folder.hold(&self.quarantine.held());
+        settle(folder, catalog, config).await;
+        let offer = folder.offer();
+        let counted = (catalog.metrics().as_ref(), material);
+        let bound = bind_all(&self.binder, &config.listeners, config.workers, counted)
+            .map_err(StartError::Bind)?;
+        let trigger = if self.binder.is_again() {
+            Trigger::Again
+        } else {
+            Trigger::Start
+        };
+        let resolution = resolve(config, trigger, None, folder, catalog)
+            .await
+            .map_err(|refused| StartError::Config(refused.errors))?;
+        Ok(First {
+            trigger,
+            tried: Tried::new(offer, resolution.passing),
+            bound,
+            resolution,
+            begun: Reusable::begin(config).map_err(StartError::Routes)?,
+        })
+    }
+}
+
 impl Control {
     /// Publishes the first snapshot: the reload from nothing.
     ///
     /// # Errors
     /// What makes a start pointless.
-    pub async fn start(start: Start) -> Result<Self, StartError> {
-        let Start {
-            file,
-            text,
-            config,
-            mut catalog,
-            mut folder,
-            board,
-            binder,
-            quarantine,
-            watchdog,
-            mut discovery,
-            named,
-        } = start;
-        // They are looked up while plugins are made ready.
-        discovery.begin(&config);
-        catalog
-            .services()
-            .adopt(&config, &named.material, &Known::default());
-        folder.hold(&quarantine.held());
-        settle(&mut folder, &mut catalog, &config).await;
-        let offer = folder.offer();
-        let bound = bind_all(
-            &binder,
-            &config.listeners,
-            config.workers,
-            (catalog.metrics(), &named.material),
-        )
-        .map_err(StartError::Bind)?;
-        let trigger = if binder.is_again() {
-            Trigger::Again
-        } else {
-            Trigger::Start
-        };
-        let resolution = resolve(&config, trigger, None, &mut folder, &mut catalog)
-            .await
-            .map_err(|refused| StartError::Config(refused.errors))?;
-        let begun = Reusable::begin(&config).map_err(StartError::Routes)?;
-        discovery.first().await;
-        let known = discovery.known();
-        catalog.services().adopt(&config, &named.material, &known);
-        let snapshot = Arc::new(assemble::snapshot(
-            &config,
-            &resolution.uses,
-            1,
-            catalog.metrics(),
-            &named.material,
-            &known,
-            &begun,
-        ));
+    pub async fn start(mut start: Start) -> Result<Self, StartError> {
+        let First {
+            trigger,
+            tried,
+            bound,
+            resolution: Resolution { uses, notes, .. },
+            begun,
+        } = start.first().await?;
+        start.discovery.first().await;
+        let known = start.discovery.known();
+        let (config, material) = (&start.config, &start.named.material);
+        start.catalog.services().adopt(config, material, &known);
+        let metrics = start.catalog.metrics();
+        let snapshot = assemble::snapshot(config, &uses, 1, metrics, material, &known, &begun);
+        let snapshot = Arc::new(snapshot);
         snapshot.enforce();
-        let mut checks = Checks::new(catalog.metrics());
+        let mut checks = Checks::new(metrics);
         checks.follow(&snapshot.upstreams);
-        let degraded = assemble::degraded(&config, &resolution.uses);
-        let fleet = Fleet::start(&snapshot, bound)
-            .await
-            .map_err(StartError::System)?;
+        let degraded = assemble::degraded(config, &uses);
+        let started = Fleet::start(&snapshot, bound).await;
+        let fleet = started.map_err(StartError::System)?;
         // All that can fail was before this: what is accepted after it is answered.
-        binder.turn(&degraded).await.map_err(StartError::Turn)?;
+        let turned = start.binder.turn(&degraded).await;
+        turned.map_err(StartError::Turn)?;
         fleet.accept(1).await;
         let mut control = Self {
-            file: File::new(file),
-            tried: Tried::new(offer, resolution.passing),
-            catalog,
-            folder,
-            board,
+            file: File::new(start.file),
+            catalog: start.catalog,
+            folder: start.folder,
+            board: start.board,
             fleet,
             checks,
-            binder,
-            quarantine,
+            binder: start.binder,
+            quarantine: start.quarantine,
             probations: Vec::new(),
-            watchdog,
-            config,
-            named,
-            resolved: resolution.uses,
-            discovery,
+            watchdog: start.watchdog,
+            config: start.config,
+            named: start.named,
+            resolved: uses,
+            discovery: start.discovery,
             known,
             reusable: Reusable::of(&snapshot),
-            seen: Ok(text),
+            seen: Ok(start.text),
             pending: None,
+            tried,
             generation: 1,
             attempts: 0,
             retargets: 0,
@@ -156,12 +164,7 @@ impl Control {
         control.keep_text();
         warn_of_unverified(&control.config);
         descriptors::warn_of_too_few(control.config.limits.connections);
-        control.published(
-            &snapshot,
-            trigger,
-            vec!["started".to_owned()],
-            resolution.notes,
-        );
+        control.published(&snapshot, trigger, vec!["started".to_owned()], notes);
         Ok(control)
     }
 }

@@ -7,7 +7,6 @@ use super::Control;
 use crate::control::assemble::Reusable;
 use crate::control::explain::View;
 use crate::control::fleet::Bound;
-use crate::control::status::Change;
 use crate::snapshot::Snapshot;
 
 /// Between two generations that names bring about there is at least this. Whoever answers for names says how often they
@@ -48,18 +47,7 @@ impl Control {
     /// Says and shows it. It may be often, so it does not take the place of the last change that somebody asked for.
     fn say_retargeted(&mut self, snapshot: &Snapshot, changes: Vec<String>) {
         self.retargets += 1;
-        let change = Change::now(
-            self.retargets,
-            "discovery",
-            "published",
-            changes,
-            Vec::new(),
-        );
-        self.catalog
-            .metrics()
-            .events
-            .changed(change.trigger, change.outcome);
-        tracing::info!(target: "control", generation = snapshot.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
+        let change = self.made(self.retargets, "discovery", snapshot, changes);
         let view = View::serving(&self.config, &self.resolved, snapshot.generation);
         self.board.update(|status| {
             status.generation = snapshot.generation;

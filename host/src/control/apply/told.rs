@@ -69,29 +69,9 @@ impl Control {
         self.binder.keep_degraded(&degraded);
         self.say(&notes);
         self.attempts += 1;
-        let change = Change::now(
-            self.attempts,
-            name(trigger),
-            "published",
-            changes,
-            Vec::new(),
-        );
-        self.catalog
-            .metrics()
-            .events
-            .changed(change.trigger, change.outcome);
-        tracing::info!(target: "control", generation = snapshot.generation, trigger = change.trigger, changes = change.changes.join(", "), "published");
+        let change = self.made(self.attempts, name(trigger), snapshot, changes);
         let global_missing = status::global_missing(&self.config, &self.resolved);
-        let listeners = self.config.listeners.iter().map(|listener| {
-            let address = self.fleet.address(&listener.address).to_string();
-            let mut document = json!({ "name": &*listener.name, "address": address });
-            let certificates = self.named.material.document(&listener.name);
-            if let (Value::Object(keys), Some(certificates)) = (&mut document, certificates) {
-                keys.insert("certificates".to_owned(), certificates);
-            }
-            document
-        });
-        let listeners = listeners.collect();
+        let listeners = self.listeners();
         let routes = status::routes(&self.config, snapshot);
         let view = View::serving(&self.config, &self.resolved, snapshot.generation);
         let pending = self.waiting();
@@ -114,6 +94,39 @@ impl Control {
         self.show_refused();
         self.show_names();
         self.show();
+    }
+
+    /// Says and counts a change that is published.
+    pub(super) fn made(
+        &self,
+        number: u64,
+        trigger: &'static str,
+        snapshot: &Snapshot,
+        changes: Vec<String>,
+    ) -> Change {
+        let change = Change::published(number, trigger, changes);
+        self.counts(&change);
+        tracing::info!(target: "control", generation = snapshot.generation, trigger, changes = change.changes.join(", "), "published");
+        change
+    }
+
+    fn counts(&self, change: &Change) {
+        let events = &self.catalog.metrics().events;
+        events.changed(change.trigger, change.outcome);
+    }
+
+    /// Where everything listens, with the certificates that are shown there.
+    fn listeners(&self) -> Vec<Value> {
+        let listeners = self.config.listeners.iter().map(|listener| {
+            let address = self.fleet.address(&listener.address).to_string();
+            let mut document = json!({ "name": &*listener.name, "address": address });
+            let certificates = self.named.material.document(&listener.name);
+            if let (Value::Object(keys), Some(certificates)) = (&mut document, certificates) {
+                keys.insert("certificates".to_owned(), certificates);
+            }
+            document
+        });
+        listeners.collect()
     }
 
     /// Logs the notes that were not there before.
@@ -148,17 +161,8 @@ impl Control {
         for error in errors {
             tracing::error!(target: "control", trigger = name(trigger), "refused, nothing changes: {error}");
         }
-        let change = Change::now(
-            self.attempts,
-            name(trigger),
-            "refused",
-            Vec::new(),
-            errors.to_vec(),
-        );
-        self.catalog
-            .metrics()
-            .events
-            .changed(change.trigger, change.outcome);
+        let change = Change::refused(self.attempts, name(trigger), errors.to_vec());
+        self.counts(&change);
         let pending = self.waiting();
         self.board.update(|status| {
             status.last_change = Some(change);
