@@ -25,6 +25,19 @@ fn a_new_process_that_fails_leaves_the_old_one_serving() {
 }
 
 #[test]
+fn a_reload_says_how_long_the_next_upgrade_may_take() {
+    for supervised in [false, true] {
+        let world = World::start(supervised, "drain: {upgrade: 10m}");
+        let generation = world.gateway.generation();
+        let changed = world.text.replace("upgrade: 10m", "upgrade: 2s");
+        world.gateway.rename_whole_config(&changed);
+        let _ = world.gateway.wait_for_generation_after(generation);
+        world.put_script("exec sleep 1000");
+        world.is_refused("the new process was not ready within 2s");
+    }
+}
+
+#[test]
 fn a_broken_configuration_is_told_with_its_errors() {
     for supervised in [false, true] {
         let world = World::start(supervised, "");

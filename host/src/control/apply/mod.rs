@@ -87,12 +87,13 @@ pub struct Control {
 }
 
 impl Control {
-    /// Keeps the text that serves from now on, beyond this process where there is a parent.
+    /// Keeps the text of the configuration that serves from now on, and how long an upgrade may take by it, beyond this process
+    /// where there is a parent.
     fn keep_text(&self) {
         if let Ok(text) = &self.seen {
             self.binder.keep_text(text);
-            self.binder.keep_limit(self.config.drain.upgrade);
         }
+        self.binder.keep_limit(self.config.drain.upgrade);
     }
 
     async fn publish(

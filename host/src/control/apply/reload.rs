@@ -212,10 +212,10 @@ impl Control {
         let faults = &config.faults;
         let ends = self.binder.is_supervised();
         self.watchdog.set(faults.hook_budget, faults.hung, ends);
-        self.keep_text();
         warn_of_unverified(&config);
         descriptors::warn_of_too_few(config.limits.connections);
         self.config = config;
+        self.keep_text();
         self.reusable = ready.begun;
         self.resolved = uses;
         self.tried = ready.tried;
