@@ -153,6 +153,6 @@ impl<'a> Upgrading<'a> {
                 _ => {}
             }
         }
-        pending().await
+        pending::<()>().await;
     }
 }
