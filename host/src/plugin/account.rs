@@ -17,15 +17,6 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Counts an operation on a worker from now on.
-    pub(super) fn begin(stats: Arc<[WorkerStats]>, worker: usize) -> Self {
-        let counted = Self { stats, worker };
-        if let Some(usage) = counted.usage() {
-            usage.operations.raise(1);
-        }
-        counted
-    }
-
     fn usage(&self) -> Option<&Usage> {
         self.stats.get(self.worker).map(WorkerStats::usage)
     }
@@ -47,10 +38,29 @@ pub(super) struct InstanceAccount {
 }
 
 impl InstanceAccount {
-    /// Of an instance with these hooks.
-    pub(super) fn new(phases: impl Iterator<Item = Phase>, stats: Arc<[WorkerStats]>) -> Self {
-        let phases = phases.collect();
-        Self { phases, stats }
+    /// Of an instance with these hooks, for so many workers and the background.
+    pub(super) fn new(phases: impl Iterator<Item = Phase>, workers: usize) -> Self {
+        Self {
+            phases: phases.collect(),
+            stats: (0..=workers).map(|_| WorkerStats::default()).collect(),
+        }
+    }
+
+    /// The account of one worker.
+    pub(super) fn worker(&self, worker: usize) -> &WorkerStats {
+        self.stats.get(worker).unwrap_or_else(|| self.background())
+    }
+
+    /// Counts an operation on a worker, until the result is dropped.
+    pub(super) fn count_operation(&self, worker: usize) -> Counted {
+        let counted = Counted {
+            stats: Arc::clone(&self.stats),
+            worker,
+        };
+        if let Some(usage) = counted.usage() {
+            usage.operations.raise(1);
+        }
+        counted
     }
 
     /// The accounts of all workers, added up.
@@ -88,7 +98,7 @@ pub struct WorkerStats {
 }
 
 impl WorkerStats {
-    pub(super) const fn new() -> Self {
+    const fn new() -> Self {
         Self {
             hooks: [const { HookStats::new() }; PHASES.len()],
             usage: Usage::new(),
@@ -199,8 +209,7 @@ impl HookTotals {
         }
     }
 
-    /// The account of one hook, added up.
-    pub(super) fn sum(phase: Phase, stats: &[WorkerStats]) -> Self {
+    fn sum(phase: Phase, stats: &[WorkerStats]) -> Self {
         let add = |field: fn(&HookStats) -> &AtomicU64| {
             stats
                 .iter()

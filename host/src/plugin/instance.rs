@@ -30,7 +30,7 @@ pub struct Instance {
     started: AtomicBool,
     inherited: OnceLock<Inherited>,
     token: InstanceTok,
-    stats: Arc<[WorkerStats]>,
+    account: InstanceAccount,
 }
 
 impl Instance {
@@ -41,6 +41,8 @@ impl Instance {
         config: ConfigHash,
         workers: usize,
     ) -> Self {
+        let phases = PHASES.into_iter().filter(|phase| bound.has(*phase));
+        let account = InstanceAccount::new(phases, workers);
         Self {
             identity: Arc::clone(image.identity()),
             label: label::of(image.identity()),
@@ -52,8 +54,7 @@ impl Instance {
             started: AtomicBool::new(false),
             inherited: OnceLock::new(),
             token: next_token(),
-            // One more than there are workers, for the background.
-            stats: (0..=workers).map(|_| WorkerStats::default()).collect(),
+            account,
         }
     }
 
@@ -96,40 +97,30 @@ impl Instance {
     /// The account of one worker. Only that worker writes to it.
     #[must_use]
     pub fn stats(&self, worker: usize) -> &WorkerStats {
-        static NOBODY: WorkerStats = WorkerStats::new();
-        self.stats
-            .get(worker)
-            .or_else(|| self.stats.last())
-            .unwrap_or(&NOBODY)
+        self.account.worker(worker)
     }
 
     /// Counts an operation on a worker, until the result is dropped. It does not hold the instance.
     #[must_use]
     pub fn count_operation(&self, worker: usize) -> Counted {
-        Counted::begin(Arc::clone(&self.stats), worker)
+        self.account.count_operation(worker)
     }
 
     /// The accounts of all workers, which outlive the instance.
     pub(super) fn account(&self) -> InstanceAccount {
-        let phases = PHASES.into_iter();
-        let phases = phases.filter(|phase| self.bound.has(*phase));
-        InstanceAccount::new(phases, Arc::clone(&self.stats))
+        self.account.clone()
     }
 
     /// The accounts of all workers, added up.
     #[must_use]
     pub fn totals(&self) -> Vec<HookTotals> {
-        PHASES
-            .into_iter()
-            .filter(|phase| self.bound.has(*phase))
-            .map(|phase| HookTotals::sum(phase, &self.stats))
-            .collect()
+        self.account.totals()
     }
 
     /// What it uses just now, on all workers. Background operations count with the worker after the last.
     #[must_use]
     pub fn usage(&self) -> UsageTotals {
-        UsageTotals::sum(self.stats.iter().map(WorkerStats::usage))
+        self.account.usage()
     }
 
     /// Names it at the contract from `start` on.
