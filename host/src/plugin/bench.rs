@@ -29,7 +29,7 @@ use crate::plugin::fit::Fit;
 use crate::plugin::image::Image;
 use crate::plugin::instance::Instance;
 use crate::plugin::library::{self, Loaded, Mapped, Mode};
-use crate::plugin::preflight::child::{self, OWNER};
+use crate::plugin::preflight::exchange::{self, OWNER};
 use crate::plugin::refusal::{Reason, Refusal, Step};
 use crate::router::table::Table;
 
@@ -198,7 +198,7 @@ impl Bench<'_> {
             }
             let body = Bytes::from_static(&BODY);
             for context in &mut contexts {
-                child::body(context, self.instance.bound(), one.phase, body.clone());
+                exchange::body(context, self.instance.bound(), one.phase, body.clone());
             }
             let before = self.allocations();
             let took = if one.phase == Phase::RequestEnd {
