@@ -17,6 +17,8 @@ mod entities;
 mod environment;
 mod error;
 mod life;
+mod listener;
+mod loader;
 mod node;
 mod plugin;
 mod raw;

@@ -10,22 +10,16 @@ use super::client;
 use super::entities;
 use super::error::{ConfigError, NOT_FITTING, listed, nearest, quoted};
 use super::life;
+use super::listener;
+use super::loader;
 use super::node::{Node, child};
-use super::raw::{
-    RawAdmin, RawConfig, RawDuration, RawFaults, RawKv, RawListener, RawLoader, RawPermissions,
-    RawProtocol, RawProxyProtocol, RawReadiness, RawSize, RawUnload,
-};
-use super::ready::{
-    Admin, Blocking, Breaker, Callouts, Config, Faults, Kv, Listener, Loader, Metrics, Permissions,
-    Place, Places, Protocols, ProxyProtocol, Readiness, Secret, UnloadPolicy,
-};
+use super::raw::{RawConfig, RawDuration, RawKv, RawReadiness, RawSize};
+use super::ready::{Blocking, Callouts, Config, Kv, Metrics, Place, Places, Readiness};
 use super::resilience;
 use super::route;
 use super::structure::Broken;
-use super::tls;
 use super::upstream;
 use super::value::{self, Flaw};
-use crate::endpoint::Endpoint;
 use crate::ops::allow::AllowList;
 use crate::ops::kv::LEAST_MEMORY;
 
@@ -44,8 +38,8 @@ pub(super) fn config(
     base: &Path,
     cores: usize,
 ) -> Config {
-    let admin = admin(check, &raw.admin);
-    let listeners = listeners(
+    let admin = listener::admin(check, &raw.admin);
+    let listeners = listener::listeners(
         check,
         &raw.listeners,
         admin.address,
@@ -65,8 +59,8 @@ pub(super) fn config(
         workers: workers.unwrap_or(cores.max(1)),
         plugins_dir: folder(check, "/plugins_dir", &raw.plugins_dir, base),
         state_dir: folder(check, "/state_dir", &raw.state_dir, base),
-        loader: loader(check, &raw.loader),
-        faults: faults(check, &raw.faults),
+        loader: loader::loader(check, &raw.loader),
+        faults: loader::faults(check, &raw.faults),
         limits: client::limits(check, &raw.limits),
         overload: resilience::overload(check, &raw.overload),
         client_timeouts: client::client_timeouts(check, &raw.client_timeouts),
@@ -210,25 +204,6 @@ impl Checker<'_> {
     }
 }
 
-fn admin(check: &mut Checker<'_>, raw: &RawAdmin) -> Admin {
-    let address = check.value("/admin/address", value::address(&raw.address));
-    if let Some(token) = &raw.token {
-        check.value("/admin/token", value::bearer(token));
-    }
-    let loopback = address.is_none_or(|address| address.ip().is_loopback());
-    if !loopback && raw.token.is_none() {
-        check.error("/admin/token", |place| {
-            ConfigError::new(place, "an admin address that is not loopback needs a token")
-                .advice("write token: \"${env:NAME}\", or bind to 127.0.0.1")
-        });
-    }
-    Admin {
-        address: address.unwrap_or(NOWHERE),
-        token: raw.token.clone().map(Secret::new),
-        refused: within_schema(raw.refused),
-    }
-}
-
 const NAME_TAKEN: &str = "this name is taken by";
 pub(super) const ADDRESS_TAKEN: &str = "this address is taken by";
 pub(super) const OTHER: &str = "choose another one";
@@ -237,107 +212,11 @@ pub(super) const OTHER: &str = "choose another one";
 pub(super) const NOWHERE: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-fn listeners(
-    check: &mut Checker<'_>,
-    raw: &[RawListener],
-    admin: SocketAddr,
-    (base, believes): (&Path, bool),
-) -> Vec<Listener> {
-    check.names("/listeners", raw.iter().map(|listener| &*listener.name));
-    let mut seen: HashMap<Endpoint, String> = HashMap::new();
-    // Port 0 asks the system for a free port, so two of them are not the same address.
-    if admin.port() != 0 {
-        seen.insert(admin.into(), "/admin/address".to_owned());
-    }
-    let mut out = Vec::new();
-    for (i, listener) in raw.iter().enumerate() {
-        let pointer = format!("/listeners/{i}/address");
-        let Some(address) = check.value(&pointer, value::endpoint(&listener.address)) else {
-            continue;
-        };
-        if let Some(first) = seen.get(&address).filter(|_| address.port() != Some(0)) {
-            check.twice(&pointer, ADDRESS_TAKEN, &first.clone(), OTHER);
-        }
-        seen.insert(address.clone(), pointer);
-        let has = |protocol| listener.protocols.contains(&protocol);
-        out.push(Listener {
-            name: listener.name.as_str().into(),
-            address,
-            protocols: Protocols {
-                http1: has(RawProtocol::Http1),
-                http2: has(RawProtocol::Http2),
-            },
-            proxy_protocol: proxy_protocol(check, i, listener.proxy_protocol, believes),
-            tls: tls::listener(check, i, listener, base),
-        });
-    }
-    out
-}
-
-fn proxy_protocol(
-    check: &mut Checker<'_>,
-    listener: usize,
-    raw: RawProxyProtocol,
-    believes: bool,
-) -> ProxyProtocol {
-    let read = match raw {
-        RawProxyProtocol::Off => ProxyProtocol::Off,
-        RawProxyProtocol::Optional => ProxyProtocol::Optional,
-        RawProxyProtocol::Required => ProxyProtocol::Required,
-    };
-    if read != ProxyProtocol::Off && !believes {
-        let pointer = format!("/listeners/{listener}/proxy_protocol");
-        check.error(&pointer, |place| {
-            let problem =
-                "PROXY headers are believed from nobody, because trusted_addresses is empty";
-            ConfigError::new(place, problem)
-                .advice("put the addresses of the load balancers into trusted_addresses")
-        });
-    }
-    read
-}
-
 fn folder(check: &mut Checker<'_>, pointer: &str, text: &str, base: &Path) -> PathBuf {
     let is_path = !text.is_empty() && !text.contains('\0');
     let flaw = || Flaw::new("the path of a folder");
     check.value(pointer, is_path.then_some(()).ok_or_else(flaw));
     base.join(text)
-}
-
-fn loader(check: &mut Checker<'_>, raw: &RawLoader) -> Loader {
-    Loader {
-        permissions: match raw.permissions {
-            RawPermissions::Strict => Permissions::Strict,
-            RawPermissions::Relaxed => Permissions::Relaxed,
-        },
-        preflight_timeout: check.duration("/loader/preflight_timeout", &raw.preflight_timeout),
-        call_timeout: check.duration("/loader/call_timeout", &raw.call_timeout),
-        unload: match raw.unload {
-            RawUnload::Auto => UnloadPolicy::Auto,
-            RawUnload::Never => UnloadPolicy::Never,
-        },
-        max_images: within_schema(raw.max_images),
-        state_bytes: within_schema(
-            check
-                .size("/loader/state_bytes", &raw.state_bytes)
-                .unwrap_or_default(),
-        ),
-    }
-}
-
-fn faults(check: &mut Checker<'_>, raw: &RawFaults) -> Faults {
-    Faults {
-        hook_budget: check.duration("/faults/hook_budget", &raw.hook_budget),
-        breaker: Breaker {
-            faults: within_schema(raw.breaker.faults),
-            window: check.duration("/faults/breaker/window", &raw.breaker.window),
-            open: check.duration("/faults/breaker/open", &raw.breaker.open),
-        },
-        probation: check.duration("/faults/probation", &raw.probation),
-        return_after: raw.return_after,
-        hung: check.duration("/faults/hung", &raw.hung),
-        crashes: raw.crashes,
-    }
 }
 
 fn kv(check: &mut Checker<'_>, raw: &RawKv) -> Kv {
