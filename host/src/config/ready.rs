@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use semver::VersionReq;
 
 pub use client::{ClientHeaders, ClientTimeouts, Identity, Limits, Underscores};
 pub use life::{Drain, Process};
+pub use listener::{Admin, Listener, Protocols, ProxyProtocol};
+pub use loader::{Breaker, Faults, Loader, Permissions, UnloadPolicy};
+pub use plugin::{OnError, OnStateRefusal, PluginUse};
 pub use route::{Action, Forward, ForwardPath, Redirect, Respond, Route};
 pub use tls::{Certificate, ClientCertificates, ListenerTls, NamedFile, UpstreamTls};
 pub use upstream::{
@@ -19,12 +21,13 @@ pub use upstream::{
     Upstream, UpstreamBreaker, UpstreamProtocol,
 };
 
-use super::plugin::Origin;
-use crate::endpoint::Endpoint;
 use crate::ops::allow::AllowList;
 
 mod client;
 mod life;
+mod listener;
+mod loader;
+mod plugin;
 mod route;
 mod tls;
 mod upstream;
@@ -105,52 +108,6 @@ pub struct Places {
     pub workers: Place,
 }
 
-/// One place where clients connect.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// Its name in logs and status.
-    pub name: Arc<str>,
-    /// Where it binds.
-    pub address: Endpoint,
-    /// What it speaks.
-    pub protocols: Protocols,
-    /// Whether connections begin with a PROXY header.
-    pub proxy_protocol: ProxyProtocol,
-    /// How it speaks TLS, if it does.
-    pub tls: Option<ListenerTls>,
-}
-
-/// What a listener speaks; at least one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Protocols {
-    /// HTTP/1.1, and 1.0.
-    pub http1: bool,
-    /// HTTP/2.
-    pub http2: bool,
-}
-
-/// Whether connections begin with a PROXY header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProxyProtocol {
-    /// None does.
-    Off,
-    /// Those of trusted addresses may.
-    Optional,
-    /// Only those of trusted addresses are taken, and all of them do.
-    Required,
-}
-
-/// The admin listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admin {
-    /// Where it binds.
-    pub address: SocketAddr,
-    /// The bearer token it asks for; always there when the address is not loopback.
-    pub token: Option<Secret>,
-    /// How many of the last refused requests are kept.
-    pub refused: usize,
-}
-
 /// A text that never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -173,69 +130,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
-}
-
-/// How plugin files are admitted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loader {
-    /// Who may be able to write to plugin files.
-    pub permissions: Permissions,
-    /// How long a preflight may take.
-    pub preflight_timeout: Duration,
-    /// How long one foreign control call (load, configure, start, destroy, unload) may take before it counts as stuck.
-    pub call_timeout: Duration,
-    /// When an image is unmapped.
-    pub unload: UnloadPolicy,
-    /// How many distinct images may stay mapped.
-    pub max_images: usize,
-    /// How many bytes an instance may hand over to the one that takes its place.
-    pub state_bytes: usize,
-}
-
-/// Who may be able to write to plugin files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Permissions {
-    /// Neither group nor world.
-    Strict,
-    /// The group may.
-    Relaxed,
-}
-
-/// When an image is unmapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnloadPolicy {
-    /// When the file proves that nothing pins it.
-    Auto,
-    /// Never.
-    Never,
-}
-
-/// What becomes of plugins that go wrong while they serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Faults {
-    /// How long one call of a hook may take.
-    pub hook_budget: Duration,
-    /// When a version is left alone for a while.
-    pub breaker: Breaker,
-    /// How long a version that replaced another one is on probation.
-    pub probation: Duration,
-    /// Faults on probation after which the version before comes back; 0: never.
-    pub return_after: u64,
-    /// How long a worker of a supervised gateway may stand still.
-    pub hung: Duration,
-    /// Crashes after which a file is put into quarantine; 0: never.
-    pub crashes: u64,
-}
-
-/// When a version that goes wrong again and again is left alone for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Breaker {
-    /// So many faults open it; 0: it never opens.
-    pub faults: usize,
-    /// Within this time.
-    pub window: Duration,
-    /// How long it stays open.
-    pub open: Duration,
 }
 
 /// Addresses that are allowed.
@@ -323,45 +217,6 @@ pub struct ServiceTimeouts {
     pub tunnel: Duration,
     /// From the request that is forwarded to the last byte of its answer.
     pub total: Option<Duration>,
-}
-
-/// One attachment of a plugin.
-#[derive(Debug, Clone)]
-pub struct PluginUse {
-    /// Id of the plugin.
-    pub name: Arc<str>,
-    /// Which versions it admits.
-    pub version: VersionReq,
-    /// The configuration, as JSON text with secrets filled in. Never print it.
-    pub config: Secret,
-    /// What happens when the plugin fails.
-    pub on_error: OnError,
-    /// What happens when the state of the instance before would be lost.
-    pub on_state_refusal: OnStateRefusal,
-    /// Its place in every phase; none: what the plugin says.
-    pub priority: Option<i32>,
-    /// Where it stands in the file.
-    pub place: Place,
-    /// Where each value of the configuration stands; the default knows only [`PluginUse::place`].
-    pub origin: Origin,
-}
-
-/// What happens when a plugin fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnError {
-    /// The exchange is answered with 500.
-    Closed,
-    /// The failed hook is passed over; after a panic the plugin is skipped for the rest of the exchange.
-    Open,
-}
-
-/// What happens when the state of the instance before would be lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnStateRefusal {
-    /// The new instance begins empty, which is said.
-    StartEmpty,
-    /// The new instance does not serve: the one before stays, or the change is refused.
-    KeepOld,
 }
 
 /// A place in a configuration file.
