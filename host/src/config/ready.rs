@@ -13,12 +13,15 @@ pub use life::{Drain, Process};
 pub use listener::{Admin, Listener, Protocols, ProxyProtocol};
 pub use loader::{Breaker, Faults, Loader, Permissions, UnloadPolicy};
 pub use plugin::{OnError, OnStateRefusal, PluginUse};
+pub use resilience::{
+    ActiveHealth, Concurrency, Health, HealthCheck, Overload, PassiveHealth, Retries, RetryOn,
+    Statuses, UpstreamBreaker,
+};
 pub use route::{Action, Forward, ForwardPath, Redirect, Respond, Route};
 pub use tls::{Certificate, ClientCertificates, ListenerTls, NamedFile, UpstreamTls};
 pub use upstream::{
-    ActiveHealth, Algorithm, Balance, Concurrency, Dns, HashBy, Health, HealthCheck, Mirror,
-    Overload, PassiveHealth, Retries, RetryOn, SRV, Split, Statuses, Sticky, Target, TargetAddress,
-    Upstream, UpstreamBreaker, UpstreamProtocol,
+    Algorithm, Balance, Dns, HashBy, Mirror, SRV, Split, Sticky, Target, TargetAddress, Upstream,
+    UpstreamProtocol,
 };
 
 use crate::ops::allow::AllowList;
@@ -28,6 +31,7 @@ mod life;
 mod listener;
 mod loader;
 mod plugin;
+mod resilience;
 mod route;
 mod tls;
 mod upstream;
