@@ -6,11 +6,13 @@
 //! `unload`, to the thread for foreign calls. Neither ever waits for a plugin.
 
 mod activate;
+mod admit;
 mod background;
 mod configure;
 mod handover;
 mod memory;
 mod report;
+mod retire;
 mod slot;
 mod state;
 mod view;
@@ -18,12 +20,11 @@ mod view;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
-use crate::config::ready::{Loader, Permissions};
+use crate::config::ready::Loader;
 use crate::metrics::Metrics;
 use crate::ops::services::Services;
 use crate::plugin::config_hash::ConfigHash;
@@ -31,12 +32,11 @@ use crate::plugin::ffi::host::Grounds;
 use crate::plugin::files::Files;
 use crate::plugin::fit::Fit;
 use crate::plugin::foreign::Foreign;
-use crate::plugin::image::{Digest, Image, ImageKey, Retired};
+use crate::plugin::image::{Image, ImageKey, Retired};
 use crate::plugin::instance::Instance;
 use crate::plugin::library::Loaded;
-use crate::plugin::preflight::{Preflight, Verdict, Verdicts};
+use crate::plugin::preflight::{Preflight, Verdicts};
 use crate::plugin::refusal::{Reason, Refusal, Step};
-use crate::plugin::settle::FolderEntry;
 use crate::plugin::stage::Stage;
 
 pub use handover::Lost;
@@ -137,69 +137,6 @@ impl Catalog {
         &self.loader
     }
 
-    /// Stages and inspects a file of the folder, away from the control thread's own work.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub async fn admit(&mut self, entry: FolderEntry) -> Result<Arc<Fit>, Refusal> {
-        let stage = Arc::clone(&self.stage);
-        let permissions = self.loader.permissions;
-        let shown = entry.path.display().to_string();
-        let fit = self
-            .files
-            .run(move || admit(&stage, &entry, permissions))
-            .await
-            .unwrap_or_else(|error| {
-                let reason = Reason::Io {
-                    action: "copy and inspect it".to_owned(),
-                    error,
-                };
-                Err(Refusal::new(Step::Stage, shown, reason))
-            })?;
-        Ok(self.know(fit))
-    }
-
-    /// Adds a fit file by hand: for tests that force a door.
-    pub fn know(&mut self, fit: Fit) -> Arc<Fit> {
-        let key = fit.key();
-        let fit = Arc::new(fit);
-        let slot = self
-            .slots
-            .entry(key)
-            .or_insert_with(|| Arc::new(Slot::new(Arc::clone(&fit), &self.grounds)));
-        slot.show_as(&fit);
-        self.share();
-        fit
-    }
-
-    /// Tries a file with every configuration in use, in a child. What plugins say about it passes through `hide`,
-    /// which takes secrets out.
-    ///
-    /// # Errors
-    /// The file is unfit. What is wrong with a configuration stands in the verdict.
-    pub async fn preflight(
-        &mut self,
-        fit: &Fit,
-        configs: &[&str],
-        hide: impl Fn(&str) -> String,
-    ) -> Result<Verdict, Refusal> {
-        let verdict = self.preflight.run(fit, configs, &self.verdicts).await;
-        let verdict = match verdict {
-            Ok(verdict) => Ok(verdict.hiding(hide)),
-            Err(refusal) => Err(refusal.hiding(hide)),
-        };
-        if let Some(slot) = self.slots.get(&fit.key()) {
-            match &verdict {
-                Ok(verdict) => {
-                    slot.expect_only_one(verdict.report.one_image_only);
-                    slot.advance(State::Preflighted);
-                }
-                Err(refusal) => slot.refused(refusal),
-            }
-        }
-        verdict
-    }
-
     /// Whether this very configuration of this very file serves already, so that there is nothing to try.
     #[must_use]
     pub fn is_alive(&self, fit: &Fit, config: &str) -> bool {
@@ -227,72 +164,6 @@ impl Catalog {
                 slot.advance(State::Draining);
             }
         }
-    }
-
-    /// Waits for something nobody uses any more. Cancel safe.
-    pub async fn retired(&mut self) -> Option<Retired> {
-        self.retired.recv().await
-    }
-
-    /// Sends `destroy` or `unload` on its way. Does not wait for it; needs a tokio runtime around it.
-    pub fn on_retired(&mut self, event: Retired) {
-        while self.ending.try_join_next().is_some() {}
-        let (foreign, deadline) = (self.foreign.clone(), self.loader.call_timeout);
-        let policy = self.loader.unload;
-        match event {
-            Retired::Instance(instance) => {
-                let Some(slot) = self.slot_of(&instance.image) else {
-                    return;
-                };
-                self.ending
-                    .spawn(async move { slot.destroy(instance, &foreign, deadline).await });
-            }
-            Retired::Image(loaded) => {
-                let found = self.slots.get(&key_of(&loaded));
-                if let Some(slot) = found.cloned() {
-                    self.ending.spawn(async move {
-                        slot.unload(loaded, &foreign, deadline, policy).await;
-                    });
-                }
-            }
-        }
-    }
-
-    /// Brings everything that nobody uses any more to its end, for a shutdown; at most for `limit`.
-    pub async fn quiesce(&mut self, limit: Duration) -> bool {
-        let work = async {
-            loop {
-                while let Ok(event) = self.retired.try_recv() {
-                    self.on_retired(event);
-                }
-                if self.ending.join_next().await.is_none() && self.retired.is_empty() {
-                    break;
-                }
-            }
-        };
-        tokio::time::timeout(limit, work).await.is_ok()
-    }
-
-    /// Forgets files that are neither in the folder nor mapped; removes their copies. `present` are the digests of the
-    /// folder as it is now.
-    pub fn forget_except(&mut self, present: &[Digest]) {
-        let stage = Arc::clone(&self.stage);
-        self.slots.retain(|key, slot| {
-            let keep = present.contains(&key.digest) || !slot.is_idle();
-            if !keep {
-                self.view.remember(slot);
-                stage.forget(&slot.path());
-            }
-            keep
-        });
-        let known: Vec<Digest> = self.slots.keys().map(|key| key.digest).collect();
-        self.verdicts.keep_only(&known);
-        self.share();
-    }
-
-    /// Removes what other builds of the gateway remember of plugin files; for a process that serves.
-    pub fn forget_other_builds(&self) {
-        self.verdicts.remove_others();
     }
 
     /// How many distinct images are mapped but serve nobody.
@@ -343,12 +214,6 @@ impl Catalog {
         let key = key_of(image.loaded()?);
         self.slots.get(&key).cloned()
     }
-}
-
-fn admit(stage: &Stage, entry: &FolderEntry, permissions: Permissions) -> Result<Fit, Refusal> {
-    let staged = stage.stage(entry, permissions)?;
-    let path = staged.path.clone();
-    Fit::inspect(staged).inspect_err(|_| stage.forget(&path))
 }
 
 fn key_of(loaded: &Loaded) -> ImageKey {
