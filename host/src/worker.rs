@@ -56,11 +56,8 @@ pub struct Start {
 /// Starts a worker's thread, which accepts nothing before [`Command::Accept`].
 ///
 /// # Errors
-/// The system gives no thread, no event queue or no random numbers.
+/// The system gives no thread or no random numbers.
 pub fn spawn(start: Start) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let seed = getrandom::u64().map_err(io::Error::other)?;
     fault::refuses(&format!("thread-{}", start.index))?;
     std::thread::Builder::new()
@@ -69,6 +66,16 @@ pub fn spawn(start: Start) -> io::Result<JoinHandle<()>> {
             enter_worker(start.index);
             mark::enter_worker(start.index);
             let (worker, reports) = (start.index, start.reports.clone());
+            // Made here: where there is no thread, control could not let go of it.
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = match runtime.enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    mark::leave_worker();
+                    let _ = start.ready.send(Err(error));
+                    return;
+                }
+            };
             // Its tasks have panics of their own; this is about what holds them together.
             let ended = LocalSet::new().block_on(&runtime, async move {
                 panics::isolated(Part::Worker, pin!(run(start, seed))).await
