@@ -13,7 +13,8 @@ use crate::life::notify::Notifier;
 use crate::supervise::link::Link;
 use crate::supervise::origin::Origin;
 use crate::supervise::successor::{Served, start};
-use crate::supervise::upgrade::{GATEWAY_ENDS, Standing, Turn, Who};
+use crate::supervise::turn::Turn;
+use crate::supervise::upgrade::{GATEWAY_ENDS, Standing, Who};
 
 type Running = Pin<Box<dyn Future<Output = Result<Served, String>>>>;
 
@@ -83,11 +84,11 @@ impl<'a> Upgrading<'a> {
         self.running.is_some() || board.read(|status| status.upgrade.is_under_way())
     }
 
-    /// This process is to end. With a new one whose turn it is already: waits how that goes on, as [`Upgrading::replaced`]
+    /// This process is to end. With a new one that took its turn: waits how that goes on, as [`Upgrading::replaced`]
     /// does; another one is given up, and ended.
     pub(crate) async fn settle(&mut self, board: &Board, why: &str) -> Option<Vec<String>> {
         self.running.as_ref()?;
-        if self.turn.came() {
+        if !self.turn.take_back() {
             return self.replaced(board).await;
         }
         self.running = None;

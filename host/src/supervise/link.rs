@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::kept;
 use super::report::Report;
+use super::turn;
 use super::upgrade::{Standing, short};
 use super::wire::{self, Begin, Hello, Said, Told};
 use crate::endpoint::UNIX;
@@ -43,7 +44,11 @@ pub struct Link {
     begin: Begin,
     answers: Mutex<Answers>,
     heard: watch::Receiver<Heard>,
+    token: Token,
 }
+
+/// What this process takes its turn from, once that is given.
+type Token = Arc<Mutex<Option<OwnedFd>>>;
 
 /// What the parent answers, to one question at a time.
 #[derive(Debug)]
@@ -109,9 +114,11 @@ impl Link {
             ..Heard::default()
         });
         let ear = socket.try_clone()?;
+        let token = Token::default();
+        let given = Arc::clone(&token);
         std::thread::Builder::new()
             .name("supervised".to_owned())
-            .spawn(move || listen(&ear, &answered, &told))?;
+            .spawn(move || listen(&ear, &answered, &told, &given))?;
         Ok(Arc::new(Self {
             socket,
             supervised,
@@ -119,6 +126,7 @@ impl Link {
             begin,
             answers: Mutex::new(Answers { asked: 0, done }),
             heard,
+            token,
         }))
     }
 
@@ -300,7 +308,7 @@ impl Link {
         let mut heard = self.heard.clone();
         let told = heard.wait_for(|heard| heard.go).await.is_ok();
         match (ready, told) {
-            (Ok(()), true) => Ok(()),
+            (Ok(()), true) => self.take_turn(),
             _ if self.supervised => Err(io::Error::other("the supervising process is gone")),
             _ if !self.is_left().await => {
                 let text = "the process that started this one gave it up";
@@ -312,6 +320,13 @@ impl Link {
                 Ok(())
             }
         }
+    }
+
+    /// From here on this process accepts, and nobody ends it for being slow.
+    fn take_turn(&self) -> io::Result<()> {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = token.as_ref();
+        turn::take(token.ok_or_else(|| io::Error::other("its turn did not come along"))?)
     }
 
     /// Whether the process that serves until this one does is gone. It closes its end a moment before.
@@ -472,8 +487,8 @@ fn beginning(socket: &OwnedFd) -> io::Result<(HashMap<String, Vec<OwnedFd>>, Beg
 }
 
 /// Until the other side is gone; `told` ends with it, which says so.
-fn listen(socket: &OwnedFd, answered: &Sender<u64>, told: &watch::Sender<Heard>) {
-    while let Ok(Some((packet, _))) = wire::receive(socket) {
+fn listen(socket: &OwnedFd, answered: &Sender<u64>, told: &watch::Sender<Heard>, given: &Token) {
+    while let Ok(Some((packet, sockets))) = wire::receive(socket) {
         let Ok(packet) = serde_json::from_slice(&packet) else {
             continue;
         };
@@ -485,7 +500,12 @@ fn listen(socket: &OwnedFd, answered: &Sender<u64>, told: &watch::Sender<Heard>)
                 let asked = if now { Asked::Now } else { Asked::End };
                 told.send_modify(|heard| heard.asked = asked);
             }
-            Told::Go => told.send_modify(|heard| heard.go = true),
+            Told::Go => {
+                let mut given = given.lock().unwrap_or_else(PoisonError::into_inner);
+                *given = sockets.into_iter().next();
+                drop(given);
+                told.send_modify(|heard| heard.go = true);
+            }
             Told::Upgrade(standing) => told.send_modify(|heard| heard.standing = *standing),
             Told::Replaced { gone } => told.send_modify(|heard| heard.replaced = Some(gone)),
             Told::Hello(_) | Told::Sockets(_) | Told::Begin(_) => {}

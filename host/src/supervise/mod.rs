@@ -8,7 +8,7 @@
 //! one accepts. The supervising process starts it, or, without one, the process that serves.
 //!
 //! - [`parent`]: starts children, forwards signals, reads reports, hands sockets on;
-//! - [`process`]: a process that was started here; [`takeover`]: having one take over;
+//! - [`process`]: a process that was started here; [`takeover`]: having one take over, and [`turn`]: from when on it may accept;
 //! - [`origin`]: what was started, so that it can be started again; [`successor`]: doing so without a parent;
 //! - [`upgrade`]: how upgrades went; [`kept`]: what the next process gets;
 //! - [`wire`]: what they say to one another, sockets included;
@@ -35,5 +35,6 @@ pub mod report;
 pub mod successor;
 #[cfg(target_os = "linux")]
 pub mod takeover;
+pub mod turn;
 pub mod upgrade;
 pub mod wire;

@@ -19,7 +19,8 @@ use super::link::PASSED;
 use super::process::{Plan, Process, Seen};
 use super::report::Report;
 use super::takeover::{Taken, take_over};
-use super::upgrade::{GATEWAY_ENDS, Standing, Turn, Who};
+use super::turn::Turn;
+use super::upgrade::{GATEWAY_ENDS, Standing, Who};
 use super::wire::{self, Begin, Hello, Said, Told};
 use crate::life::notify::Notifier;
 use crate::life::pid_file;
@@ -361,10 +362,10 @@ impl Parent {
         goes_on
     }
 
-    /// Gives up an upgrade that is under way, and ends the process that would have taken over; unless its turn came, for it
-    /// may have accepted connections.
+    /// Gives up an upgrade that is under way, and ends the process that would have taken over; unless that took its turn, for
+    /// it may have accepted connections.
     fn give_up(&mut self, why: &str) {
-        if self.upgrading.take_if(|one| !one.turn.came()).is_some() {
+        if self.upgrading.take_if(|one| one.turn.take_back()).is_some() {
             tracing::warn!(target: "supervisor", "the upgrade is given up: {why}");
             self.standing.ends(Who::own(), Err(why.to_owned()));
         }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::kept::Kept;
 use super::link::CONFIG;
+use super::turn::Turn;
 use super::wire::{self, Begin, Hello, Said, Told};
 
 /// How long a process may take to begin with what it is handed, or to take any other packet.
@@ -76,7 +77,7 @@ pub enum Seen {
     Ended(ExitStatus),
 }
 
-/// One process, while it lives; dropping it ends it, unless it was let go.
+/// One process, while it lives; dropping it ends it, unless it took its turn.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -92,8 +93,8 @@ pub struct Process {
     dropped: bool,
     /// It closed its end of the socket.
     silent: bool,
-    /// It goes on without this one.
-    free: bool,
+    /// Whose turn it is, once it was given: a process that took it goes on without this one.
+    turn: Option<Turn>,
 }
 
 impl Process {
@@ -133,7 +134,7 @@ impl Process {
             kept,
             who: None,
             silent: false,
-            free: false,
+            turn: None,
         })
     }
 
@@ -203,6 +204,12 @@ impl Process {
         self.child.wait().await
     }
 
+    /// Ends it, and waits until it has: nobody may be there to wait for it later.
+    pub async fn end(&mut self) {
+        let _ = self.child.start_kill();
+        let _ = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
@@ -217,9 +224,15 @@ impl Process {
         self.child.id()
     }
 
-    /// Lets it live on when this is dropped.
-    pub fn let_go(&mut self) {
-        self.free = true;
+    /// Tells it that it is its turn. Where it is gone, that is heard next.
+    ///
+    /// # Errors
+    /// The turn cannot be given.
+    pub fn give_turn(&mut self, turn: &Turn) -> io::Result<()> {
+        let token = turn.give()?;
+        self.turn = Some(turn.clone());
+        let _ = wire::send(&self.socket, &Told::Go, &[token.as_fd()]);
+        Ok(())
     }
 
     fn keep(&mut self, said: Said, sockets: Vec<OwnedFd>) -> Option<Said> {
@@ -261,7 +274,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.free {
+        if self.turn.as_ref().is_none_or(Turn::take_back) {
             // The runtime waits for it, so that nothing of it is left.
             let _ = self.child.start_kill();
         }

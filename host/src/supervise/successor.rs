@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::binder::Binder;
 use super::origin::Origin;
-use super::upgrade::{Standing, Turn, Who};
+use super::turn::Turn;
+use super::upgrade::{Standing, Who};
 
 /// What an upgrade begins with.
 pub struct Attempt {

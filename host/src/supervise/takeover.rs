@@ -1,19 +1,22 @@
 //! Having a new process take over, up to the moment at which it serves. Until then the old one knows nothing of it.
 //!
 //! Two steps keep what the new one accepts from being lost: it does everything that can fail first, says that it is ready,
-//! and accepts only when it is told that it is its turn.
+//! and accepts only when it is told that it is its turn, which it takes then. Until it has, it can be taken back.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::kept::Kept;
 use super::process::{Plan, Process};
 use super::report::Report;
-use super::upgrade::Turn;
-use super::wire::{Begin, Said, Told};
+use super::turn::Turn;
+use super::wire::{Begin, Said};
 
-/// How long a process takes at most from its turn until it serves, and from silence until it ends; whatever takes longer is said.
+/// How long a process takes at most from its turn until it takes it, from then until it serves, and from silence until it
+/// ends.
 const TURN: Duration = Duration::from_secs(15);
 
 /// A process that serves now.
@@ -48,22 +51,20 @@ pub async fn take_over(
         noted: false,
         why: None,
     };
-    tokio::time::timeout(limit, newcomer.until_ready())
-        .await
-        .unwrap_or_else(|_| Err(format!("the new process was not ready within {limit:?}")))?;
-    let number = newcomer.process.id().unwrap_or_default();
-    tracing::info!(target: "control", "upgrade: process {number} is ready, and it is its turn");
-    turn.comes();
-    newcomer.process.let_go();
-    // Where it is gone, that is heard next.
-    let _ = newcomer.process.tell(&Told::Go);
-    let (workers, gone) = newcomer.until_it_serves().await?;
-    Ok(Taken {
-        process: newcomer.process,
-        workers,
-        gone,
-        noted: newcomer.noted,
-    })
+    match newcomer.take_over(&turn, limit).await {
+        Ok((workers, gone)) => Ok(Taken {
+            process: newcomer.process,
+            workers,
+            gone,
+            noted: newcomer.noted,
+        }),
+        Err(why) => {
+            if turn.take_back() {
+                newcomer.process.end().await;
+            }
+            Err(why)
+        }
+    }
 }
 
 struct Newcomer {
@@ -74,6 +75,22 @@ struct Newcomer {
 }
 
 impl Newcomer {
+    /// Until it serves: with how many workers, and what it did not take over.
+    async fn take_over(
+        &mut self,
+        turn: &Turn,
+        limit: Duration,
+    ) -> Result<(usize, Vec<String>), String> {
+        tokio::time::timeout(limit, self.until_ready())
+            .await
+            .unwrap_or_else(|_| Err(format!("the new process was not ready within {limit:?}")))?;
+        let number = self.process.id().unwrap_or_default();
+        tracing::info!(target: "control", "upgrade: process {number} is ready, and it is its turn");
+        let given = self.process.give_turn(turn);
+        given.map_err(|error| format!("the new process cannot be given its turn: {error}"))?;
+        self.until_it_serves(turn, limit.min(TURN)).await
+    }
+
     async fn until_ready(&mut self) -> Result<(), String> {
         loop {
             match self.process.said().await {
@@ -84,9 +101,22 @@ impl Newcomer {
         }
     }
 
-    async fn until_it_serves(&mut self) -> Result<(usize, Vec<String>), String> {
+    /// One that does not take its turn in time never gets it. Once it has it, it is waited for without limit: it may have
+    /// accepted connections, which would end with it, and this process serves on meanwhile.
+    async fn until_it_serves(
+        &mut self,
+        turn: &Turn,
+        patience: Duration,
+    ) -> Result<(usize, Vec<String>), String> {
+        let mut until = Instant::now() + patience;
         loop {
-            let Ok(said) = tokio::time::timeout(TURN, self.process.said()).await else {
+            let Ok(said) = tokio::time::timeout_at(until, self.process.said()).await else {
+                if turn.take_back() {
+                    return Err(format!(
+                        "the new process was ready and did not take its turn within {patience:?}"
+                    ));
+                }
+                until = Instant::now() + TURN;
                 tracing::warn!(target: "control", "the new process was told to serve and has not said yet that it does; it may serve already, so it is waited for");
                 continue;
             };
@@ -127,7 +157,7 @@ impl Newcomer {
         };
         match self.why.take() {
             Some(why) => format!("the new process {ended}: {why}"),
-            None => format!("the new process {ended} before it was ready; its log says more"),
+            None => format!("the new process {ended} before it served; its log says more"),
         }
     }
 }

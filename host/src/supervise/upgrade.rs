@@ -1,7 +1,5 @@
 //! How upgrades go: what is told between processes, and what `/status` shows of them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -127,24 +125,6 @@ impl Standing {
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         self.under_way_since_unix_ms.is_some()
-    }
-}
-
-/// Whether it was said to the new process that it is its turn. From then on it may have accepted connections: it is not ended
-/// any more, and how it goes on is waited for.
-#[derive(Debug, Clone, Default)]
-pub struct Turn(Arc<AtomicBool>);
-
-impl Turn {
-    /// Whether it came.
-    #[must_use]
-    pub fn came(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// It comes.
-    pub fn comes(&self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

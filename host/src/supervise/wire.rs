@@ -15,7 +15,7 @@ use super::upgrade::Standing;
 
 /// The version of what is said here. Two processes that speak different ones do not understand one another; a gateway is
 /// restarted then instead of upgraded.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Sockets in one packet; the system admits 253.
 const SOCKETS: usize = 128;
@@ -115,7 +115,7 @@ pub enum Told {
     Begin(Begin),
     /// What was asked for with this number is done.
     Done(u64),
-    /// It is your turn: accept.
+    /// It is your turn, which comes along: take it, then accept.
     Go,
     /// How an upgrade goes.
     Upgrade(Box<Standing>),
@@ -290,7 +290,7 @@ mod tests {
             pid: 1,
         };
         let text = other.refusal().unwrap();
-        assert!(text.starts_with("swapgate 9.0.0 hands sockets over in version 2"));
+        assert!(text.starts_with("swapgate 9.0.0 hands sockets over in version 3"));
         assert!(text.ends_with("restart the gateway instead"));
     }
 

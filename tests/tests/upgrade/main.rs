@@ -6,9 +6,11 @@
 //! - [`life`]: what becomes of the process that is replaced, and of signals and changes meanwhile
 //! - [`many`]: many upgrades in a row, some of which fail
 //! - [`refused`]: what keeps a new process from taking over, and what is said of it
+//! - [`turn`]: a new process that is told that it is its turn and goes no further
 
 mod clients;
 mod life;
 mod many;
 mod refused;
+mod turn;
 mod world;

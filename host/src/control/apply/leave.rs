@@ -9,7 +9,8 @@ use crate::life::notify::Notifier;
 use crate::snapshot::{Farewell, Left};
 use crate::supervise::origin::Origin;
 use crate::supervise::successor::Attempt;
-use crate::supervise::upgrade::{Standing, Turn};
+use crate::supervise::turn::Turn;
+use crate::supervise::upgrade::Standing;
 
 impl Control {
     /// Asks the workers to drain and waits until they have.
