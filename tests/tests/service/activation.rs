@@ -1,5 +1,6 @@
 //! Sockets that are passed as systemd passes them: by its own tool, and by a launcher for what that cannot do.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +10,7 @@ use swapgate_tests::client::Client;
 use swapgate_tests::port::Port;
 use swapgate_tests::{Gateway, Upstream, process, wait_for};
 
-use super::{prepared, reload};
+use super::{prepared, reload, upgraded};
 
 /// Binds `NAME=HOST:PORT` or `NAME=/PATH` for each word before `--`, and becomes the rest with them.
 const LAUNCHER: &str = r#"
@@ -171,6 +172,47 @@ fn a_child_after_a_crash_has_them_as_well() {
     assert_ne!(process::children(gateway.pid())[0], child);
     assert!(gateway.terminate().success());
     assert!(path.exists(), "it belongs to whoever bound it");
+}
+
+#[test]
+fn one_of_the_file_system_is_there_over_upgrades() {
+    for supervised in [false, true] {
+        let upstream = Upstream::echo();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gate.sock");
+        let file = format!("local={}", path.display());
+        let text = format!(
+            "format: 1\nlisteners: [{{name: public, address: \"127.0.0.1:0\"}}, {{name: local, address: \"unix:{}\"}}]\nadmin: {{address: \"127.0.0.1:0\"}}\nworkers: 2\n{}",
+            path.display(),
+            super::routes("")
+        );
+        let builder = Gateway::with_whole(&text)
+            .set("up", upstream.address())
+            .started_by(&launched(&[&file]));
+        let builder = if supervised {
+            builder.argument("--supervised")
+        } else {
+            builder
+        };
+        let gateway = builder.start();
+        let inode = || std::fs::metadata(&path).expect("it is there").ino();
+        let bound = inode();
+        let mut serving = gateway.serving();
+        // The second one hands over what it was handed over itself.
+        for _ in 0..2 {
+            serving = upgraded(&gateway, supervised);
+            for _ in 0..20 {
+                assert_eq!(unix_get(&path), 200);
+                assert_eq!(gateway.get("/").status, 200);
+            }
+            assert_eq!(inode(), bound, "it is the one that was passed");
+        }
+        let id = i32::try_from(serving).ok().and_then(Pid::from_raw);
+        let told = if supervised { Some(gateway.pid()) } else { id };
+        kill_process(told.expect("a process"), Signal::TERM).expect("it lives");
+        wait_for("the end", || (!process::is_alive(serving)).then_some(()));
+        assert!(path.exists(), "it belongs to whoever bound it");
+    }
 }
 
 #[test]

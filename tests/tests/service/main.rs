@@ -9,8 +9,9 @@ mod privileges;
 use std::fs;
 use std::path::Path;
 
+use rustix::process::{Pid, Signal, kill_process};
 use swapgate_tests::gateway::Builder;
-use swapgate_tests::{Gateway, Upstream, artifacts, wait_for};
+use swapgate_tests::{Gateway, Upstream, artifacts, process, wait_for, wait_until};
 
 /// A route to this upstream, behind a plugin if one is named.
 fn routes(plugins: &str) -> String {
@@ -41,6 +42,27 @@ fn line(status: &Path, field: &str) -> Option<String> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field));
     line.map(|line| line.trim().to_owned())
+}
+
+/// Demands an upgrade to what is there already; the process that serves since.
+#[track_caller]
+fn upgraded(gateway: &Gateway, supervised: bool) -> u32 {
+    let before = gateway.serving();
+    let own = i32::try_from(before).ok().and_then(Pid::from_raw);
+    let own = own.expect("a process");
+    let told = if supervised { gateway.pid() } else { own };
+    kill_process(told, Signal::USR2).expect("the gateway runs");
+    let status = gateway.wait_for_status("the outcome of an upgrade", |status| {
+        let upgrade = &status["upgrade"];
+        upgrade["under_way_since_unix_ms"].is_null() && upgrade["last"]["from"]["pid"] == before
+    });
+    let last = &status["upgrade"]["last"];
+    assert_eq!(last["outcome"], "serves", "{last}");
+    let after = last["to"]["pid"].as_u64().expect("a process");
+    wait_until("the old process to end", || {
+        !process::is_alive(before) && gateway.serving() != before
+    });
+    u32::try_from(after).expect("the number of a process")
 }
 
 /// Changes the whole configuration and demands an outcome; gives back why it was refused.

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use swapgate_tests::eventually::LIMIT;
 use swapgate_tests::{Gateway, Upstream, process, wait_for};
 
-use super::{prepared, put, routes};
+use super::{prepared, put, routes, upgraded};
 
 /// The service manager's side.
 struct Manager(UnixDatagram);
@@ -111,6 +111,12 @@ fn a_missing_plugin_keeps_it_from_being_ready_and_is_named() {
     assert!(ready.contains("serves"), "{ready} after {before:?}");
 }
 
+fn kill(process: u32, signal: Signal) {
+    let id = i32::try_from(process).ok();
+    let id = id.and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(id.expect("a process"), signal).expect("it lives");
+}
+
 /// An upstream that answers once its gate is open.
 fn held() -> (Upstream, swapgate_tests::Gate) {
     let gate = swapgate_tests::Gate::default();
@@ -173,6 +179,58 @@ fn a_replaced_process_that_drains_on_is_not_ended_by_the_service_manager() {
     assert!(gateway.wait_for_end().success());
 }
 
+/// The service manager goes by what it is told last: it must be the process that serves, and nothing of the old one after it.
+#[test]
+fn an_upgrade_tells_which_process_counts_and_that_one_speaks() {
+    let upstream = Upstream::echo();
+    let builder = prepared("", "", &upstream);
+    let (manager, address) = Manager::at_path(builder.folder());
+    let gateway = builder
+        .environment("NOTIFY_SOCKET", &address)
+        .environment("WATCHDOG_USEC", "2000000")
+        .start();
+    manager.until("READY=1");
+    // The second one is of a process that was told where to speak by another.
+    for _ in 0..2 {
+        let serving = upgraded(&gateway, false);
+        let (told, _) = manager.until("MAINPID=");
+        assert_eq!(told, format!("MAINPID={serving}"));
+        manager.until("WATCHDOG=1");
+        let said = manager.so_far();
+        assert!(
+            !said.iter().any(|one| one.starts_with("STOPPING=1")),
+            "the service goes on: {said:?}"
+        );
+        kill(serving, Signal::HUP);
+        manager.until("RELOADING=1\n");
+        manager.until("READY=1");
+    }
+    let serving = gateway.serving();
+    kill(serving, Signal::TERM);
+    let (stopping, _) = manager.until("STOPPING=1");
+    assert!(stopping.contains("draining after SIGTERM"), "{stopping}");
+}
+
+/// The supervising process is the one that counts, before and after.
+#[test]
+fn an_upgrade_under_supervision_is_none_to_the_service_manager() {
+    let upstream = Upstream::echo();
+    let builder = prepared("", "", &upstream);
+    let (manager, address) = Manager::at_path(builder.folder());
+    let mut gateway = builder
+        .argument("--supervised")
+        .environment("NOTIFY_SOCKET", &address)
+        .environment("WATCHDOG_USEC", "2000000")
+        .start();
+    manager.until("READY=1");
+    upgraded(&gateway, true);
+    let (_, before) = manager.until("READY=1");
+    assert!(gateway.terminate().success());
+    let (_, more) = manager.until("STOPPING=1");
+    let said = [before, more].concat();
+    assert!(!said.iter().any(|one| one.contains("MAINPID=")), "{said:?}");
+}
+
 #[test]
 fn the_watchdog_hears_nothing_while_a_worker_stands_still() {
     let upstream = Upstream::echo();
@@ -222,11 +280,7 @@ fn under_supervision_the_parent_speaks_and_a_crash_is_no_end() {
     let environment = std::fs::read(format!("/proc/{child}/environ")).expect("it lives");
     let environment = String::from_utf8_lossy(&environment).into_owned();
     assert!(!environment.contains("NOTIFY_SOCKET"), "{environment}");
-    let id = i32::try_from(child).ok();
-    let id = id
-        .and_then(rustix::process::Pid::from_raw)
-        .expect("a process");
-    rustix::process::kill_process(id, Signal::KILL).expect("it lives");
+    kill(child, Signal::KILL);
     wait_for("another child that serves", || {
         let children = process::children(gateway.pid());
         children.into_iter().find(|&one| one != child)

@@ -8,7 +8,7 @@ use swapgate_tests::gateway::Builder;
 use swapgate_tests::port::Port;
 use swapgate_tests::{Certificates, Gateway, Secure, Upstream, process, wait_for};
 
-use super::{of_threads, prepared, put, reload, routes};
+use super::{of_threads, prepared, put, reload, routes, upgraded};
 
 /// An account that every Debian has.
 const NOBODY: u32 = 65_534;
@@ -190,6 +190,42 @@ fn a_child_of_a_supervisor_drops_them_and_the_supervisor_does_not() {
             .find(|&one| one != first)
     });
     is_nobody(second);
+}
+
+#[test]
+fn an_upgrade_begins_with_what_is_left_of_them() {
+    if !is_root() {
+        return;
+    }
+    for supervised in [false, true] {
+        let upstream = Upstream::echo();
+        let builder = as_nobody("", ", plugins: [{name: stamp}]", &upstream).plugin("stamp");
+        let builder = if supervised {
+            builder.argument("--supervised")
+        } else {
+            builder
+        };
+        let gateway = builder.start();
+        is_nobody(gateway.serving());
+        // The second one is that of a process that was never root, or of a supervising one that still is.
+        for _ in 0..2 {
+            let serving = upgraded(&gateway, supervised);
+            is_nobody(serving);
+            assert_eq!(gateway.get("/").status, 200);
+        }
+        if supervised {
+            let parent = u32::try_from(gateway.pid().as_raw_nonzero().get());
+            let users = of_threads(parent.expect("a process"), "Uid:");
+            assert!(users.iter().all(|one| one == "0\t0\t0\t0"), "{users:?}");
+        }
+        reload(
+            &gateway,
+            &fs::read_to_string(gateway.config_file())
+                .expect("it is there")
+                .replace("name: all", "name: other"),
+            "published",
+        );
+    }
 }
 
 #[test]

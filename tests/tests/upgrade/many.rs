@@ -4,14 +4,15 @@ use super::clients::Clients;
 use super::world::{World, descriptors};
 use swapgate_tests::process;
 
-/// How many upgrades there are unless `SWAPGATE_UPGRADES` says otherwise.
+/// How many upgrades there are, unless `SWAPGATE_UPGRADES` says otherwise: without a supervising process, and with one, which
+/// is there for all of them.
 const UPGRADES: usize = 12;
+const SUPERVISED: usize = 20;
 
-fn upgrades() -> usize {
+fn upgrades(supervised: bool) -> usize {
     let wanted = std::env::var("SWAPGATE_UPGRADES").ok();
-    wanted
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(UPGRADES)
+    let wanted = wanted.and_then(|count| count.parse().ok());
+    wanted.unwrap_or(if supervised { SUPERVISED } else { UPGRADES })
 }
 
 /// What is said of what is put in the place of the executable, and how it is put there.
@@ -36,7 +37,8 @@ fn many(supervised: bool) {
     clients.wait_for_more(50);
     let mut open = None;
     let mut failures = failures().into_iter().cycle();
-    for upgrade in 0..upgrades() {
+    let upgrades = upgrades(supervised);
+    for upgrade in 0..upgrades {
         // One of ten fails, and one of the first four, so that a short run has one.
         if upgrade % 10 == 3 {
             let (why, put) = failures.next().expect("a cycle");
@@ -55,10 +57,7 @@ fn many(supervised: bool) {
         }
     }
     let answered = clients.stop_without_loss();
-    println!(
-        "{answered} requests were answered over {} upgrades",
-        upgrades()
-    );
+    println!("{answered} requests were answered over {upgrades} upgrades");
     world.is_alone();
     // Connections come and go; what is counted is that nothing is left of each upgrade.
     let most = open.expect("two upgrades") + 8;
