@@ -4,20 +4,24 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use super::kept::{self, Kept};
-use super::link::{CONFIG, DEGRADED, Link, file_of};
+use super::kept::Kept;
+use super::link::Link;
 use crate::config::ready::{Config, Listener};
 use crate::endpoint::Endpoint;
 use crate::life::passed::Passed;
 use crate::life::privileges::Account;
 use crate::listener::bind::{bind, bind_one};
-use crate::listener::unix::{self, File, Identity};
+use crate::listener::unix::{self, Identity};
 use crate::socket::listening::Listening;
+
+use files::{Files, still_there};
+
+mod files;
+mod going;
+mod keeping;
 
 /// The key of the admin listener.
 pub const ADMIN: &str = "admin";
@@ -40,53 +44,6 @@ type Ahead = HashMap<Endpoint, VecDeque<(Vec<Listening>, bool)>>;
 
 /// Stands for the file of a socket that a service manager bound, whose file it is.
 const NOT_OURS: Identity = (0, 0);
-
-/// The files of Unix sockets that this process bound or was handed over. What is left of its own goes with the last holder:
-/// a process that crashes has no time for that, and the next one goes on with them. One that was handed over goes on purpose
-/// only, because a process that cannot start may be followed by one that can.
-#[derive(Debug, Default)]
-struct Files(Mutex<HashMap<Arc<Path>, Remembered>>);
-
-#[derive(Debug)]
-struct Remembered {
-    file: File,
-    /// This process bound it.
-    own: bool,
-}
-
-impl Files {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Path>, Remembered>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remember(&self, path: &Arc<Path>, file: File, own: bool) {
-        let remembered = Remembered { file, own };
-        self.lock().insert(Arc::clone(path), remembered);
-    }
-
-    fn remove(&self, path: &Path) {
-        if let Some(one) = self.lock().remove(path) {
-            one.file.remove();
-        }
-    }
-
-    fn forget_all(&self) {
-        self.lock().clear();
-    }
-
-    fn remove_all(&self) {
-        self.lock().drain().for_each(|(_, one)| one.file.remove());
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.lock().retain(|_, one| one.own);
-            self.remove_all();
-        }
-    }
-}
 
 impl Binder {
     /// With a parent, or without.
@@ -218,119 +175,6 @@ impl Binder {
         Ok(socket)
     }
 
-    /// Has the parent keep copies of the sockets of a listener that were bound here.
-    pub fn keep<'a>(&self, address: &Endpoint, sockets: impl Iterator<Item = &'a Listening>) {
-        self.keep_under(&key(address), sockets);
-        let Endpoint::Unix(path) = address else {
-            return;
-        };
-        let bound = self.files.lock().get(path).map(|one| one.file.identity());
-        let passed = || self.passed.is_for(address).then_some(NOT_OURS);
-        if let Some(file) = bound.or_else(passed) {
-            self.keep_file(path, file);
-        }
-    }
-
-    /// Says that a listener goes: from here on only this process holds its sockets, and takes what waits in their queues.
-    pub fn release(&self, address: &Endpoint) {
-        if let Endpoint::Unix(path) = address {
-            self.files.remove(path);
-        }
-        let mut keys = vec![key(address)];
-        if let Endpoint::Unix(path) = address {
-            keys.push(file_of(path));
-        }
-        for key in &keys {
-            match self.parent() {
-                Some(link) => link.forget(key),
-                None => self.own().forget(key),
-            }
-        }
-    }
-
-    /// Says that all of them go.
-    pub fn release_all(&self) {
-        self.passed.close();
-        self.files.remove_all();
-        match self.parent() {
-            Some(link) => link.forget_all(),
-            None => self.own().clear(),
-        }
-    }
-
-    /// Says that another process accepts from all of them now: nothing of them is taken away.
-    pub fn hand_over_all(&self) {
-        self.passed.close();
-        self.files.forget_all();
-        match self.parent() {
-            Some(link) => link.forget_all(),
-            None => self.own().clear(),
-        }
-    }
-
-    /// Leaves the files of Unix sockets where they are, for the process that comes next and gets the sockets.
-    pub fn leave_files(&self) {
-        self.files.forget_all();
-    }
-
-    /// Keeps the text of the configuration that serves now, for the case that the file is wrong when a process after a crash
-    /// starts: as the file says it, without what its references lead to.
-    pub fn keep_text(&self, text: &str) {
-        if let Some(link) = self.parent()
-            && let Err(error) = link.keep_text(CONFIG.to_owned(), text)
-        {
-            tracing::warn!(target: "control", %error, "the supervising process cannot keep the configuration; after a crash the file must be right");
-        }
-    }
-
-    /// Keeps that text for the last time: this process gives up privileges that the next one begins with, so that what it
-    /// serves later has no say in what that one does.
-    ///
-    /// # Errors
-    /// The supervising process is gone.
-    pub fn keep_last_text(&self, text: &str) -> io::Result<()> {
-        let Some(link) = self.parent() else {
-            return Ok(());
-        };
-        self.keep_text(text);
-        link.drops()
-    }
-
-    /// Keeps what cannot be served now: a process that takes over must not serve less.
-    pub fn keep_degraded(&self, degraded: &[String]) {
-        let text = serde_json::json!(degraded).to_string();
-        let kept = match self.parent() {
-            Some(link) => link.keep_text(DEGRADED.to_owned(), &text),
-            None => self.keep_own_text(DEGRADED.to_owned(), &text),
-        };
-        if let Err(error) = kept {
-            tracing::debug!(target: "control", %error, "an upgrade goes by what can be served now");
-        }
-    }
-
-    /// Closes the copies that are kept here. A worker is lost, and while anybody has its sockets the system gives them
-    /// connections that nobody accepts; what takes over later binds anew.
-    pub fn let_go(&self) {
-        if self.parent().is_none() {
-            self.own().clear();
-        }
-    }
-
-    /// Says how long a process that takes over may need to be ready.
-    pub fn keep_limit(&self, limit: Duration) {
-        if let Some(link) = self.parent() {
-            link.keep_limit(limit);
-        }
-    }
-
-    /// What the next process gets from this one.
-    ///
-    /// # Errors
-    /// The system gives no more descriptors.
-    pub fn copies(&self) -> io::Result<Kept> {
-        self.own().try_clone()
-    }
-
     /// In an upgrade: waits until this process is to accept.
     ///
     /// # Errors
@@ -384,43 +228,6 @@ impl Binder {
         (sockets, false)
     }
 
-    fn keep_under<'a, S: AsFd + 'a>(&self, key: &str, sockets: impl Iterator<Item = &'a S>) {
-        let kept = match self.parent() {
-            Some(link) => link.keep(key, sockets),
-            None => self.keep_own(key, sockets),
-        };
-        if let Err(error) = kept {
-            tracing::warn!(target: "control", %error, "no copy can be kept of the sockets of {key}; after a crash or an upgrade they are bound anew");
-        }
-    }
-
-    fn keep_own<'a, S: AsFd + 'a>(
-        &self,
-        key: &str,
-        sockets: impl Iterator<Item = &'a S>,
-    ) -> io::Result<()> {
-        let copies = sockets.map(|socket| socket.as_fd().try_clone_to_owned());
-        let copies = copies.collect::<io::Result<_>>()?;
-        self.own().add(key.to_owned(), copies);
-        Ok(())
-    }
-
-    fn keep_own_text(&self, key: String, text: &str) -> io::Result<()> {
-        self.own().replace(key, vec![kept::text(text)?]);
-        Ok(())
-    }
-
-    fn keep_file(&self, path: &Path, file: Identity) {
-        if let Some(link) = self.parent() {
-            return link.keep_bound_file(path, file);
-        }
-        let text = serde_json::json!(file).to_string();
-        if let Err(error) = self.keep_own_text(file_of(path), &text) {
-            let path = path.display();
-            tracing::debug!(target: "control", %error, "after an upgrade any socket at {path} is taken for the own one");
-        }
-    }
-
     /// The process that supervises this one, which keeps everything.
     fn parent(&self) -> Option<&Link> {
         self.link.as_deref().filter(|link| link.is_supervised())
@@ -429,14 +236,6 @@ impl Binder {
     fn own(&self) -> MutexGuard<'_, Kept> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The file of sockets that were handed over, if it is the one that lies there.
-fn still_there(path: &Path, bound: Option<Identity>) -> Option<File> {
-    let file = File::of(path).filter(|_| unix::is_there(path))?;
-    // Where nobody could say which file it was, any socket has to do.
-    let same = bound.is_none_or(|bound| bound == file.identity());
-    same.then_some(file)
 }
 
 fn key(address: &Endpoint) -> String {
