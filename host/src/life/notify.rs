@@ -3,19 +3,23 @@
 //!
 //! Nobody waits for an answer and nothing here fails: a gateway whose service manager is gone serves on.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::UnixDatagram;
+use std::ffi::OsString;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::handed::{Handed, SOCKET, UP, WATCHDOG};
 use crate::supervise::link::Link;
+
+use way::{Way, connect};
+
+mod passing_on;
+mod way;
+
+#[cfg(test)]
+mod tests;
 
 /// What says that the process lives.
 const ALIVE: &str = "WATCHDOG=1";
@@ -24,17 +28,6 @@ const ALIVE: &str = "WATCHDOG=1";
 const PERHAPS: &str = "X_SWAPGATE_";
 /// Longest text that is shown.
 const STATUS: usize = 400;
-
-/// What a supervised process may say to it: how things are, and neither which process counts nor what is kept.
-const MAY_SAY: [&str; 7] = [
-    "READY=",
-    "RELOADING=",
-    "MONOTONIC_USEC=",
-    "STATUS=",
-    "STOPPING=",
-    "EXTEND_TIMEOUT_USEC=",
-    ALIVE,
-];
 
 /// A way to the service manager; to nobody, where there is none.
 #[derive(Debug, Clone, Default)]
@@ -56,12 +49,6 @@ struct Shared {
     silent: AtomicBool,
     /// Of a process that supervises: there is no child that speaks for itself.
     waits: AtomicBool,
-}
-
-#[derive(Debug)]
-enum Way {
-    Socket(UnixDatagram),
-    Parent(OnceLock<Arc<Link>>),
 }
 
 impl Notifier {
@@ -216,61 +203,6 @@ impl Notifier {
         Some((WATCHDOG, watchdog.as_micros().to_string().into()))
     }
 
-    /// Passes on what a supervised process says, as it says it; what is not for it to say is left out.
-    pub fn pass_on(&self, text: &str) {
-        let Some(shared) = &self.0 else {
-            return;
-        };
-        let text = match text.strip_prefix(PERHAPS) {
-            // A service that is not up yet has no reloads.
-            Some(_) if !shared.up.load(Ordering::Relaxed) => return,
-            Some(rest) => rest,
-            None => text,
-        };
-        let may = |line: &&str| MAY_SAY.iter().any(|start| line.starts_with(start));
-        let text: Vec<&str> = text.lines().filter(may).collect();
-        let text = text.join("\n");
-        if text.is_empty() {
-            return;
-        }
-        if text == ALIVE {
-            shared.waits.store(false, Ordering::Relaxed);
-        }
-        if text.starts_with("READY=1") {
-            shared.up.store(true, Ordering::Relaxed);
-            shared.reloads.store(false, Ordering::Relaxed);
-        }
-        if text.starts_with("RELOADING=1") {
-            shared.reloads.store(true, Ordering::Relaxed);
-        }
-        self.say(&text);
-    }
-
-    /// A supervised process is started, and says nothing until it serves. A reload that the one before began is over.
-    pub fn waits_for_child(&self) {
-        let Some(shared) = &self.0 else {
-            return;
-        };
-        shared.waits.store(true, Ordering::Relaxed);
-        if shared.reloads.swap(false, Ordering::Relaxed) {
-            self.say("READY=1");
-        }
-    }
-
-    /// Says that all is alive while a supervised process cannot yet: a start may take longer than the service manager waits.
-    pub async fn stand_in(self) {
-        let (Some(limit), Some(shared)) = (self.watchdog(), &self.0) else {
-            return;
-        };
-        let mut beat = tokio::time::interval(limit / 2);
-        loop {
-            beat.tick().await;
-            if shared.waits.load(Ordering::Relaxed) {
-                self.alive();
-            }
-        }
-    }
-
     fn say(&self, text: &str) {
         let Some(shared) = &self.0 else {
             return;
@@ -278,150 +210,14 @@ impl Notifier {
         if shared.silent.load(Ordering::Relaxed) {
             return;
         }
-        let said = match &shared.way {
-            Way::Socket(socket) => socket.send(text.as_bytes()).map(drop),
-            Way::Parent(link) => link.get().map_or(Ok(()), |link| link.notify(text)),
-        };
-        if let Err(error) = said {
+        if let Err(error) = shared.way.say(text) {
             tracing::debug!(target: "control", %error, "the service manager does not hear");
         }
     }
-}
-
-/// A socket that sends to an address: a path, or a name behind an `@`. It never waits: the service manager reads what is sent
-/// when it likes, and this thread has other things to do.
-fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
-    let bytes = address.as_bytes();
-    let target = match bytes.split_first() {
-        Some((b'@', name)) => SockAddr::unix(OsStr::from_bytes(&[b"\0", name].concat()))?,
-        Some((b'/', _)) => SockAddr::unix(address)?,
-        _ => {
-            let text = "the address is neither a path nor a name behind an @";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-    };
-    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-    socket.connect(&target)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 /// One line.
 fn shown(status: &str) -> String {
     let line = status.replace(['\n', '\r'], " ");
     format!("STATUS={}", line.chars().take(STATUS).collect::<String>())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::net::SocketAddr;
-
-    use super::*;
-
-    fn next(socket: &UnixDatagram) -> String {
-        let mut bytes = [0; 1024];
-        let length = socket.recv(&mut bytes).unwrap();
-        String::from_utf8(bytes[..length].to_vec()).unwrap()
-    }
-
-    fn to(address: &str) -> Notifier {
-        Notifier::new(&Handed {
-            socket: Some(address.into()),
-            watchdog: Some(Duration::from_secs(2)),
-            sockets: Vec::new(),
-            up: false,
-        })
-    }
-
-    #[test]
-    fn at_a_path_and_at_a_name() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("notify");
-        let heard = UnixDatagram::bind(&path).unwrap();
-        to(path.to_str().unwrap()).ready("generation 1\nall well");
-        assert_eq!(next(&heard), "READY=1\nSTATUS=generation 1 all well");
-        let name = format!("swapgate-test-{}", std::process::id());
-        let address = SocketAddr::from_abstract_name(&name).unwrap();
-        let heard = UnixDatagram::bind_addr(&address).unwrap();
-        let notifier = to(&format!("@{name}"));
-        notifier.alive();
-        assert_eq!(next(&heard), "WATCHDOG=1");
-        notifier.extend(Duration::from_secs(1));
-        assert_eq!(next(&heard), "EXTEND_TIMEOUT_USEC=1000000");
-    }
-
-    #[test]
-    fn reloads_are_told_only_once_it_is_ready_and_nothing_after_another_took_over() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("notify");
-        let heard = UnixDatagram::bind(&path).unwrap();
-        let notifier = to(path.to_str().unwrap());
-        notifier.reloading();
-        notifier.ready("a");
-        assert_eq!(next(&heard), "READY=1\nSTATUS=a");
-        notifier.reloading();
-        assert!(next(&heard).starts_with("RELOADING=1\nMONOTONIC_USEC="));
-        notifier.reloaded("b");
-        assert_eq!(next(&heard), "READY=1\nSTATUS=b");
-        let names: Vec<_> = notifier.environment();
-        assert_eq!(names[0], (SOCKET, path.into()));
-        assert_eq!(names[1], (WATCHDOG, "2000000".into()));
-        notifier.main_pid(7);
-        assert_eq!(next(&heard), "MAINPID=7");
-        notifier.stopping("gone");
-        heard.set_nonblocking(true).unwrap();
-        assert!(heard.recv(&mut [0; 8]).is_err());
-    }
-
-    #[test]
-    fn who_was_never_ready_answers_reloads_where_the_service_is_up() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("notify");
-        let heard = UnixDatagram::bind(&path).unwrap();
-        // One that took over from one that was ready.
-        let notifier = Notifier::new(&Handed {
-            socket: Some(path.clone().into()),
-            up: true,
-            ..Handed::default()
-        });
-        notifier.reloading();
-        assert!(next(&heard).starts_with("RELOADING=1\nMONOTONIC_USEC="));
-        notifier.reloaded("waits");
-        assert_eq!(next(&heard), "READY=1\nSTATUS=waits");
-        assert!(!notifier.was_ready());
-        assert!(notifier.environment().contains(&(UP, "1".into())));
-        // One that supervises decides for its children.
-        let parent = to(path.to_str().unwrap());
-        parent.pass_on("X_SWAPGATE_RELOADING=1\nMONOTONIC_USEC=1");
-        parent.pass_on("X_SWAPGATE_READY=1\nSTATUS=not up yet");
-        parent.pass_on("READY=1\nSTATUS=first");
-        assert_eq!(next(&heard), "READY=1\nSTATUS=first");
-        parent.pass_on("X_SWAPGATE_RELOADING=1\nMONOTONIC_USEC=2");
-        assert_eq!(next(&heard), "RELOADING=1\nMONOTONIC_USEC=2");
-        // It dies before it says how that ended.
-        parent.waits_for_child();
-        assert_eq!(next(&heard), "READY=1");
-        parent.waits_for_child();
-        heard.set_nonblocking(true).unwrap();
-        assert!(heard.recv(&mut [0; 8]).is_err());
-    }
-
-    #[test]
-    fn a_supervised_process_does_not_say_which_process_counts() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("notify");
-        let heard = UnixDatagram::bind(&path).unwrap();
-        let notifier = to(path.to_str().unwrap());
-        notifier.pass_on("MAINPID=1");
-        notifier.pass_on("FDSTORE=1\nREADY=1\nMAINPID=1\nSTATUS=a");
-        assert_eq!(next(&heard), "READY=1\nSTATUS=a");
-    }
-
-    #[test]
-    fn nobody_is_no_trouble() {
-        to("/nowhere/at/all").ready("x");
-        assert!(!to("relative").is_heard());
-        assert!(!Notifier::default().was_ready());
-    }
 }
