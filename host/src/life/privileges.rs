@@ -5,88 +5,24 @@
 //! started. Nobody of the same user can look into the memory of such a process either, where the keys of certificates are; for
 //! that the system gives no core dump of it.
 
-use std::ffi::CString;
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, chown, lchown};
 use std::path::Path;
 
 use nix::sys::prctl;
-use nix::unistd::{
-    Gid, Group, Uid, User, getegid, geteuid, getgrouplist, setgroups, setresgid, setresuid,
-};
+use nix::unistd::{Gid, Uid, getegid, geteuid, setgroups, setresgid, setresuid};
 
 use crate::config::ready::Process;
 
-/// Why the process does not run as whom it should.
-#[derive(Debug, thiserror::Error)]
-pub enum PrivilegeError {
-    /// There is no such user.
-    #[error(
-        "process.user: there is no user {0} on this system; make one (adduser --system --group {0}), or name another"
-    )]
-    NoUser(String),
-    /// There is no such group.
-    #[error(
-        "process.group: there is no group {0} on this system; make one (addgroup --system {0}), or name another"
-    )]
-    NoGroup(String),
-    /// A number without an account says nothing of groups.
-    #[error(
-        "process.user: no account has the number {0}, so its group is not known; write process.group as well"
-    )]
-    GroupUnknown(u32),
-    /// The one who should not be.
-    #[error(
-        "process.user: {0} is root, whose privileges are what is to be dropped; name another user, or leave it out"
-    )]
-    IsRoot(String),
-    /// Not root, and somebody else.
-    #[error(
-        "process.user: this process runs as number {now} and may not become {wanted}; start it as root, or as {wanted}, or leave process.user out"
-    )]
-    NotRoot {
-        /// Who it is, as a number.
-        now: u32,
-        /// Who it should be.
-        wanted: String,
-    },
-    /// The system does not let it.
-    #[error(
-        "cannot become {who}: {what}: {cause}; start the gateway as {who}, or with CAP_SETUID and CAP_SETGID"
-    )]
-    Refused {
-        /// Who it should be.
-        who: String,
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// It let it, and something of before is left.
-    #[error(
-        "became {who}, but {left}; this is a fault of the system or of the gateway, which does not serve so"
-    )]
-    Left {
-        /// Who it should be.
-        who: String,
-        /// What is left.
-        left: String,
-    },
-    /// A folder that the user has to write to.
-    #[error(
-        "state_dir: {who} cannot write to {folder}: {cause}; `chown -R {who} {folder}`, or name another folder"
-    )]
-    Folder {
-        /// Who it should be.
-        who: String,
-        /// The folder.
-        folder: String,
-        /// What the system said.
-        cause: io::Error,
-    },
-}
+pub use advice::{low_port_advice, unreadable};
+pub use error::PrivilegeError;
+
+use names::{find_group, find_user, groups};
+
+mod advice;
+mod error;
+mod names;
 
 /// Who to become.
 #[derive(Debug, Clone)]
@@ -287,62 +223,6 @@ impl Account {
     }
 }
 
-/// Those of the files that only root can read, in one sentence; a reload would be refused for them.
-#[must_use]
-pub fn unreadable<'a>(account: &Account, files: impl Iterator<Item = &'a Path>) -> Option<String> {
-    let mut names = String::new();
-    for file in files.filter(|file| file.exists() && fs::File::open(file).is_err()) {
-        let separator = if names.is_empty() { "" } else { ", " };
-        let _ = write!(names, "{separator}{}", file.display());
-    }
-    let name = account.name();
-    (!names.is_empty()).then(|| format!("{name} cannot read {names}: what was read at the start serves until a restart, and a reload or an upgrade that needs them is refused; let {name} or its group read them"))
-}
-
-/// What to add to a refusal to bind a low port.
-#[must_use]
-pub fn low_port_advice(port: u16, error: &io::Error) -> Option<String> {
-    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    let first = first.ok().and_then(|text| text.trim().parse().ok());
-    let is_low = port != 0 && port < first.unwrap_or(1024);
-    let refused = error.kind() == io::ErrorKind::PermissionDenied;
-    (is_low && refused).then(|| {
-        format!("ports below {} are for root, which this process is not or is no more; restart it as root, give it AmbientCapabilities=CAP_NET_BIND_SERVICE, or have a socket unit pass the socket", first.unwrap_or(1024))
-    })
-}
-
-fn find_user(name: &str) -> Result<(Uid, Option<Gid>), PrivilegeError> {
-    let no_user = || PrivilegeError::NoUser(name.to_owned());
-    if let Ok(Some(user)) = User::from_name(name) {
-        return Ok((user.uid, Some(user.gid)));
-    }
-    let number = Uid::from_raw(name.parse().map_err(|_| no_user())?);
-    let known = User::from_uid(number).ok().flatten();
-    Ok((number, known.map(|user| user.gid)))
-}
-
-fn find_group(name: &str) -> Result<Gid, PrivilegeError> {
-    if let Ok(Some(group)) = Group::from_name(name) {
-        return Ok(group.gid);
-    }
-    let number = name.parse();
-    number
-        .map(Gid::from_raw)
-        .map_err(|_| PrivilegeError::NoGroup(name.to_owned()))
-}
-
-/// Every group of the user, of which one is the first; that alone for a number without an account.
-fn groups(name: &str, first: Gid) -> Vec<Gid> {
-    let user = match name.parse() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(name),
-    };
-    let name = user.ok().flatten().map(|user| user.name);
-    let name = name.and_then(|name| CString::new(name).ok());
-    let all = name.and_then(|name| getgrouplist(&name, first).ok());
-    all.unwrap_or_else(|| vec![first])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,14 +271,5 @@ mod tests {
         ] {
             assert!(account.verify_thread(&bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn only_low_ports_that_are_refused_get_the_advice() {
-        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
-        let taken = io::Error::from(io::ErrorKind::AddrInUse);
-        assert!(low_port_advice(65_000, &denied).is_none());
-        assert!(low_port_advice(1, &taken).is_none());
-        assert!(low_port_advice(0, &denied).is_none());
     }
 }
