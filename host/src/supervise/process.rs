@@ -1,24 +1,23 @@
 //! A process that serves or is to serve, as seen by the one that started it.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::kept::Kept;
 use super::link::CONFIG;
 use super::turn::Turn;
 use super::wire::{self, Begin, Hello, Said, Told};
+
+pub use plan::Plan;
+
+mod plan;
 
 /// How long a process may take to begin with what it is handed, or to take any other packet.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,46 +26,6 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A packet and the sockets beside it.
 type Packet = (Vec<u8>, Vec<OwnedFd>);
-
-/// How a process is started.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The executable.
-    pub exe: PathBuf,
-    /// The very file to start under that name, whatever lies there by then; without, what lies there.
-    pub file: Option<Arc<File>>,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// Variables beside those of this process.
-    pub variables: Vec<(&'static str, OsString)>,
-    /// Whether it gets a group of its own: a signal of the terminal reaches this process, which forwards it, and the other
-    /// must not get it twice.
-    pub apart: bool,
-}
-
-impl Plan {
-    /// The same with another executable: the file that lies there now, and again at every start after this.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub fn of(&self, exe: PathBuf) -> io::Result<Self> {
-        let file = open(&exe)?;
-        Ok(Self {
-            exe,
-            file: file.map(Arc::new),
-            ..self.clone()
-        })
-    }
-
-    fn command(&self) -> Command {
-        let Some(file) = &self.file else {
-            return Command::new(&self.exe);
-        };
-        let mut command = Command::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        command.arg0(&self.exe);
-        command
-    }
-}
 
 /// What is seen of a process.
 #[derive(Debug)]
@@ -301,18 +260,6 @@ fn listen(socket: OwnedFd) -> io::Result<UnboundedReceiver<Packet>> {
             }
         })?;
     Ok(packets)
-}
-
-/// The file of an executable. None of a script: its interpreter opens it by its name, once it is started.
-fn open(exe: &Path) -> io::Result<Option<File>> {
-    let file = File::open(exe).or_else(|_| {
-        // Whoever may start it need not be allowed to read it.
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        Ok::<_, io::Error>(File::from(rustix::fs::open(exe, flags, Mode::empty())?))
-    })?;
-    let mut start = [0; 2];
-    let is_script = (&file).read_exact(&mut start).is_ok() && start == *b"#!";
-    Ok((!is_script).then_some(file))
 }
 
 /// Whether the other side is gone.
