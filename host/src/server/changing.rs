@@ -1,5 +1,6 @@
 //! The time in which a process serves: one change after the other, until it is to end or another one serves.
 
+use std::mem::take;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -114,10 +115,6 @@ async fn change(
     rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut judge = interval(JUDGE);
     judge.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut again: Option<Instant> = None;
-    let mut read_again: Option<(Instant, bool)> = None;
-    let mut files_again: Option<Instant> = None;
-    let mut targets_again: Option<Instant> = None;
     let mut due = Due::default();
     loop {
         watch.follow(control.named_files());
@@ -158,12 +155,7 @@ async fn change(
                 due.add(Event::Files);
                 watch.renew();
             }
-            () = until(again), if again.is_some() => due.add(Event::Folder),
-            () = until(files_again), if files_again.is_some() => due.add(Event::Files),
-            () = until(targets_again), if targets_again.is_some() => due.add(Event::Targets),
-            () = until(read_again.map(|(at, _)| at)), if read_again.is_some() => {
-                due.add(Event::Config { asked: false });
-            }
+            event = due.later.next() => due.add(event),
         }
         fault::point("change");
         tokio::time::sleep(MERGE).await;
@@ -173,38 +165,13 @@ async fn change(
                 event => due.add(event),
             }
         }
-        if std::mem::take(&mut due.targets) {
-            let wait = control.rediscover().await;
-            targets_again = wait.map(|wait| Instant::now() + wait);
-        }
+        due.look_at_targets(control).await;
         if upgrading.is_under_way(&control.board) {
             // The new process reads for itself what lies there. What changed now changes here only if that one fails.
-            due.folder |= again.take().is_some();
-            due.files |= files_again.take().is_some();
-            if let Some((_, asked)) = read_again.take() {
-                due.add(Event::Config { asked });
-            }
+            due.waits();
             continue;
         }
-        if let Some(asked) = due.config.take() {
-            // Who asked has asked until the file was read.
-            let asked = asked || read_again.take().is_some_and(|(_, asked)| asked);
-            if asked {
-                notifier.reloading();
-            }
-            let wait = control.reload(asked).await;
-            if asked {
-                notifier.reloaded(&control.board.read(tell::line));
-            }
-            read_again = wait.map(|wait| (Instant::now() + wait, asked));
-        }
-        if std::mem::take(&mut due.files) {
-            let wait = control.look_at_files().await;
-            files_again = wait.map(|wait| Instant::now() + wait);
-        }
-        if std::mem::take(&mut due.folder) {
-            again = control.rescan().await.map(|wait| Instant::now() + wait);
-        }
+        due.look(control, notifier).await;
         control.show();
     }
 }
@@ -215,7 +182,19 @@ struct Due {
     folder: bool,
     files: bool,
     targets: bool,
+    /// And whether somebody asked for that.
     config: Option<bool>,
+    later: Later,
+}
+
+/// What is to be looked at again, and when: something has not come to rest.
+#[derive(Default)]
+struct Later {
+    folder: Option<Instant>,
+    files: Option<Instant>,
+    targets: Option<Instant>,
+    /// And whether somebody asked for that.
+    config: Option<(Instant, bool)>,
 }
 
 impl Due {
@@ -228,6 +207,59 @@ impl Due {
             Event::Config { asked } => self.config = Some(asked || self.config == Some(true)),
         }
     }
+
+    /// Nothing is put off any more: all of it is due once an upgrade that is under way has failed.
+    fn waits(&mut self) {
+        self.folder |= self.later.folder.take().is_some();
+        self.files |= self.later.files.take().is_some();
+        if let Some((_, asked)) = self.later.config.take() {
+            self.add(Event::Config { asked });
+        }
+    }
+
+    async fn look_at_targets(&mut self, control: &mut Control) {
+        if take(&mut self.targets) {
+            self.later.targets = control.rediscover().await.map(after);
+        }
+    }
+
+    /// Looks at what an operator changes: the configuration, the files it names, the folder.
+    async fn look(&mut self, control: &mut Control, notifier: &Notifier) {
+        if let Some(asked) = self.config.take() {
+            // Who asked has asked until the file was read.
+            let asked = asked || self.later.config.take().is_some_and(|(_, asked)| asked);
+            if asked {
+                notifier.reloading();
+            }
+            let wait = control.reload(asked).await;
+            if asked {
+                notifier.reloaded(&control.board.read(tell::line));
+            }
+            self.later.config = wait.map(|wait| (after(wait), asked));
+        }
+        if take(&mut self.files) {
+            self.later.files = control.look_at_files().await.map(after);
+        }
+        if take(&mut self.folder) {
+            self.later.folder = control.rescan().await.map(after);
+        }
+    }
+}
+
+impl Later {
+    /// Waits until something is to be looked at again.
+    async fn next(&self) -> Event {
+        tokio::select! {
+            () = until(self.folder) => Event::Folder,
+            () = until(self.files) => Event::Files,
+            () = until(self.targets) => Event::Targets,
+            () = until(self.config.map(|(at, _)| at)) => Event::Config { asked: false },
+        }
+    }
+}
+
+fn after(wait: Duration) -> Instant {
+    Instant::now() + wait
 }
 
 async fn until(at: Option<Instant>) {
