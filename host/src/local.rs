@@ -1,5 +1,7 @@
 //! What one worker keeps for all its exchanges. Nothing here is shared with another thread.
 
+mod generation;
+mod request_id;
 pub mod shares;
 
 use std::cell::{Cell, RefCell};
@@ -8,20 +10,18 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use http::HeaderValue;
 use swapgate_abi::{ExchangeTok, WakeTok};
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::shares::Shares;
-use crate::admission::Limit;
-use crate::admission::gate::Door;
-use crate::config::ready::ClientHeaders;
+use self::generation::generation;
+use self::request_id::request_id;
 use crate::context::RequestId;
-use crate::snapshot::{Left, Report, Snapshot, Target, TargetAccount, Upstream};
+use crate::snapshot::{Left, Report, Snapshot, TargetAccount, Upstream};
 use crate::upstream::group::Group;
 use crate::upstream::manner::{Destination, Identity};
 use crate::upstream::pool::Pool;
+
+pub use self::generation::Generation;
 
 /// How many addresses beside the targets a worker keeps connections to.
 const ELSEWHERE: usize = 64;
@@ -60,61 +60,6 @@ pub trait Told {
     fn hint(self: Rc<Self>);
 }
 
-/// A snapshot as one worker holds it.
-pub struct Generation {
-    /// Always there until the drop.
-    snapshot: Option<Arc<Snapshot>>,
-    /// Which one it is.
-    pub number: u64,
-    /// What still runs of it is to end.
-    over: Cell<bool>,
-    /// Tells those that wait for it.
-    ended: Notify,
-    /// Tunnels that hold it.
-    tunnels: Cell<usize>,
-    /// In the order of [`Snapshot::upstreams`].
-    pub groups: Vec<Rc<Group>>,
-    /// How many requests each route forwards at once; empty where no route has a limit.
-    doors: Vec<Option<Rc<Door>>>,
-    /// Of the routes whose requests are split or copied.
-    pub shares: Vec<Shares>,
-    /// What is added to `Via`: a copy of this worker's own, so that its reference count is not shared with others.
-    pub via: Option<HeaderValue>,
-    /// Which headers of clients count; a copy of its own as well.
-    pub client_headers: Rc<ClientHeaders>,
-    worker: usize,
-    reports: UnboundedSender<Report>,
-}
-
-impl Generation {
-    /// The snapshot.
-    #[must_use]
-    pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_deref()
-    }
-
-    /// Has the tunnels end that still hold it; how many there are.
-    fn ends(&self) -> usize {
-        self.over.set(true);
-        self.ended.notify_waiters();
-        self.tunnels.get()
-    }
-
-    /// Waits until what still runs of it is to end.
-    pub async fn over(&self) {
-        let ended = self.ended.notified();
-        if !self.over.get() {
-            ended.await;
-        }
-    }
-
-    /// How many requests a route forwards at once.
-    #[must_use]
-    pub fn door(&self, route: usize) -> Option<&Rc<Door>> {
-        self.doors.get(route)?.as_ref()
-    }
-}
-
 /// A tunnel that is open on a worker.
 pub struct TunnelCount(Rc<Local>, Rc<Generation>);
 
@@ -131,18 +76,6 @@ impl Drop for TunnelCount {
         worker.tunnels.set(worker.tunnels.get().saturating_sub(1));
         let open = generation.tunnels.get();
         generation.tunnels.set(open.saturating_sub(1));
-    }
-}
-
-impl Drop for Generation {
-    fn drop(&mut self) {
-        // Taking a snapshot apart may mean a large table and the last hold on a plugin; a worker has no time for that.
-        if let Some(snapshot) = self.snapshot.take() {
-            let _ = self.reports.send(Report::Released {
-                worker: self.worker,
-                snapshot,
-            });
-        }
     }
 }
 
@@ -334,128 +267,5 @@ impl Local {
         // 16 bits of worker, 48 of count: at a million exchanges a second a worker has nine years.
         let token = ((self.worker as u64 + 1) << 48) | (count & ((1 << 48) - 1));
         (token, RequestId::Own(request_id(self.seed, token)))
-    }
-}
-
-/// What a worker serves of a snapshot, and the pools of before that none of its targets has. What is known of the targets and
-/// the routes of `before` stays known.
-fn generation(
-    worker: usize,
-    pools: &mut HashMap<Identity, Rc<Pool>>,
-    before: Option<&Generation>,
-    snapshot: Arc<Snapshot>,
-    reports: UnboundedSender<Report>,
-) -> (Generation, HashMap<Identity, Rc<Pool>>) {
-    let mut kept = HashMap::new();
-    let (groups, shares) = before.map_or((&[][..], &[][..]), |before| {
-        (&before.groups[..], &before.shares[..])
-    });
-    let shares = Shares::of(&snapshot, shares);
-    let known: HashMap<&str, &Rc<Group>> = groups
-        .iter()
-        .map(|group| (&*group.upstream.name, group))
-        .collect();
-    let mut pool = |upstream: &Upstream, target: &Target| {
-        let to = Destination {
-            target: target.address.clone(),
-            name: target.name.clone(),
-            manner: upstream.manner.clone(),
-        };
-        let pool = kept.entry(to.identity()).or_insert_with_key(|identity| {
-            let before = pools.remove(identity);
-            before.unwrap_or_else(|| Pool::new(to, &target.account.connections))
-        });
-        Rc::clone(pool)
-    };
-    let group = |upstream: &Arc<Upstream>| {
-        let targets = upstream.targets.iter();
-        let pools = targets.map(|target| pool(upstream, target)).collect();
-        let before = known.get(&*upstream.name).copied();
-        // Where nothing changed, neither does whose turn it is.
-        match before.filter(|before| Arc::ptr_eq(&before.upstream, upstream)) {
-            Some(same) => Rc::clone(same),
-            None => Rc::new(Group::new(
-                Arc::clone(upstream),
-                pools,
-                before.map(|one| &**one),
-            )),
-        }
-    };
-    let groups = snapshot.upstreams.iter().map(group).collect();
-    let doors = doors(&snapshot);
-    let displaced = std::mem::replace(pools, kept);
-    let via = snapshot
-        .settings
-        .via
-        .as_ref()
-        .and_then(|via| HeaderValue::from_bytes(via.as_bytes()).ok());
-    let client_headers = Rc::new(snapshot.settings.client_headers.clone());
-    let generation = Generation {
-        number: snapshot.generation,
-        over: Cell::new(false),
-        ended: Notify::new(),
-        tunnels: Cell::new(0),
-        via,
-        client_headers,
-        snapshot: Some(snapshot),
-        groups,
-        doors,
-        shares,
-        worker,
-        reports,
-    };
-    (generation, displaced)
-}
-
-/// This worker's ways to the limits of the routes.
-fn doors(snapshot: &Snapshot) -> Vec<Option<Rc<Door>>> {
-    let mut limits = snapshot.routes.iter().map(|route| route.limit.as_ref());
-    if limits.clone().all(|limit| limit.is_none()) {
-        return Vec::new();
-    }
-    let door = |limit: Option<&Limit>| limit.map(|limit| Door::new(&limit.gate));
-    limits.by_ref().map(door).collect()
-}
-
-/// 32 hexadecimal digits: the token under two seeds, each mixed by a bijection, so that ids are unique and do not tell
-/// how many exchanges there were. The second seed is the first one mixed: sums and differences of it meet the first half
-/// again wherever token and seed share no bits.
-fn request_id(seed: u64, token: u64) -> [u8; 32] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    /// Keeps the second seed from being the first where that is zero.
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut text = [0_u8; 32];
-    let id = (u128::from(mix(seed ^ token)) << 64) | u128::from(mix(mix(seed ^ GOLDEN) ^ token));
-    for (pair, byte) in text.chunks_exact_mut(2).zip(id.to_be_bytes()) {
-        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-    }
-    text
-}
-
-/// The finaliser of `SplitMix64` (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn ids_differ_and_have_their_form() {
-        let ids: HashSet<[u8; 32]> = (0..1000).map(|token| request_id(7, token)).collect();
-        assert_eq!(ids.len(), 1000);
-        assert!(ids.iter().flatten().all(u8::is_ascii_hexdigit));
-        for seed in [0, 7, 1 << 40, u64::MAX] {
-            let id = request_id(seed, (1 << 48) | 1);
-            let (first, second) = id.split_at(16);
-            assert_ne!(first, second, "both halves say something");
-        }
-        assert_ne!(request_id(7, 1), request_id(8, 1));
     }
 }
