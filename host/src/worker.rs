@@ -17,7 +17,9 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::endpoint::Endpoint;
-use crate::listener::accept::{self, Connections, Owner, Queue, Stop};
+use crate::listener::accept::{self, Queue, Stop};
+use crate::listener::connections::Connections;
+use crate::listener::owner::Owner;
 use crate::local::Local;
 use crate::mark;
 use crate::metrics::cell::enter_worker;

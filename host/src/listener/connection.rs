@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::rt::Write;
 use tokio::time::timeout;
 
-use super::accept::Alive;
+use super::connections::Alive;
 use super::guard::{Ended, Guard, Held};
 use super::handshake::{Version, shake};
 use super::http2::frames::Frames;

@@ -26,7 +26,7 @@ use tokio::task::spawn_local;
 use self::counting::Counting;
 use self::guarded::Guarded;
 use self::piece::Pieces;
-use super::accept::Alive;
+use super::connections::Alive;
 use super::guard::{Ended, Guard};
 use super::io::ClientIo;
 use crate::activity::{Activity, Overdue};

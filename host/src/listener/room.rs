@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::accept::{Connections, limit};
+use super::connections::Connections;
 use crate::activity::Activity;
 use crate::local::Local;
 use crate::socket::Socket;
@@ -95,9 +95,18 @@ impl Connections {
     }
 }
 
+/// How many connections this worker has at the most, those included that are too many.
+pub(super) fn most(worker: &Local) -> usize {
+    let generation = worker.generation();
+    generation.snapshot().map_or(1, |snapshot| {
+        let settings = &snapshot.settings;
+        settings.connections_per_worker.max(1) + settings.surplus_per_worker
+    })
+}
+
 /// Whether a connection has one of the last descriptors that the process may have.
 pub(super) fn is_last(socket: &Socket) -> bool {
-    let most = most();
+    let most = descriptors();
     left(socket, most) < kept(most)
 }
 
@@ -105,7 +114,7 @@ pub(super) fn is_last(socket: &Socket) -> bool {
 pub(super) fn is_short(socket: impl AsFd) -> bool {
     // The system gives the lowest number that is free; what it would give next is asked for and given back.
     let next = socket.as_fd().try_clone_to_owned();
-    let most = most();
+    let most = descriptors();
     next.map_or(true, |next| left(next, most) < kept(most) / 2)
 }
 
@@ -121,8 +130,16 @@ fn kept(most: u64) -> u64 {
 }
 
 /// How many descriptors the process may have. That may be changed from outside while it runs, so it is asked for each time.
-fn most() -> u64 {
+fn descriptors() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// This worker's share of the connections.
+fn limit(worker: &Local) -> usize {
+    let generation = worker.generation();
+    generation.snapshot().map_or(1, |snapshot| {
+        snapshot.settings.connections_per_worker.max(1)
+    })
 }
 
 #[cfg(test)]
