@@ -4,53 +4,25 @@
 //! outside, and the handler of a crash, on the thread itself and in the middle of anything. So a slot holds numbers only,
 //! and names are looked up by them: plugin versions in [`crate::fault::label`], routes in [`route`]. The one pointer, to the
 //! id of the request, is for the crash handler alone: it is good for as long as the hook runs, and only there that is sure.
+//!
+//! Here it is written down; `word` says what the numbers mean, and `seen` is how others read them.
+
+mod seen;
+mod word;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::context::Phase;
-use crate::fault::label::{self, Label};
+use crate::fault::label::Label;
+
+pub use seen::{Own, Seen, Worker, own_now, workers};
+use word::What;
+pub use word::route;
 
 /// Threads that can be marked: workers, and those that make control calls.
 const SLOTS: usize = 1280;
-/// Names of routes that can be marked; later ones are called "(other)".
-const ROUTES: usize = 1 << 16;
-
-/// Hooks of an exchange by their numbers at the contract.
-const HOOKS: [&str; 11] = [
-    "(none)",
-    "rewrite",
-    "access",
-    "request_body",
-    "header_filter",
-    "body_filter",
-    "trailers",
-    "log",
-    "request_end",
-    "on_event",
-    "on_tick",
-];
-/// Where the numbers of control calls begin.
-const CONTROL: u8 = 32;
-const CONTROL_HOOKS: [&str; 15] = [
-    "a control call",
-    "a constructor",
-    "sg_plugin_entry",
-    "load",
-    "configure",
-    "start",
-    "on_tick",
-    "on_op_done",
-    "memory",
-    "a blocking function",
-    "export_state",
-    "import_state",
-    "destroy",
-    "unload",
-    "a destructor",
-];
 
 static TABLE: [Slot; SLOTS] = [const { Slot::new() }; SLOTS];
 static TAKEN: AtomicUsize = AtomicUsize::new(0);
@@ -93,16 +65,6 @@ pub struct Mark {
     token: u64,
     request: usize,
     request_len: usize,
-}
-
-/// What a call is, in one word: 24 bits of label, 8 of hook, 32 of route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct What(u64);
-
-impl What {
-    fn new(label: u32, hook: u8, route: u32) -> Self {
-        Self((u64::from(label) << 40) | (u64::from(hook) << 32) | u64::from(route))
-    }
 }
 
 impl Slot {
@@ -152,15 +114,12 @@ impl Drop for Mark {
 
 /// Marks a call of a hook. `request` is the id of the request and must stay where it is until the mark is dropped.
 pub fn enter(label: &Label, phase: Phase, route: u32, token: u64, request: &[u8]) -> Mark {
-    let hook = u8::try_from(phase as u32).unwrap_or(0);
-    own().enter(What::new(label.index, hook, route), token, request)
+    own().enter(What::hook(label, phase, route), token, request)
 }
 
 /// Marks a control call.
 pub fn enter_control(label: &Label, hook: &str) -> Mark {
-    let known = CONTROL_HOOKS.iter().position(|known| *known == hook);
-    let hook = CONTROL + u8::try_from(known.unwrap_or(0)).unwrap_or(0);
-    own().enter(What::new(label.index, hook, 0), 0, &[])
+    own().enter(What::control(label, hook), 0, &[])
 }
 
 /// Says that this thread is a worker, from 0.
@@ -217,143 +176,10 @@ impl Drop for Claim {
     }
 }
 
-/// The number under which the name of a route is marked. Kept for the life of the process, so that the mark of a route that
-/// is gone still has a name.
-#[must_use]
-pub fn route(name: &str) -> u32 {
-    static NUMBERS: Mutex<Option<HashMap<Box<str>, u32>>> = Mutex::new(None);
-    let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let numbers = numbers.get_or_insert_default();
-    if let Some(number) = numbers.get(name) {
-        return *number;
-    }
-    let number = numbers.len() + 1;
-    let Some(place) = NAMES.get(number) else {
-        return u32::MAX;
-    };
-    let _ = place.set(name.into());
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    numbers.insert(name.into(), number);
-    number
-}
-
-static NAMES: [OnceLock<Box<str>>; ROUTES] = [const { OnceLock::new() }; ROUTES];
-
-/// A call as others see it.
-#[derive(Debug, Clone, Copy)]
-pub struct Seen {
-    /// Tells it from other calls of the same thread.
-    pub call: u64,
-    /// The plugin's version.
-    pub label: &'static Label,
-    /// The hook.
-    pub hook: &'static str,
-    /// The route; empty for a call that is not for one.
-    pub route: &'static str,
-}
-
-/// What one worker is doing.
-#[derive(Debug, Clone, Copy)]
-pub struct Worker {
-    /// Which one, from 0.
-    pub worker: usize,
-    /// Its thread, as the system numbers it.
-    pub thread: i32,
-    /// How often it came round to its own affairs.
-    pub beats: u64,
-    /// The call it is in.
-    pub call: Option<Seen>,
-}
-
-/// What every worker is doing.
-pub fn workers() -> impl Iterator<Item = Worker> {
-    let taken = TAKEN.load(Ordering::Relaxed).min(SLOTS);
-    TABLE.iter().take(taken).filter_map(|slot| {
-        let worker = slot.worker.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(Worker {
-            worker,
-            thread: slot.thread.load(Ordering::Relaxed),
-            beats: slot.beats.load(Ordering::Relaxed),
-            call: seen(slot),
-        })
-    })
-}
-
-fn seen(slot: &Slot) -> Option<Seen> {
-    let what = slot.what.load(Ordering::Acquire);
-    let call = slot.calls.load(Ordering::Relaxed);
-    let label = label_of(what)?;
-    Some(Seen {
-        call,
-        label,
-        hook: hook_of(what),
-        route: route_of(what),
-    })
-}
-
-/// What this thread is doing, for the handler of a crash: reads memory that is always there and nothing else.
-#[derive(Debug, Clone, Copy)]
-pub struct Own {
-    /// The plugin's version.
-    pub label: Option<&'static Label>,
-    /// The hook.
-    pub hook: &'static str,
-    /// The route.
-    pub route: &'static str,
-    /// The token of the exchange.
-    pub token: u64,
-    /// Where the id of the request stands, and how long it is; for as long as the hook runs.
-    pub request: (usize, usize),
-    /// The worker, from 1; 0 where it is none.
-    pub worker: usize,
-}
-
-/// What the calling thread is doing; none if it never called a plugin, or has no slot of its own.
-#[must_use]
-pub fn own_now() -> Option<Own> {
-    let slot = OWN.try_with(Cell::get).ok().flatten()?;
-    if std::ptr::eq(slot, &raw const NOBODY) {
-        return None;
-    }
-    let what = slot.what.load(Ordering::Acquire);
-    Some(Own {
-        label: label_of(what),
-        hook: hook_of(what),
-        route: route_of(what),
-        token: slot.token.load(Ordering::Relaxed),
-        request: (
-            slot.request.load(Ordering::Relaxed),
-            slot.request_len.load(Ordering::Relaxed),
-        ),
-        worker: slot.worker.load(Ordering::Relaxed),
-    })
-}
-
-fn label_of(what: u64) -> Option<&'static Label> {
-    label::find(u32::try_from(what >> 40).ok()?)
-}
-
-fn hook_of(what: u64) -> &'static str {
-    let hook = usize::try_from((what >> 32) & 0xff).unwrap_or(0);
-    let control = usize::from(CONTROL);
-    let found = match hook.checked_sub(control) {
-        Some(control) => CONTROL_HOOKS.get(control),
-        None => HOOKS.get(hook),
-    };
-    found.copied().unwrap_or("(none)")
-}
-
-fn route_of(what: u64) -> &'static str {
-    let route = usize::try_from(what & 0xffff_ffff).unwrap_or(0);
-    match NAMES.get(route) {
-        Some(name) => name.get().map_or("", |name| name),
-        None => "(other)",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::label;
     use crate::plugin::ffi::host::ImageIdentity;
 
     #[test]
