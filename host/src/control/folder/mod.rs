@@ -1,30 +1,32 @@
 //! Which plugin files lie in the folder, settled and fit.
 
+mod before;
+mod known;
+mod moving;
+mod refusals;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::config::ready::Permissions;
 use crate::metrics::Metrics;
 use crate::plugin::catalog::Catalog;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::Digest;
-use crate::plugin::refusal::{Reason, Refusal, Step};
+use crate::plugin::refusal::{Reason, Refusal};
 use crate::plugin::settle::{self, FileId, FolderEntry};
+
+use known::{Known, Seen};
+use moving::Moving;
+use refusals::say;
+
+pub use before::PREVIOUS;
+pub(super) use known::RETRY;
 
 /// How long to wait before a file is looked at again that changed while it was copied.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long a refusal that may pass holds.
-pub(super) const RETRY: Duration = Duration::from_secs(60);
-/// How long the first one holds where the system had nothing to give; each one after it holds twice as long.
-const RETRY_SYSTEM: Duration = Duration::from_secs(2);
-
-/// The folder within the state folder where the files lie that served before those of the plugins folder.
-pub const PREVIOUS: &str = "previous";
-
-/// A file that has not come to rest after this long is shown, because its writer may never end.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The plugins folder as it was last looked at.
 pub struct Folder {
@@ -52,76 +54,6 @@ pub struct Folder {
 pub struct Offer {
     listing: u64,
     chances: u64,
-}
-
-struct Known {
-    file: FileId,
-    /// Counts up: of two files with the same version the one settled last wins.
-    order: u64,
-    seen: Seen,
-    /// The plugin it is, if it was fit before it was refused.
-    plugin: Option<String>,
-    /// Since when it is seen like this.
-    since: Instant,
-    /// Whether it is looked at again although it did not change.
-    again: bool,
-    /// How often it was.
-    chances: u32,
-}
-
-impl Known {
-    /// How long it stays refused, if that may pass.
-    fn holds(&self) -> Option<Duration> {
-        let Seen::Refused(refusal) = &self.seen else {
-            return None;
-        };
-        let reason = &refusal.reason;
-        if reason.is_of_system() {
-            let longer = 2_u32.saturating_pow(self.chances);
-            return Some(RETRY_SYSTEM.saturating_mul(longer).min(RETRY));
-        }
-        reason.is_passing().then_some(RETRY)
-    }
-
-    /// Whether it is in quarantine, by what is there now.
-    fn hold(&mut self, held: &BTreeMap<String, String>) {
-        let (Seen::Fit(fit) | Seen::Held(fit, _)) = &self.seen else {
-            return;
-        };
-        let fit = Arc::clone(fit);
-        let Some(why) = held.get(&fit.digest().to_string()) else {
-            self.seen = Seen::Fit(fit);
-            return;
-        };
-        let digest = fit.digest().to_string();
-        let reason = Reason::Quarantined {
-            why: why.clone(),
-            digest: digest.get(..16).unwrap_or_default().to_owned(),
-        };
-        let refusal = fit.refuse(Step::Stage, reason);
-        if matches!(self.seen, Seen::Fit(_)) {
-            tracing::warn!(target: "control", "plugin file refused: {refusal}");
-        }
-        self.plugin = Some(fit.inspected.descriptor.id.clone());
-        self.seen = Seen::Held(fit, refusal);
-    }
-}
-
-struct Moving {
-    file: FileId,
-    /// Since when it looks as it does.
-    since: Instant,
-    /// Since when it has been moving.
-    began: Instant,
-    /// Said once it has been moving for too long.
-    restless: Option<Refusal>,
-}
-
-enum Seen {
-    Fit(Arc<Fit>),
-    /// Fit, and in quarantine.
-    Held(Arc<Fit>, Refusal),
-    Refused(Refusal),
 }
 
 /// A file that may be chosen.
@@ -212,11 +144,6 @@ impl Folder {
         fits.chain(before).collect()
     }
 
-    /// Says where files lie that served before those of the folder, for the time when one of these is in quarantine.
-    pub fn fall_back_to(&mut self, previous: PathBuf) {
-        self.previous = Some(previous);
-    }
-
     /// Whether the file with this digest is in quarantine.
     #[must_use]
     pub fn holds(&self, digest: &str) -> bool {
@@ -294,90 +221,12 @@ impl Folder {
         left.min()
     }
 
-    /// Every file that is not taken, and why.
-    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
-        let restless = self
-            .moving
-            .values()
-            .filter_map(|moving| moving.restless.as_ref());
-        let quiet = self.known.iter().filter(|(path, _)| {
-            self.moving
-                .get(*path)
-                .is_none_or(|one| one.restless.is_none())
-        });
-        let seen = quiet.filter_map(|(_, known)| match &known.seen {
-            Seen::Refused(refusal) | Seen::Held(_, refusal) => Some(refusal),
-            Seen::Fit(_) => None,
-        });
-        self.outside.iter().chain(restless).chain(seen)
-    }
-
-    /// The refusals of files that are a plugin, or by their names may be.
-    pub fn refusals_of(&self, plugin: &str) -> Vec<&Refusal> {
-        let stem = plugin.replace('-', "_");
-        let mut found: Vec<&Refusal> = self
-            .refusals()
-            .filter(|refusal| refusal.file.contains(&stem) || refusal.file.contains(plugin))
-            .collect();
-        for known in self.known.values() {
-            if let Seen::Refused(refusal) | Seen::Held(_, refusal) = &known.seen
-                && known.plugin.as_deref() == Some(plugin)
-                && !found.contains(&refusal)
-            {
-                found.push(refusal);
-            }
-        }
-        found
-    }
-
     fn candidates_of_all(&self) -> impl Iterator<Item = &Arc<Fit>> {
         let known = self.known.values().filter_map(|known| match &known.seen {
             Seen::Fit(fit) | Seen::Held(fit, _) => Some(fit),
             Seen::Refused(_) => None,
         });
         known.chain(self.fallen_back.values().map(|(_, fit)| fit))
-    }
-
-    /// Looks at the files that served before, of the plugins of which a file is in quarantine.
-    async fn fall_back(&mut self, catalog: &mut Catalog, permissions: Permissions) {
-        let is_held = |known: &Known| matches!(known.seen, Seen::Held(..));
-        let Some(previous) = self
-            .previous
-            .as_ref()
-            .filter(|_| self.known.values().any(is_held))
-        else {
-            self.fallen_back.clear();
-            return;
-        };
-        // There is no such folder before the first swap.
-        let Ok(scan) = settle::scan(previous, permissions) else {
-            return;
-        };
-        let paths: Vec<&PathBuf> = scan.entries.iter().map(|entry| &entry.path).collect();
-        self.fallen_back.retain(|path, _| paths.contains(&path));
-        for entry in scan.entries {
-            let (path, file) = (entry.path.clone(), entry.file);
-            if self
-                .fallen_back
-                .get(&path)
-                .is_some_and(|(known, _)| *known == file)
-            {
-                continue;
-            }
-            match catalog.admit(entry).await {
-                Ok(fit) => {
-                    self.fallen_back.insert(path, (file, fit));
-                }
-                Err(refusal) => {
-                    tracing::warn!(target: "control", "a file that served before cannot be taken: {refusal}");
-                }
-            }
-        }
-        let known = &self.known;
-        self.fallen_back.retain(|_, (_, fit)| {
-            let id = &fit.inspected.descriptor.id;
-            known.values().any(|known| matches!(&known.seen, Seen::Held(held, _) if held.inspected.descriptor.id == *id))
-        });
     }
 
     /// Looks at one file; how long it still needs to come to rest.
@@ -398,8 +247,7 @@ impl Folder {
             Ok(fit) => Seen::Fit(fit),
             Err(refusal) if *refusal.reason == Reason::Changing => return Some(AGAIN),
             Err(refusal) => {
-                tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
-                self.metrics.events.refused(refusal.reason.name());
+                say(&refusal, &self.metrics);
                 Seen::Refused(refusal)
             }
         };
@@ -421,43 +269,5 @@ impl Folder {
         known.hold(&self.held);
         self.known.insert(path, known);
         None
-    }
-
-    /// How long a file still needs to come to rest. One that takes too long is said, once.
-    fn still_moving(&mut self, entry: &FolderEntry) -> Option<Duration> {
-        let now = Instant::now();
-        let moving = self
-            .moving
-            .entry(entry.path.clone())
-            .or_insert_with(|| Moving {
-                file: entry.file,
-                since: now,
-                began: now,
-                restless: None,
-            });
-        if moving.restless.is_none() && now.duration_since(moving.began) > PATIENCE {
-            let shown = entry.path.display().to_string();
-            let refusal = Refusal::new(Step::Stage, shown, Reason::Changing);
-            tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
-            self.metrics.events.refused(refusal.reason.name());
-            moving.restless = Some(refusal);
-        }
-        let quiet =
-            settle::quiet_for(entry.file, SystemTime::now()).max(now.duration_since(moving.since));
-        let left = settle::wait_for(entry.file, moving.file, quiet);
-        if moving.file != entry.file {
-            (moving.file, moving.since) = (entry.file, now);
-        }
-        left
-    }
-
-    fn say_outside(&mut self, refused: Vec<Refusal>) {
-        for refusal in &refused {
-            if !self.outside.contains(refusal) {
-                tracing::warn!(target: "control", step = ?refusal.step, "plugin file refused: {refusal}");
-                self.metrics.events.refused(refusal.reason.name());
-            }
-        }
-        self.outside = refused;
     }
 }
