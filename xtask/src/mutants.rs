@@ -13,8 +13,9 @@ use crate::cargo;
 use crate::failure::{Context, Failure, Outcome};
 use crate::tools::answers;
 
-/// A module, and which unit tests are about it.
-const MODULES: [(&str, &str); 12] = [
+/// A module with what stands in its folder, and which unit tests are about it.
+const MODULES: [(&str, &str); 13] = [
+    ("activity", "activity::"),
     ("router/path", "router::path::"),
     ("exchange/ingress", "exchange::ingress::"),
     ("exchange/forwarding", "exchange::forwarding::"),
@@ -80,6 +81,8 @@ fn tried(module: &str, tests: &str, jobs: u32) -> Outcome<(usize, usize)> {
         ])
         .arg("--file")
         .arg(format!("host/src/{module}.rs"))
+        .arg("--file")
+        .arg(format!("host/src/{module}/**/*.rs"))
         .arg("--jobs")
         .arg(jobs.to_string())
         .arg("--output")

@@ -81,3 +81,73 @@ impl Activity {
         self.look.replace(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::activity::Overdue;
+    use crate::activity::tests::{LIMITS, due};
+
+    #[test]
+    fn a_client_is_looked_for_while_a_hook_waits() {
+        let activity = Activity::new(Instant::now());
+        activity.exchange_begins();
+        activity.wait_begins();
+        activity.wait_begins();
+        assert_eq!(due(&activity), Some(Overdue::Look));
+        activity.look_is_due(Instant::now());
+        assert!(activity.looks());
+        assert!(!activity.looks(), "once");
+        activity.wait_ends();
+        assert_eq!(due(&activity), Some(Overdue::Look));
+        activity.wait_ends();
+        assert_eq!(due(&activity), None);
+    }
+
+    #[test]
+    fn a_client_is_looked_for_again_after_the_same_while() {
+        let activity = Activity::new(Instant::now());
+        activity.exchange_begins();
+        let before = Instant::now();
+        activity.wait_begins();
+        let (at, what) = activity.deadline(&LIMITS).unwrap();
+        assert_eq!(what, Overdue::Look);
+        assert!(at >= before + LOOK && at <= Instant::now() + LOOK);
+        activity.look_is_due(at);
+        assert_eq!(activity.deadline(&LIMITS), Some((at + LOOK, Overdue::Look)));
+        activity.wait_ends();
+        assert!(!activity.looks(), "nobody waits any more");
+    }
+
+    #[test]
+    fn nobody_looks_for_the_client_of_a_stream() {
+        let connection = Rc::new(Activity::new(Instant::now()));
+        connection.speaks_in_streams();
+        let stream = Activity::stream(&connection);
+        stream.exchange_begins();
+        stream.wait_begins();
+        assert_eq!(due(&stream), None);
+    }
+
+    #[test]
+    fn a_limit_that_ran_out_is_known_until_the_next_is_set() {
+        let activity = Activity::new(Instant::now());
+        activity.exchange_begins();
+        let now = Instant::now();
+        assert!(!activity.is_answer_late() && !activity.is_total_over());
+        activity.expect_answer(Some(now));
+        activity.limit_total(Some(now));
+        assert!(!activity.is_answer_late() && !activity.is_total_over());
+        activity.answer_is_late();
+        assert_eq!(due(&activity), Some(Overdue::Total), "once");
+        activity.total_is_over();
+        assert_eq!(due(&activity), None, "once");
+        assert!(activity.is_answer_late() && activity.is_total_over());
+        activity.expect_answer(Some(now));
+        activity.limit_total(None);
+        assert!(!activity.is_answer_late() && !activity.is_total_over());
+        assert_eq!(due(&activity), Some(Overdue::Upstream));
+    }
+}

@@ -96,3 +96,185 @@ impl Activity {
             && !self.is_stream()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::Leave;
+    use crate::activity::tests::{LIMITS, due, earlier, idle};
+
+    #[test]
+    fn each_stage_has_its_limit() {
+        let activity = Activity::new(Instant::now());
+        assert_eq!(due(&activity), Some(Overdue::Head));
+        activity.exchange_begins();
+        activity.read();
+        assert_eq!(due(&activity), None);
+        activity.wrote(true);
+        assert_eq!(due(&activity), Some(Overdue::Answer));
+        activity.wrote(false);
+        activity.expect_answer(Some(Instant::now()));
+        assert_eq!(due(&activity), Some(Overdue::Upstream));
+        activity.answer_is_late();
+        assert!(activity.is_answer_late());
+        assert_eq!(due(&activity), None);
+        activity.limit_total(Some(Instant::now()));
+        assert_eq!(due(&activity), Some(Overdue::Total));
+        activity.wrote(true);
+        assert_eq!(due(&activity), Some(Overdue::Total), "it runs on");
+        activity.wrote(false);
+        activity.total_is_over();
+        assert!(activity.is_total_over());
+        assert_eq!(due(&activity), None);
+        activity.body_begins();
+        activity.exchange_ends(Instant::now());
+        assert!(!activity.is_total_over(), "that was the one before");
+        activity.read();
+        assert_eq!(
+            due(&activity),
+            None,
+            "a body that outlives its answer is no head"
+        );
+        activity.body_ends(true);
+        assert_eq!(due(&activity), Some(Overdue::Quiet));
+        activity.rests(true);
+        assert_eq!(due(&activity), Some(Overdue::Idle));
+        activity.rests(false);
+        activity.read();
+        let first = activity.deadline(&LIMITS);
+        activity.read();
+        assert_eq!(
+            activity.deadline(&LIMITS),
+            first,
+            "more bytes of a head give it no more time"
+        );
+    }
+
+    #[test]
+    fn only_who_holds_nothing_rests() {
+        let idle = || idle(Instant::now());
+        assert_eq!(due(&idle()), Some(Overdue::Quiet));
+        let activity = idle();
+        activity.wrote(true);
+        assert_eq!(due(&activity), Some(Overdue::Answer));
+        let activity = idle();
+        activity.body_begins();
+        assert_eq!(due(&activity), None);
+        activity.body_ends(false);
+        assert_eq!(due(&activity), Some(Overdue::Idle), "bytes may come");
+        let activity = idle();
+        activity.drain();
+        assert_eq!(due(&activity), Some(Overdue::Idle));
+        let activity = idle();
+        activity.speaks_in_streams();
+        assert_eq!(due(&activity), Some(Overdue::Idle));
+    }
+
+    #[test]
+    fn each_limit_is_counted_from_what_began_it() {
+        let now = Instant::now();
+        let activity = Activity::new(now);
+        let deadline = |activity: &Activity| activity.deadline(&LIMITS);
+        assert_eq!(
+            deadline(&activity),
+            Some((now + LIMITS.header, Overdue::Head))
+        );
+        let activity = idle(now);
+        assert_eq!(deadline(&activity), Some((now + QUIET, Overdue::Quiet)));
+        activity.rests(true);
+        assert_eq!(
+            deadline(&activity),
+            Some((now + LIMITS.idle, Overdue::Idle))
+        );
+        activity.wrote(true);
+        let (at, what) = deadline(&activity).unwrap();
+        assert_eq!(what, Overdue::Answer);
+        assert!(at >= now + LIMITS.body && at <= Instant::now() + LIMITS.body);
+    }
+
+    #[test]
+    fn nobody_rests_who_would_be_closed_by_then() {
+        let now = Instant::now();
+        let of = |idle: Duration| ClientTimeouts { idle, ..LIMITS };
+        let activity = idle(now);
+        for limit in [QUIET, QUIET / 2] {
+            assert_eq!(
+                activity.deadline(&of(limit)),
+                Some((now + limit, Overdue::Idle))
+            );
+        }
+        let longer = QUIET + Duration::from_millis(1);
+        assert_eq!(
+            activity.deadline(&of(longer)),
+            Some((now + QUIET, Overdue::Quiet))
+        );
+        assert_eq!(
+            activity.deadline(&of(Duration::MAX)).unwrap().0,
+            now + QUIET
+        );
+        activity.rests(true);
+        assert_eq!(activity.deadline(&of(Duration::MAX)), None, "without limit");
+    }
+
+    #[test]
+    fn who_is_to_end_soon_may_ask_once_more() {
+        let activity = idle(earlier());
+        let before = Instant::now();
+        activity.leave(Leave::Soon);
+        let (at, what) = activity.deadline(&LIMITS).unwrap();
+        assert_eq!(what, Overdue::Idle);
+        assert!(at >= before + ONCE_MORE && at <= Instant::now() + ONCE_MORE);
+        let later = Instant::now() + LINGER;
+        activity.exchange_ends(later);
+        assert_eq!(
+            activity.deadline(&LIMITS),
+            Some((later + ONCE_MORE, Overdue::Idle))
+        );
+        let short = ClientTimeouts {
+            idle: Duration::from_secs(1),
+            ..LIMITS
+        };
+        assert_eq!(
+            activity.deadline(&short),
+            Some((later + short.idle, Overdue::Idle))
+        );
+    }
+
+    #[test]
+    fn who_was_told_to_open_no_more_streams_ought_to_close() {
+        let activity = idle(earlier());
+        activity.speaks_in_streams();
+        let before = Instant::now();
+        activity.leave(Leave::Soon);
+        let (at, what) = activity.deadline(&LIMITS).unwrap();
+        assert_eq!(what, Overdue::Linger);
+        assert!(at >= before + LINGER && at <= Instant::now() + LINGER);
+        let later = Instant::now() + ONCE_MORE;
+        activity.exchange_ends(later);
+        assert_eq!(
+            activity.deadline(&LIMITS),
+            Some((later + LINGER, Overdue::Linger))
+        );
+    }
+
+    #[test]
+    fn of_all_that_an_exchange_waits_for_the_nearest_is_due() {
+        let activity = Activity::new(Instant::now());
+        activity.exchange_begins();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        activity.wait_begins();
+        activity.expect_answer(Some(after(40)));
+        activity.limit_total(Some(after(50)));
+        assert_eq!(due(&activity), Some(Overdue::Look));
+        activity.wait_ends();
+        assert_eq!(due(&activity), Some(Overdue::Upstream));
+        activity.limit_total(Some(after(35)));
+        assert_eq!(
+            activity.deadline(&LIMITS),
+            Some((after(35), Overdue::Total))
+        );
+        activity.wrote(true);
+        assert_eq!(due(&activity), Some(Overdue::Answer), "in 30 seconds");
+    }
+}

@@ -102,3 +102,139 @@ impl Activity {
         self.surplus.get() || self.connection().is_some_and(|own| own.surplus.get())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::activity::Overdue;
+    use crate::activity::deadline::LINGER;
+    use crate::activity::tests::{Bell, LIMITS, due, idle};
+
+    #[test]
+    fn who_was_told_to_end_is_heard_for_a_while() {
+        let activity = Activity::new(Instant::now());
+        assert!(!activity.is_deaf(Instant::now() + LISTENS), "it goes on");
+        let before = Instant::now();
+        activity.drain();
+        let just = Duration::from_millis(1);
+        assert!(!activity.is_deaf(before + LISTENS - just));
+        let after = Instant::now();
+        assert!(activity.is_deaf(after + LISTENS));
+        activity.drain();
+        assert!(activity.is_deaf(after + LISTENS), "told again, no later");
+    }
+
+    #[test]
+    fn only_who_may_still_send_is_waited_for() {
+        let activity = idle(Instant::now());
+        assert!(!activity.lingers());
+        activity.body_ends(false);
+        let before = Instant::now();
+        assert!(activity.lingers());
+        let (at, what) = activity.deadline(&LIMITS).unwrap();
+        assert_eq!(what, Overdue::Linger);
+        assert!(at >= before + LINGER && at <= Instant::now() + LINGER);
+        let activity = Activity::new(Instant::now());
+        assert!(activity.lingers(), "its head was coming");
+        assert!(!activity.lingers(), "once");
+        let activity = idle(Instant::now());
+        activity.speaks_in_streams();
+        assert!(activity.lingers(), "it may give back its window");
+        assert_eq!(due(&activity), Some(Overdue::Linger));
+    }
+
+    #[test]
+    fn who_ends_soon_may_have_another_request_unless_it_has_streams() {
+        let activity = idle(Instant::now());
+        assert!(!activity.must_end() && !activity.is_draining());
+        activity.leave(Leave::Soon);
+        assert!(!activity.must_end() && activity.is_draining());
+        activity.drain();
+        assert!(activity.must_end());
+        let activity = idle(Instant::now());
+        activity.speaks_in_streams();
+        assert!(!activity.must_end());
+        activity.leave(Leave::Soon);
+        assert!(activity.must_end());
+    }
+
+    #[test]
+    fn who_was_told_is_gone_in_a_moment_if_nothing_is_under_way() {
+        let told = |prepare: fn(&Activity)| {
+            let activity = idle(Instant::now());
+            prepare(&activity);
+            activity.drain();
+            activity.is_leaving()
+        };
+        assert!(told(|_| ()));
+        assert!(told(|activity| {
+            activity.body_ends(false);
+            activity.lingers();
+        }));
+        assert!(!told(Activity::read), "a head is coming");
+        assert!(!told(Activity::exchange_begins));
+        assert!(!told(Activity::body_begins));
+        assert!(!told(|activity| activity.wrote(true)));
+        let activity = idle(Instant::now());
+        assert!(!activity.is_leaving(), "it was not told");
+        activity.leave(Leave::Soon);
+        assert!(!activity.is_leaving(), "it may ask once more");
+    }
+
+    #[test]
+    fn who_lingers_with_a_stream_still_has_something_under_way() {
+        let connection = Rc::new(idle(Instant::now()));
+        connection.speaks_in_streams();
+        let stream = Activity::stream(&connection);
+        connection.drain();
+        assert!(connection.lingers());
+        assert!(!connection.is_leaving());
+        drop(stream);
+        assert!(connection.is_leaving());
+    }
+
+    #[test]
+    fn only_a_connection_that_waits_for_nothing_but_a_request_is_idle() {
+        let now = Instant::now();
+        let since = |prepare: fn(&Activity)| {
+            let activity = idle(now);
+            prepare(&activity);
+            activity.idle_since()
+        };
+        assert_eq!(since(|_| ()), Some(now));
+        assert_eq!(since(Activity::read), None);
+        assert_eq!(since(Activity::exchange_begins), None);
+        assert_eq!(since(Activity::body_begins), None);
+        assert_eq!(since(|activity| activity.wrote(true)), None);
+        assert_eq!(since(Activity::drain), None);
+    }
+
+    #[test]
+    fn a_stream_is_one_too_many_with_its_connection() {
+        let connection = Rc::new(idle(Instant::now()));
+        let stream = Activity::stream(&connection);
+        assert!(!connection.is_surplus() && !stream.is_surplus());
+        connection.is_too_many(true);
+        assert!(connection.is_surplus() && stream.is_surplus());
+        connection.is_too_many(false);
+        assert!(!connection.is_surplus() && !stream.is_surplus());
+        stream.is_too_many(true);
+        assert!(stream.is_surplus() && !connection.is_surplus());
+    }
+
+    #[test]
+    fn a_stream_asks_its_connection_to_end() {
+        let connection = Rc::new(idle(Instant::now()));
+        let stream = Activity::stream(&connection);
+        let (bell, waker) = Bell::new();
+        connection.watch(&waker);
+        stream.drain_connection();
+        assert!(connection.is_draining() && !stream.is_draining());
+        assert_eq!(bell.rang(), 1);
+        let alone = idle(Instant::now());
+        alone.drain_connection();
+        assert!(alone.is_draining());
+    }
+}

@@ -169,4 +169,21 @@ mod tests {
         activity.answers_by_itself(b"HTTP/1.1 400 Bad Request\r\n");
         assert_eq!(activity.answered_by_itself(), Some(400));
     }
+
+    #[test]
+    fn a_head_is_awaited_and_then_comes() {
+        let activity = Activity::new(Instant::now());
+        assert!(activity.awaits_head() && activity.is_in_head(), "the first");
+        activity.exchange_begins();
+        assert!(!activity.awaits_head() && !activity.is_in_head());
+        activity.exchange_ends(Instant::now());
+        assert!(activity.awaits_head() && !activity.is_in_head());
+        activity.read();
+        assert!(activity.awaits_head() && activity.is_in_head());
+        activity.body_begins();
+        assert!(!activity.awaits_head() && !activity.is_in_head());
+        activity.body_ends(true);
+        activity.speaks_in_streams();
+        assert!(!activity.awaits_head() && !activity.is_in_head());
+    }
 }

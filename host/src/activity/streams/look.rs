@@ -132,3 +132,178 @@ struct Found {
     next: Option<Instant>,
     stuck: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::activity::streams::tests::connection;
+    use crate::activity::tests::{Bell, LIMITS};
+
+    #[test]
+    fn the_nearest_limit_is_found_and_only_who_is_late_is_told() {
+        let connection = connection();
+        let now = Instant::now();
+        let (early, late) = (Activity::stream(&connection), Activity::stream(&connection));
+        let at = |seconds| now.checked_add(Duration::from_secs(seconds));
+        late.expect_answer(at(9));
+        early.expect_answer(at(3));
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((at(3).unwrap(), Overdue::Streams))
+        );
+        assert_eq!(
+            connection.look_through(at(3).unwrap(), &LIMITS),
+            Through::Told
+        );
+        assert!(early.is_answer_late() && !late.is_answer_late());
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((at(9).unwrap(), Overdue::Streams))
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_not_taken_ends_its_stream_alone() {
+        let connection = connection();
+        let (slow, stalled) = (Activity::stream(&connection), Activity::stream(&connection));
+        slow.piece_leaves(LIMITS.body);
+        stalled.piece_leaves(LIMITS.body);
+        slow.piece_moves();
+        let later = Instant::now() + LIMITS.body;
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
+        assert!(!slow.is_cut() && stalled.is_cut());
+        slow.piece_left();
+        assert!(!slow.is_handing_over());
+    }
+
+    #[test]
+    fn what_nobody_drives_ends_the_connection_once_nothing_else_runs() {
+        let connection = connection();
+        let (stuck, other) = (Activity::stream(&connection), Activity::stream(&connection));
+        stuck.piece_leaves(LIMITS.body);
+        stuck.driven_no_more();
+        let mut later = Instant::now() + LIMITS.body;
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
+        assert!(connection.is_draining(), "the client is told to begin anew");
+        drop(other);
+        later += LINGER;
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Stuck);
+    }
+
+    #[test]
+    fn a_connection_is_woken_only_for_a_limit_before_its_timer() {
+        let connection = connection();
+        let (bell, waker) = Bell::new();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        let named = |limit| {
+            connection.watch(&waker);
+            let rang = bell.rang();
+            Activity::stream(&connection).expect_answer(Some(after(limit)));
+            bell.rang() - rang
+        };
+        assert_eq!(named(9), 1, "there is no timer yet");
+        connection.timer_is_set(after(5));
+        assert_eq!(named(8), 0, "the timer fires sooner");
+        assert_eq!(named(8), 0, "the same again");
+        assert_eq!(named(5), 0, "the timer fires then");
+        assert_eq!(named(3), 1);
+        assert_eq!(named(4), 0, "a nearer one is known");
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((after(3), Overdue::Streams))
+        );
+    }
+
+    #[test]
+    fn who_is_late_is_woken_and_nobody_else() {
+        let connection = connection();
+        let (late, going) = (Activity::stream(&connection), Activity::stream(&connection));
+        let ((first, by_first), (second, by_second)) = (Bell::new(), Bell::new());
+        late.watch(&by_first);
+        going.watch(&by_second);
+        let now = Instant::now();
+        late.expect_answer(Some(now));
+        going.expect_answer(Some(now + Duration::from_secs(1)));
+        connection.look_through(now, &LIMITS);
+        assert_eq!((first.rang(), second.rang()), (1, 0));
+        assert!(!late.is_cut(), "it tells its client");
+    }
+
+    #[test]
+    fn the_time_for_all_of_it_ends_an_exchange_or_an_answer_that_is_not_taken() {
+        let connection = connection();
+        let streams = [(); 3].map(|()| Activity::stream(&connection));
+        let [asked, blocked, going] = &streams;
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let (bell, waker) = Bell::new();
+        asked.watch(&waker);
+        blocked.piece_leaves(LIMITS.body);
+        asked.limit_total(Some(now));
+        blocked.limit_total(Some(now));
+        going.limit_total(Some(later));
+        connection.look_through(now, &LIMITS);
+        assert!(asked.is_total_over() && !asked.is_cut());
+        assert_eq!(bell.rang(), 1);
+        assert!(blocked.is_total_over() && blocked.is_cut());
+        assert!(!going.is_total_over() && !going.is_cut());
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((later, Overdue::Streams))
+        );
+    }
+
+    #[test]
+    fn a_client_that_takes_some_has_its_time_anew() {
+        let connection = connection();
+        let stream = Activity::stream(&connection);
+        stream.piece_leaves(LIMITS.body);
+        stream.piece_moves();
+        let later = Instant::now() + Duration::from_secs(20);
+        connection.look_through(later, &LIMITS);
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((later + LIMITS.body, Overdue::Streams))
+        );
+        connection.look_through(later + LIMITS.body, &LIMITS);
+        assert!(stream.is_cut(), "it took no more since");
+    }
+
+    #[test]
+    fn what_nobody_drives_has_the_same_time_and_may_wait_for_its_body() {
+        let connection = connection();
+        let stream = Activity::stream(&connection);
+        stream.piece_leaves(LIMITS.body);
+        stream.driven_no_more();
+        let mut later = Instant::now();
+        connection.look_through(later, &LIMITS);
+        assert!(!connection.is_draining(), "it is not late");
+        later += LIMITS.body;
+        stream.body_begins();
+        connection.look_through(later, &LIMITS);
+        assert!(!connection.is_draining(), "its body still comes");
+        stream.body_ends(true);
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
+        assert!(connection.is_draining());
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((later + LINGER, Overdue::Streams)),
+            "it has a moment to go"
+        );
+    }
+
+    #[test]
+    fn a_connection_is_not_stuck_while_some_stream_goes_on() {
+        let connection = connection();
+        let (stuck, _other) = (Activity::stream(&connection), Activity::stream(&connection));
+        let later = Instant::now() + LIMITS.body + LINGER;
+        connection.drain();
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
+        stuck.piece_leaves(LIMITS.body);
+        stuck.driven_no_more();
+        assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
+    }
+}

@@ -66,3 +66,65 @@ impl Activity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::activity::streams::tests::connection;
+    use crate::activity::tests::{Bell, LIMITS};
+
+    #[test]
+    fn pieces_are_counted_until_somebody_asks() {
+        let connection = connection();
+        assert_eq!(connection.pieces(), 0);
+        let streams = [Activity::stream(&connection), Activity::stream(&connection)];
+        for stream in &streams {
+            stream.piece_leaves(LIMITS.body);
+            stream.piece_leaves(LIMITS.body);
+        }
+        assert_eq!((connection.pieces(), connection.pieces()), (4, 0));
+    }
+
+    #[test]
+    fn an_answer_is_handed_over_with_its_last_piece() {
+        let stream = Activity::stream(&connection());
+        assert!(!stream.is_handing_over() && !stream.is_blocked());
+        let (bell, waker) = Bell::new();
+        stream.watch(&waker);
+        stream.piece_leaves(LIMITS.body);
+        stream.piece_leaves(LIMITS.body);
+        stream.piece_left();
+        assert!(stream.is_handing_over() && stream.is_blocked());
+        assert_eq!(bell.rang(), 0);
+        stream.piece_left();
+        assert!(!stream.is_handing_over() && !stream.is_blocked());
+        assert_eq!(bell.rang(), 1, "there is room for more");
+    }
+
+    #[test]
+    fn nobody_is_woken_by_the_last_piece_of_what_nobody_drives() {
+        let connection = connection();
+        let stream = Activity::stream(&connection);
+        let (bell, waker) = Bell::new();
+        stream.watch(&waker);
+        stream.piece_leaves(LIMITS.body);
+        stream.driven_no_more();
+        stream.piece_left();
+        assert_eq!(bell.rang(), 0);
+        assert!(!stream.is_blocked());
+    }
+
+    #[test]
+    fn the_first_piece_that_is_not_taken_names_the_limit() {
+        let connection = connection();
+        let stream: Rc<Activity> = Activity::stream(&connection);
+        let before = Instant::now();
+        stream.piece_leaves(LIMITS.body);
+        let first = connection.deadline(&LIMITS).unwrap().0;
+        assert!(first >= before + LIMITS.body && first <= Instant::now() + LIMITS.body);
+        stream.piece_leaves(Duration::ZERO);
+        assert_eq!(connection.deadline(&LIMITS).unwrap().0, first);
+    }
+}

@@ -1,13 +1,12 @@
-//! What streams do to the one timer of their connection.
+//! The streams of a connection: that there are any, when they end, and when a head comes beside them.
 
 use std::time::Duration;
 
 use super::*;
 use crate::activity::Overdue;
-use crate::activity::deadline::LINGER;
-use crate::activity::tests::{LIMITS, due};
+use crate::activity::tests::{Bell, LIMITS, clock_moves_on, due};
 
-fn connection() -> Rc<Activity> {
+pub(super) fn connection() -> Rc<Activity> {
     let connection = Rc::new(Activity::new(Instant::now()));
     connection.speaks_in_streams();
     connection.settled();
@@ -45,69 +44,99 @@ fn a_head_that_does_not_end_has_its_limit_beside_running_streams() {
 }
 
 #[test]
-fn the_nearest_limit_is_found_and_only_who_is_late_is_told() {
+fn a_head_has_its_time_from_its_first_frame() {
     let connection = connection();
-    let now = Instant::now();
-    let (early, late) = (Activity::stream(&connection), Activity::stream(&connection));
-    let at = |seconds| now.checked_add(Duration::from_secs(seconds));
-    late.expect_answer(at(9));
-    early.expect_answer(at(3));
-    assert_eq!(
-        connection.deadline(&LIMITS),
-        Some((at(3).unwrap(), Overdue::Streams))
-    );
-    assert_eq!(
-        connection.look_through(at(3).unwrap(), &LIMITS),
-        Through::Told
-    );
-    assert!(early.is_answer_late() && !late.is_answer_late());
-    assert_eq!(
-        connection.deadline(&LIMITS),
-        Some((at(9).unwrap(), Overdue::Streams))
-    );
+    let _stream = Activity::stream(&connection);
+    let before = Instant::now();
+    connection.head_comes();
+    let first = connection.deadline(&LIMITS);
+    let begun = first.unwrap().0 - LIMITS.header;
+    assert!(begun >= before && begun <= Instant::now());
+    clock_moves_on();
+    connection.head_comes();
+    assert_eq!(connection.deadline(&LIMITS), first);
 }
 
 #[test]
-fn an_answer_that_is_not_taken_ends_its_stream_alone() {
+fn a_connection_is_idle_again_from_the_end_of_its_last_stream() {
     let connection = connection();
-    let (slow, stalled) = (Activity::stream(&connection), Activity::stream(&connection));
-    slow.piece_leaves(LIMITS.body);
-    stalled.piece_leaves(LIMITS.body);
-    slow.piece_moves();
-    let later = Instant::now() + LIMITS.body;
-    assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
-    assert!(!slow.is_cut() && stalled.is_cut());
-    slow.piece_left();
-    assert!(!slow.is_handing_over());
+    let streams = [Activity::stream(&connection), Activity::stream(&connection)];
+    let [first, last] = streams;
+    drop(first);
+    assert_eq!(connection.idle_since(), None);
+    let before = Instant::now();
+    drop(last);
+    assert!(connection.idle_since().unwrap() >= before);
+    let stream = Activity::stream(&connection);
+    connection.lingers();
+    drop(stream);
+    assert_eq!(due(&connection), Some(Overdue::Linger), "it stays closed");
 }
 
 #[test]
-fn what_nobody_drives_ends_the_connection_once_nothing_else_runs() {
-    let connection = connection();
-    let (stuck, other) = (Activity::stream(&connection), Activity::stream(&connection));
-    stuck.piece_leaves(LIMITS.body);
-    stuck.driven_no_more();
-    let mut later = Instant::now() + LIMITS.body;
-    assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
-    assert!(connection.is_draining(), "the client is told to begin anew");
-    drop(other);
-    later += LINGER;
-    assert_eq!(connection.look_through(later, &LIMITS), Through::Stuck);
+fn a_client_that_settles_late_takes_nothing_from_a_running_stream() {
+    let connection = Rc::new(Activity::new(Instant::now()));
+    connection.speaks_in_streams();
+    assert_eq!(due(&connection), Some(Overdue::Head));
+    let _stream = Activity::stream(&connection);
+    connection.settled();
+    assert_eq!(due(&connection), None);
 }
 
 #[test]
-fn a_body_that_outlives_its_answer_ends_with_its_generation() {
+fn streams_end_in_any_order() {
+    let connection = connection();
+    let mut streams: Vec<_> = (0..5).map(|_| Activity::stream(&connection)).collect();
+    for at in [1, 3, 0, 1, 0] {
+        drop(streams.remove(at));
+        assert_eq!(connection.streams(), streams.len());
+        let open = connection.many.open.borrow();
+        for stream in &streams {
+            let own = stream.within.as_ref().unwrap().at.get();
+            assert!(std::ptr::eq(open[own].as_ptr(), Rc::as_ptr(stream)));
+        }
+    }
+}
+
+#[test]
+fn a_stream_is_told_from_its_connection() {
     let connection = connection();
     let stream = Activity::stream(&connection);
-    stream.exchange_begins();
-    stream.holds(1);
-    stream.body_begins();
-    assert!(!stream.is_cut_for(Waker::noop()));
-    stream.is_outlived(true);
-    stream.exchange_ends(Instant::now());
-    stream.driven_no_more();
-    assert_eq!(connection.cut_before(1), 0);
-    assert_eq!(connection.cut_before(2), 1);
-    assert!(stream.is_cut_for(Waker::noop()));
-    assert_eq!(connection.cut_before(2), 0, "once");
+    assert!(stream.is_stream() && !connection.is_stream());
+    assert!(std::ptr::eq(
+        stream.connection().unwrap(),
+        Rc::as_ptr(&connection)
+    ));
+    assert!(connection.connection().is_none());
+}
+
+#[test]
+fn frames_that_ask_for_nothing_are_noted() {
+    let connection = connection();
+    assert!(!connection.has_flooded());
+    connection.floods();
+    assert!(connection.has_flooded());
+}
+
+#[test]
+fn a_stream_ends_with_its_connection_and_is_told() {
+    let connection = connection();
+    let (stream, other) = (Activity::stream(&connection), Activity::stream(&connection));
+    assert!(!connection.is_ending() && !stream.is_ending());
+    let (bell, waker) = Bell::new();
+    stream.watch(&waker);
+    other.drain();
+    assert!(other.is_ending() && !connection.is_ending() && !stream.is_ending());
+    assert_eq!(bell.rang(), 0);
+    connection.drain();
+    assert!(connection.is_ending() && stream.is_ending());
+    assert_eq!(bell.rang(), 1);
+}
+
+#[test]
+fn what_a_client_may_still_take_has_no_part_in_the_limits_of_a_connection() {
+    let alone = Activity::new(Instant::now());
+    alone.piece_leaves(Duration::ZERO);
+    assert!(!alone.is_handing_over() && !alone.is_blocked());
+    assert_eq!(alone.pieces(), 0);
 }
