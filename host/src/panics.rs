@@ -17,83 +17,22 @@
 //! second panic would end the process. Whoever ends something in a destructor asks [`unwinding`] and puts it off.
 
 pub mod fault;
+mod hook;
+mod part;
 
 use std::any::Any;
-use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::metrics::names::PANICS;
-use crate::metrics::page::{Family, Page};
+pub use self::hook::install;
+use self::hook::{Inside, Seen, words};
+pub use self::part::{Part, count_of, show};
+use self::part::{count, label};
 
 /// How long something rests that panicked before it begins anew, so that one which does so at once is no spin.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// What panicked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// One exchange: its sequence, its bodies, its tunnel, its operations.
-    Exchange,
-    /// A client's connection.
-    Connection,
-    /// Accepting connections.
-    Listener,
-    /// A connection to a target.
-    Upstream,
-    /// A function of the gateway that a plugin called.
-    HostFunction,
-    /// What a plugin waits for outside of exchanges.
-    Background,
-    /// The affairs of a worker.
-    Worker,
-    /// A change, on the control thread.
-    Control,
-    /// The admin listener.
-    Admin,
-    /// Look-ups of names.
-    Discovery,
-    /// Checks of targets.
-    Health,
-    /// Anything else; then nobody caught it, and its thread has ended.
-    Other,
-}
-
-/// All of them, with their labels.
-const PARTS: [(Part, &str); 12] = [
-    (Part::Exchange, "exchange"),
-    (Part::Connection, "connection"),
-    (Part::Listener, "listener"),
-    (Part::Upstream, "upstream"),
-    (Part::HostFunction, "host_function"),
-    (Part::Background, "background"),
-    (Part::Worker, "worker"),
-    (Part::Control, "control"),
-    (Part::Admin, "admin"),
-    (Part::Discovery, "discovery"),
-    (Part::Health, "health"),
-    (Part::Other, "other"),
-];
-
-static COUNTS: [AtomicU64; PARTS.len()] = [const { AtomicU64::new(0) }; PARTS.len()];
-
-thread_local! {
-    /// How many of the functions below wait for a panic on this thread.
-    static INSIDE: Cell<u32> = const { Cell::new(0) };
-    /// What the hook saw last below the innermost of them, for that one.
-    static SEEN: Cell<Option<Box<Seen>>> = const { Cell::new(None) };
-}
-
-/// What the hook knows and whoever catches a panic does not.
-#[derive(Debug, Clone)]
-struct Seen {
-    text: String,
-    backtrace: Option<String>,
-}
 
 /// Something panicked.
 #[derive(Debug)]
@@ -125,27 +64,6 @@ impl Panicked {
     pub fn say(self) {
         tracing::error!(target: "panic", part = label(self.part), "{self}");
     }
-}
-
-/// Has panics that are caught be said by whoever catches them, and the others here; once for the process.
-pub fn install() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        set_hook(Box::new(|info| {
-            let seen = Seen::of(info);
-            let inside = INSIDE.try_with(Cell::get).unwrap_or(0) > 0;
-            let seen = match see(seen, inside) {
-                Ok(()) => return,
-                Err(seen) => seen,
-            };
-            count(Part::Other);
-            let thread = std::thread::current();
-            let thread = thread.name().unwrap_or("(unnamed)");
-            let Seen { text, backtrace } = &seen;
-            let backtrace = backtrace.as_deref().unwrap_or_default();
-            tracing::error!(target: "panic", part = label(Part::Other), thread, "panicked at {text}; this is a fault of the gateway, please report it\n{backtrace}");
-        }));
-    });
 }
 
 /// Runs a step, which may panic.
@@ -195,78 +113,6 @@ pub fn unwinding() -> bool {
     std::thread::panicking()
 }
 
-/// How many panics there were in a part.
-#[must_use]
-pub fn count_of(part: Part) -> u64 {
-    let at = PARTS.iter().position(|(known, _)| *known == part);
-    let count = at.and_then(|at| COUNTS.get(at));
-    count.map_or(0, |count| count.load(Ordering::Relaxed))
-}
-
-/// Shows them; a part is there from the beginning, so that its first panic is seen to be one.
-pub fn show(page: &mut Page) {
-    let mut family = Family::of(&PANICS);
-    for ((_, label), count) in PARTS.iter().zip(&COUNTS) {
-        family.count(&[label], count.load(Ordering::Relaxed));
-    }
-    page.add(family);
-}
-
-/// Says to the hook that somebody waits for a panic. It keeps what the hook saw for whoever waits further out, which is on its
-/// way there if this begins in a destructor.
-struct Inside {
-    before: u32,
-    outer: Option<Box<Seen>>,
-}
-
-impl Inside {
-    fn enter() -> Self {
-        let outer = SEEN.try_with(Cell::take).ok().flatten();
-        Self {
-            before: INSIDE.replace(INSIDE.get().saturating_add(1)),
-            // Where nothing unwinds it is of a panic that somebody else caught.
-            outer: outer.filter(|_| unwinding()),
-        }
-    }
-
-    /// What the hook saw meanwhile.
-    fn leave(self) -> Option<Box<Seen>> {
-        INSIDE.set(self.before);
-        let swapped = SEEN.try_with(|last| last.replace(self.outer));
-        swapped.ok().flatten()
-    }
-}
-
-impl Seen {
-    fn of(info: &PanicHookInfo<'_>) -> Self {
-        let words = words(info.payload());
-        let text = match info.location() {
-            Some(location) => format!("{location}: {words}"),
-            None => format!("a place nobody knows: {words}"),
-        };
-        // Only where RUST_BACKTRACE asks for it.
-        let backtrace = Backtrace::capture();
-        let captured = backtrace.status() == BacktraceStatus::Captured;
-        Self {
-            text,
-            backtrace: captured.then(|| backtrace.to_string()),
-        }
-    }
-}
-
-/// Keeps what the hook saw for whoever waits for it; or gives it back, because nobody may be there to say it: a second panic
-/// while the first unwinds may not leave its destructor, and ends the process.
-fn see(seen: Seen, inside: bool) -> Result<(), Seen> {
-    if !inside {
-        return Err(seen);
-    }
-    let first = SEEN.try_with(Cell::take).ok().flatten();
-    let last = Box::new(seen.clone());
-    let _ = SEEN.try_with(|known| known.set(Some(last)));
-    // One that others than the functions here caught in between is taken for the first: said once too often rather than never.
-    first.map_or(Ok(()), |_| Err(seen))
-}
-
 #[cold]
 fn panicked(part: Part, payload: Box<dyn Any + Send>, seen: Option<Box<Seen>>) -> Panicked {
     count(part);
@@ -286,32 +132,15 @@ fn panicked(part: Part, payload: Box<dyn Any + Send>, seen: Option<Box<Seen>>) -
     }
 }
 
-fn words(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("(no words)")
-}
-
-fn count(part: Part) {
-    let at = PARTS.iter().position(|(known, _)| *known == part);
-    if let Some(count) = at.and_then(|at| COUNTS.get(at)) {
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn label(part: Part) -> &'static str {
-    let found = PARTS.iter().find(|(known, _)| *known == part);
-    found.map_or("other", |(_, label)| label)
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
+    use super::hook::{SEEN, see};
+    use super::part::PARTS;
     use super::*;
+    use crate::metrics::page::Page;
 
     fn run<F: Future>(future: F) -> F::Output {
         let runtime = tokio::runtime::Builder::new_current_thread()
