@@ -1,5 +1,7 @@
 //! One look-up of a name or a service, and what stays known where it fails.
 
+mod host;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -8,8 +10,9 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use self::host::Host;
 use super::Place;
-use super::admit::{has_route, is_admin, is_usable};
+use super::admit::{has_route, is_admin};
 use super::resolver::{Addresses, Answer, Miss, Resolver};
 use super::srv::{self, Record};
 use crate::config::ready::TargetAddress;
@@ -49,13 +52,6 @@ pub struct Outcome {
     pub miss: Option<Miss>,
     /// Whether there is more than is used; this is no failure.
     pub more: bool,
-}
-
-/// The addresses of one name, by family: where only one family can be looked up, the other one stays.
-#[derive(Debug, Clone, Default)]
-struct Host {
-    v4: BTreeSet<IpAddr>,
-    v6: BTreeSet<IpAddr>,
 }
 
 impl Lookup {
@@ -183,52 +179,6 @@ impl Outcome {
     }
 }
 
-impl Host {
-    fn all(&self) -> impl Iterator<Item = IpAddr> {
-        self.v4.iter().chain(&self.v6).copied()
-    }
-
-    /// Takes over what was found, if it is anything: how long it is good, or why there is nothing.
-    fn learn(&mut self, found: Addresses) -> Result<Duration, Miss> {
-        let usable = |answer: &Answer<BTreeSet<IpAddr>>| -> BTreeSet<IpAddr> {
-            let ips = answer.records.iter().copied();
-            ips.filter(|ip| is_usable(*ip)).take(PLACES + 1).collect()
-        };
-        let now =
-            |found: &Result<Answer<BTreeSet<IpAddr>>, Miss>, before: &BTreeSet<IpAddr>| match found
-            {
-                Ok(answer) => usable(answer),
-                Err(miss) if miss.is_negative() => BTreeSet::new(),
-                Err(_) => before.clone(),
-            };
-        let Addresses { v4, v6 } = &found;
-        let ttls = [v4, v6].into_iter().flatten().map(|answer| answer.ttl);
-        let Some(ttl) = ttls.min() else {
-            return Err(why(found));
-        };
-        let learnt = Self {
-            v4: now(v4, &self.v4),
-            v6: now(v6, &self.v6),
-        };
-        if learnt.all().next().is_none() {
-            return Err(Miss::Failed(
-                "it leads to no address that a target can have".to_owned(),
-            ));
-        }
-        *self = learnt;
-        Ok(ttl)
-    }
-}
-
-/// Why a name has no address: that nobody knows says more than that there are none of one family.
-fn why(found: Addresses) -> Miss {
-    match (found.v4, found.v6) {
-        (Err(miss @ Miss::Failed(_)), _) | (_, Err(miss @ Miss::Failed(_))) => miss,
-        (Err(Miss::NoName), _) | (_, Err(Miss::NoName)) => Miss::NoName,
-        _ => Miss::NoRecords,
-    }
-}
-
 /// The addresses of many names, a few at a time.
 async fn look_up(names: BTreeSet<String>, resolver: &Rc<Resolver>) -> Vec<(String, Addresses)> {
     let mut left = names.into_iter();
@@ -256,153 +206,4 @@ async fn look_up(names: BTreeSet<String>, resolver: &Rc<Resolver>) -> Vec<(Strin
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8001);
-
-    type Family = Result<Answer<BTreeSet<IpAddr>>, Miss>;
-
-    fn ips(list: &[&str]) -> Family {
-        Ok(Answer {
-            records: list.iter().map(|ip| ip.parse().unwrap()).collect(),
-            ttl: Duration::from_secs(7),
-        })
-    }
-
-    fn failed() -> Family {
-        Err(Miss::Failed("no answer".to_owned()))
-    }
-
-    fn lookup(port: u16) -> Lookup {
-        let host = Arc::from("a");
-        let name = TargetAddress::Name { host, port };
-        Lookup {
-            has_route: |ip| ip != IpAddr::from([10, 0, 0, 99]),
-            ..Lookup::new(name, ADMIN, Memory::default())
-        }
-    }
-
-    /// What a name leads to after these answers, and whether the last one was taken.
-    #[track_caller]
-    fn check(answers: Vec<(Family, Family)>, expected: &[&str], taken: bool) {
-        let mut lookup = lookup(80);
-        let mut last = Outcome::default();
-        for (v4, v6) in answers {
-            last = lookup.name("a", 80, Addresses { v4, v6 });
-        }
-        let seen = lookup
-            .memory()
-            .places
-            .iter()
-            .map(|place| place.address.ip().to_string());
-        assert_eq!(seen.collect::<Vec<_>>(), expected);
-        assert_eq!(last.ttl.is_some(), taken, "{last:?}");
-    }
-
-    #[test]
-    fn what_was_known_last_stays_where_nothing_is_known() {
-        let first = || (ips(&["10.0.0.2", "10.0.0.1"]), ips(&["fd00::1"]));
-        let all = ["10.0.0.1", "10.0.0.2", "fd00::1"];
-        check(vec![first()], &all, true);
-        check(vec![first(), (failed(), failed())], &all, false);
-        check(
-            vec![first(), (Err(Miss::NoName), Err(Miss::NoName))],
-            &all,
-            false,
-        );
-        check(
-            vec![first(), (ips(&["0.0.0.0"]), Err(Miss::NoRecords))],
-            &all,
-            false,
-        );
-        // A family that cannot be looked up stays, one that is gone goes.
-        check(
-            vec![first(), (ips(&["10.0.0.3"]), failed())],
-            &["10.0.0.3", "fd00::1"],
-            true,
-        );
-        check(
-            vec![first(), (ips(&["10.0.0.3"]), Err(Miss::NoRecords))],
-            &["10.0.0.3"],
-            true,
-        );
-        check(
-            vec![first(), (failed(), ips(&["fd00::2"]))],
-            &["10.0.0.1", "10.0.0.2", "fd00::2"],
-            true,
-        );
-    }
-
-    #[test]
-    fn addresses_without_a_way_to_them_are_not_used_unless_there_are_no_others() {
-        let v6 = || Err(Miss::NoRecords);
-        check(
-            vec![(ips(&["10.0.0.99", "10.0.0.1"]), v6())],
-            &["10.0.0.1"],
-            true,
-        );
-        check(vec![(ips(&["10.0.0.99"]), v6())], &["10.0.0.99"], true);
-    }
-
-    #[test]
-    fn no_name_leads_to_the_admin_listener_or_to_too_many() {
-        let mut admin = lookup(8001);
-        let v4 = ips(&["127.0.0.1"]);
-        let outcome = admin.name("a", 8001, Addresses { v4, v6: failed() });
-        assert_eq!((outcome.ttl, admin.memory().places.len()), (None, 0));
-
-        let mut many = lookup(80);
-        let crowd: Vec<_> = (0..1000_u32)
-            .map(|n| IpAddr::from(0x0a00_0000_u128.wrapping_add(n.into()).to_be_bytes()))
-            .collect();
-        let records = crowd.into_iter().collect();
-        let v6 = Ok(Answer {
-            records,
-            ttl: Duration::ZERO,
-        });
-        let outcome = many.name("a", 80, Addresses { v4: failed(), v6 });
-        assert_eq!(many.memory().places.len(), PLACES);
-        assert!(outcome.ttl.is_some() && outcome.more);
-        assert_eq!(outcome.miss, None, "what is too much is no failure");
-    }
-
-    #[tokio::test]
-    async fn a_server_that_cannot_be_looked_up_keeps_its_places_after_a_hand_over() {
-        let service = TargetAddress::Service("_http._tcp.a.test".into());
-        let first = Rc::new(BTreeMap::from([(
-            "s.test.".to_owned(),
-            Host {
-                v4: BTreeSet::from([IpAddr::from([10, 0, 0, 7])]),
-                v6: BTreeSet::new(),
-            },
-        )]));
-        let memory = Memory {
-            hosts: first,
-            places: Arc::from([]),
-        };
-        let mut lookup = Lookup {
-            has_route: |_| true,
-            ..Lookup::new(service, ADMIN, memory)
-        };
-        // Nobody answers there.
-        let resolver = Rc::new(Resolver::new(crate::config::ready::Dns {
-            servers: vec![SocketAddr::from(([127, 0, 0, 1], 9))],
-            min_ttl: Duration::from_secs(1),
-            max_ttl: Duration::from_secs(1),
-            timeout: Duration::from_millis(200),
-        }));
-        let records = vec![Record {
-            priority: 1,
-            weight: 1,
-            port: 80,
-            host: "s.test.".to_owned(),
-        }];
-        let ttl = Duration::from_secs(5);
-        let local = tokio::task::LocalSet::new();
-        let asked = lookup.service(Answer { records, ttl }, &resolver);
-        let outcome = local.run_until(asked).await;
-        assert!(outcome.miss.is_some());
-        assert_eq!(lookup.memory().places.len(), 1, "{outcome:?}");
-    }
-}
+mod tests;
