@@ -29,6 +29,8 @@ pub struct Response {
     pub head: Vec<u8>,
     /// The interim answers before it, in order.
     pub interim: Vec<u16>,
+    /// The header fields of these.
+    pub hints: Vec<Headers>,
 }
 
 impl Client {
@@ -120,15 +122,19 @@ impl Client {
     /// # Errors
     /// When the connection ends before the answer does, or the answer is not well-formed.
     pub fn read_response(&mut self, method: &str) -> Result<Response, WireError> {
-        let mut interim = Vec::new();
+        let (mut interim, mut hints) = (Vec::new(), Vec::new());
         loop {
             let response = self.read_one(method)?;
             match response.status {
                 // After 101 the connection speaks another protocol, so that nothing more is read here.
-                100 | 102..=199 => interim.push(response.status),
+                100 | 102..=199 => {
+                    interim.push(response.status);
+                    hints.push(response.headers);
+                }
                 _ => {
                     return Ok(Response {
                         interim,
+                        hints,
                         ..response
                     });
                 }
@@ -211,6 +217,7 @@ impl Client {
             body: body.map_err(|error| error.after(&head))?,
             head,
             interim: Vec::new(),
+            hints: Vec::new(),
         })
     }
 }

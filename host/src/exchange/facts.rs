@@ -10,12 +10,13 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use http::{HeaderValue, Version};
 use ipnet::IpNet;
 
 use super::admission::Permits;
 use super::answer::AnswerError;
 use super::forwarding::PeerValues;
+use super::interim::Outbox;
 use super::lanes::{Lanes, Owed};
 use super::shed::Counted;
 use crate::activity::Activity;
@@ -40,6 +41,8 @@ pub struct Peer {
     pub values: PeerValues,
     /// What else is known of the connection.
     pub connection: Rc<Connection>,
+    /// What is said before answers, where the connection speaks HTTP/1.1.
+    pub interim: Outbox,
 }
 
 impl Peer {
@@ -51,7 +54,13 @@ impl Peer {
             local,
             values: PeerValues::new(peer, local, connection.scheme()),
             connection: Rc::new(connection),
+            interim: Outbox::default(),
         }
+    }
+
+    /// Where interim answers go; HTTP/1.0 knows none (RFC 9110, 15.2), and hyper sends none over HTTP/2.
+    pub(super) fn outbox(&self, version: Version) -> Option<&Outbox> {
+        (version == Version::HTTP_11).then_some(&self.interim)
     }
 
     /// Whether a balancer passes somebody else's connection on, as a PROXY header says.

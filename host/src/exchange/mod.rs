@@ -22,6 +22,7 @@ mod flow;
 pub mod forwarding;
 mod hops;
 pub mod ingress;
+mod interim;
 mod lanes;
 mod mirror;
 mod multiplexed;

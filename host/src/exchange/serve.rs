@@ -1,5 +1,6 @@
 //! The sequence itself.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -30,6 +31,7 @@ use crate::snapshot::leads::{self, ForwardedPath};
 use crate::snapshot::{Action, Forward, Snapshot};
 use crate::stream::{Need, reframe};
 use crate::upstream::body::{BodyFault, RequestBody, Stream};
+use crate::upstream::interim;
 use crate::upstream::lease::Sent;
 use crate::upstream::send::{Order, send};
 use crate::upstream::total::Total;
@@ -53,14 +55,17 @@ pub async fn serve(
     let begun = Begun::default();
     let sequence = pin!(sequence(
         Rc::clone(&worker),
-        peer,
+        Rc::clone(&peer),
         Rc::clone(&activity),
         request,
         &begun
     ));
     match panics::isolated(Part::Exchange, sequence).await {
         Ok(answered) => answered,
-        Err(panicked) => fallen::answer(&worker, &activity, begun.take(), panicked),
+        Err(panicked) => {
+            peer.interim.forget();
+            fallen::answer(&worker, &activity, begun.take(), panicked)
+        }
     }
 }
 
@@ -97,7 +102,7 @@ async fn sequence(
         Ok(Next::Forward(order, path, upgrade)) => {
             let upgrade = upgrade.as_ref();
             return Ok(
-                match forward(&exchange, snapshot, (order, &path, upgrade), rest).await {
+                match forward(&exchange, snapshot, (order, &path, upgrade), (rest, &peer)).await {
                     Ok(sent) => match upgrade {
                         Some(upgrade) if sent.is_upgrade() => {
                             let silence = order.timeouts.tunnel;
@@ -261,7 +266,7 @@ async fn forward(
     exchange: &Rc<Exchange>,
     snapshot: &Snapshot,
     (forward, path, upgrade): (&Forward, &ForwardedPath, Option<&Upgrade>),
-    rest: Rest,
+    (rest, peer): (Rest, &Peer),
 ) -> Result<Sent, Instead> {
     let generation = Rc::clone(&exchange.generation);
     let Some(route) = exchange.route(snapshot) else {
@@ -330,6 +335,14 @@ async fn forward(
         request = mirror::copied(exchange, &generation, (forward, mirror), request);
     }
     let watch = exchange.body.get().cloned();
+    let outbox = peer.outbox(exchange.context.borrow().version);
+    let room = Cell::new(interim::MOST);
+    let pass = |interim| {
+        if let (Some(outbox), Some(left)) = (outbox, room.get().checked_sub(1)) {
+            room.set(left);
+            outbox.pass(interim, generation.via.as_ref());
+        }
+    };
     let order = Order {
         group: &group,
         wish,
@@ -339,8 +352,12 @@ async fn forward(
         activity: &activity,
         body: watch.as_deref(),
         upgrade: upgrade.map(|upgrade| &upgrade.token),
+        interim: outbox.is_some().then_some(&pass),
     };
     let sent = total.within(pin!(send(&order, request))).await;
+    if let Some(outbox) = outbox {
+        outbox.has_left().await;
+    }
     if sent.is_err() {
         drop(exchange.permits.take());
     }

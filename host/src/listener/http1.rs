@@ -33,6 +33,7 @@ pub(super) async fn run(
     limits: Limits,
     mut guard: Guard,
 ) -> Ended {
+    io.speak_for(Rc::clone(&peer));
     loop {
         // On the heap, so that it goes when the connection rests.
         let left = Box::pin(converse(worker, io, &peer, limits, &mut guard)).await;

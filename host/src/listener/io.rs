@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::http2::guarded::Guarded;
 use crate::activity::Activity;
-use crate::exchange::Side;
+use crate::exchange::{Peer, Side};
 use crate::wire::Wire;
 
 /// A socket together with the record its connection is held to.
@@ -27,6 +27,8 @@ pub(super) struct ClientIo {
     lingering: Option<usize>,
     /// Of HTTP/2.
     guarded: Option<Box<Guarded>>,
+    /// Of HTTP/1.1: says before answers what hyper cannot.
+    peer: Option<Rc<Peer>>,
     /// Whether what was written waits to be flushed, as it does in TLS: what is written is taken there before it leaves.
     unflushed: bool,
 }
@@ -61,6 +63,7 @@ impl ClientIo {
             activity,
             lingering: None,
             guarded: None,
+            peer: None,
             unflushed: false,
         }
     }
@@ -77,6 +80,26 @@ impl ClientIo {
     /// Holds the connection to what it may send in frames of HTTP/2.
     pub(super) fn guard_frames(&mut self, frames: Guarded) {
         self.guarded = Some(Box::new(frames));
+    }
+
+    /// Writes what is to be said before answers.
+    pub(super) fn speak_for(&mut self, peer: Rc<Peer>) {
+        self.peer = Some(peer);
+    }
+
+    /// Writes what waits to be said before an answer; of what hyper is about to write, none can have been begun before it.
+    fn poll_interim(&mut self, cx: &mut Context<'_>, begun: bool) -> Poll<io::Result<()>> {
+        let Some(peer) = &self.peer else {
+            return Poll::Ready(Ok(()));
+        };
+        if peer.interim.is_empty() || begun && !peer.interim.is_begun() {
+            return Poll::Ready(Ok(()));
+        }
+        let sent = peer.interim.poll_send(&mut self.stream, cx);
+        self.activity.wrote(sent.is_pending());
+        // TLS takes it before it leaves.
+        self.unflushed = true;
+        sent
     }
 
     /// Waits for the client without room to read into; what it then sends first is kept for whoever reads next. Ready also at
@@ -230,6 +253,7 @@ impl Write for ClientIo {
         if let Some(said) = self.said_goodbye(&[io::IoSlice::new(buf)]) {
             return said;
         }
+        ready!(self.poll_interim(cx, true))?;
         self.hears_answer(&[io::IoSlice::new(buf)]);
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
@@ -246,6 +270,7 @@ impl Write for ClientIo {
         if let Some(said) = self.said_goodbye(bufs) {
             return said;
         }
+        ready!(self.poll_interim(cx, true))?;
         self.hears_answer(bufs);
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
@@ -263,6 +288,8 @@ impl Write for ClientIo {
             let gone = "the client left while a plugin was waiting";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, gone)));
         }
+        // hyper asks for it once it has written all that it had.
+        ready!(self.poll_interim(cx, false))?;
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         // Only after a flush that had to wait: without TLS one succeeds at once, whatever the client takes.
         if flushed.is_pending() || self.unflushed {

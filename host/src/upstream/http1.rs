@@ -1,6 +1,11 @@
 //! A connection to a target that speaks HTTP/1.1.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -9,6 +14,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use tokio::task::AbortHandle;
 
 use super::body::RequestBody;
+use super::interim::{Ear, Heard, Interim};
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::{Hold, Open};
 use crate::panics::{self, Part};
@@ -28,6 +34,8 @@ const READ_AHEAD: usize = 128 * 1024;
 pub struct Sender {
     requests: SendRequest<RequestBody>,
     task: AbortHandle,
+    ear: Arc<Ear>,
+    waiting: Rc<Waiting>,
     /// Counts it, also once it has changed over to another protocol and its task has ended.
     open: Option<Open>,
 }
@@ -40,10 +48,21 @@ impl Sender {
     pub async fn open(wire: Wire, target: Endpoint, account: &Rc<Hold>) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(READ_AHEAD).max_header_size(READ_AHEAD);
-        let (requests, connection) = builder.handshake(wire).await?;
+        let (ear, waiting) = (Arc::default(), Rc::<Waiting>::default());
+        let heard = Heard::new(wire, &ear);
+        let (requests, connection) = builder.handshake(heard).await?;
         let open = account.begin();
+        let (listening, woken) = (Arc::clone(&ear), Rc::clone(&waiting));
         let driving = panics::contained(Part::Upstream, async move {
-            if let Err(error) = connection.with_upgrades().await {
+            let mut connection = connection.with_upgrades();
+            let driven = poll_fn(|cx| {
+                let polled = Pin::new(&mut connection).poll(cx);
+                if listening.has_heard() {
+                    woken.wake();
+                }
+                polled
+            });
+            if let Err(error) = driven.await {
                 tracing::debug!(target: "upstream", %target, %error, "connection ended");
             }
         });
@@ -51,8 +70,19 @@ impl Sender {
         Ok(Self {
             requests,
             task: task.abort_handle(),
+            ear,
+            waiting,
             open: Some(open),
         })
+    }
+
+    /// Hears the interim answers to the request that is sent next.
+    pub(super) fn listen(&self) -> Listening {
+        self.ear.listen();
+        Listening {
+            ear: Arc::clone(&self.ear),
+            waiting: Rc::clone(&self.waiting),
+        }
     }
 
     /// Sends a request; gives it back if nothing of it was sent.
@@ -81,6 +111,42 @@ impl Sender {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.requests.is_closed()
+    }
+}
+
+/// Whoever waits for an answer and is to hear what comes before it.
+#[derive(Debug, Default)]
+struct Waiting(RefCell<Option<Waker>>);
+
+impl Waiting {
+    fn wake(&self) {
+        if let Some(waker) = &*self.0.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// What is heard before an answer.
+pub(super) struct Listening {
+    ear: Arc<Ear>,
+    waiting: Rc<Waiting>,
+}
+
+impl Listening {
+    /// The next interim answer; whoever asks is woken when there is one.
+    pub(super) fn next(&self, cx: &Context<'_>) -> Option<Interim> {
+        match &mut *self.waiting.0.borrow_mut() {
+            Some(known) => known.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        self.ear.next()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // A kept connection must not keep the task of a client that has gone.
+        *self.waiting.0.borrow_mut() = None;
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`manner`]: how targets are spoken to;
 //! - [`dial`]: connecting, with or without TLS;
 //! - [`http1`], [`http2`]: connections that carry one request at a time, and many;
+//! - [`interim`]: what a target says before its answer;
 //! - [`pool`]: connections to one target, kept for the next exchange;
 //! - [`group`]: the targets of an upstream, [`balance`] the choice among them, [`attempt`] what came of it;
 //! - [`lease`]: a connection in use;
@@ -26,6 +27,7 @@ pub mod group;
 pub mod http1;
 pub mod http2;
 pub mod idle;
+pub mod interim;
 pub mod lease;
 pub mod manner;
 pub mod pool;

@@ -7,7 +7,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::header::HOST;
@@ -21,7 +21,9 @@ use super::body::{BodyWatch, RequestBody};
 use super::first::First;
 use super::flaw::check;
 use super::group::Group;
+use super::http1::Listening;
 use super::http2::ticket::is_malformed;
+use super::interim::Interim;
 use super::lease::Sent;
 use super::pool::Carrier;
 use super::retry::{Progress, Trouble};
@@ -76,6 +78,8 @@ pub struct Order<'a> {
     pub body: Option<&'a BodyWatch>,
     /// The protocol that the connection is asked to change over to.
     pub upgrade: Option<&'a HeaderValue>,
+    /// Who is told of interim answers; none: nobody is to hear of them.
+    pub interim: Option<&'a dyn Fn(Interim)>,
 }
 
 /// Sends a request to a target of the group and waits for the head of its answer.
@@ -214,7 +218,10 @@ async fn attempted(
 ) -> Result<Answered, UpstreamFault> {
     let pool = &checkout.pool;
     match &mut checkout.carrier {
-        Carrier::Http1(sender) => Ok(order.answered(sender.send(request)).await),
+        Carrier::Http1(sender) => {
+            let ear = order.interim.map(|_| sender.listen());
+            Ok(order.answered(sender.send(request), ear).await)
+        }
         // A stream of it would carry the request as an ordinary one.
         Carrier::Http2(_) if order.upgrade.is_some() => Err(UpstreamFault::NoUpgrade {
             target: pool.to.target.clone(),
@@ -227,7 +234,7 @@ async fn attempted(
                         target: pool.to.target.clone(),
                         text: error.to_string(),
                     })?;
-            let answered = order.answered(ticket.send(written)).await;
+            let answered = order.answered(ticket.send(written), None).await;
             if matches!(
                 answered,
                 Answered::Late | Answered::Overdue { its_own: true }
@@ -261,6 +268,7 @@ impl Order<'_> {
     async fn answered<E: Into<Failed>>(
         &self,
         sending: impl Future<Output = Result<Response<Incoming>, E>>,
+        ear: Option<Listening>,
     ) -> Answered {
         let limit = self.timeouts.response;
         let part = Part::begin(self.timeouts.total);
@@ -268,7 +276,11 @@ impl Order<'_> {
             .expect_answer(Instant::now().checked_add(limit));
         let mut sending = pin!(sending);
         let answered = poll_fn(|cx| {
-            if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+            let polled = sending.as_mut().poll(cx);
+            if let Some(ear) = &ear {
+                self.tell(ear, cx);
+            }
+            if let Poll::Ready(result) = polled {
                 return Poll::Ready(match result {
                     Ok(response) => Answered::With(response),
                     Err(failed) => Answered::Failed(failed.into()),
@@ -303,6 +315,14 @@ impl Order<'_> {
         .await;
         self.activity.expect_answer(None);
         answered
+    }
+
+    /// Tells of what was heard before an answer.
+    fn tell(&self, ear: &Listening, cx: &Context<'_>) {
+        let told = std::iter::from_fn(|| ear.next(cx));
+        if let Some(interim) = self.interim {
+            told.for_each(interim);
+        }
     }
 }
 

@@ -101,9 +101,13 @@ fn judge(case: &Case, way: Way, answer: &Result<Response, WireError>) -> Result<
     match (wanted, answer) {
         (Some(Outcome::Status(status)), Ok(answer)) => {
             same("the status", &status, &answer.status)?;
+            hinted(case, answer)?;
             whole(case, answer)
         }
-        (Some(Outcome::Refused | Outcome::Spoiled), Ok(answer)) => refused(answer),
+        (Some(Outcome::Refused | Outcome::Spoiled), Ok(answer)) => {
+            hinted(case, answer)?;
+            refused(answer)
+        }
         (
             Some(Outcome::Broken | Outcome::Spoiled),
             Err(WireError::Closed(_) | WireError::Reset(_)),
@@ -116,6 +120,28 @@ fn refused(answer: &Response) -> Result<(), String> {
     same("the status", &502, &answer.status)?;
     let kind = answer.header("content-type").unwrap_or_default();
     same("the type", &"application/problem+json", &kind.as_str())
+}
+
+fn hinted(case: &Case, answer: &Response) -> Result<(), String> {
+    let fields = |fields: &[(String, Vec<u8>)]| {
+        let kept = fields.iter().filter(|(name, _)| name != "via");
+        let mut kept: Vec<_> = kept
+            .map(|(name, value)| format!("{name}: {}", value.escape_ascii()))
+            .collect();
+        kept.sort_unstable();
+        kept
+    };
+    let wanted: Vec<_> = case
+        .answer
+        .interim
+        .iter()
+        .map(|(status, headers)| (*status, fields(headers)))
+        .collect();
+    let came = answer.interim.iter().zip(&answer.hints);
+    let came: Vec<_> = came
+        .map(|(status, headers)| (*status, fields(&headers.0)))
+        .collect();
+    same("the interim answers", &wanted, &came)
 }
 
 fn whole(case: &Case, answer: &Response) -> Result<(), String> {

@@ -67,6 +67,8 @@ pub(crate) struct Forwarded {
 pub(crate) struct Answer {
     pub(crate) method: Option<String>,
     pub(crate) then: Then,
+    /// The interim answers the client gets: all of them, with all of their fields but `via`.
+    pub(crate) interim: Vec<Interim>,
     pub(crate) seen: Option<Outcome>,
     /// The same where single bytes come, if it differs.
     pub(crate) in_pieces: Option<Outcome>,
@@ -75,6 +77,9 @@ pub(crate) struct Answer {
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) reused: Option<bool>,
 }
+
+/// An interim answer.
+pub(crate) type Interim = (u16, Vec<(String, Vec<u8>)>);
 
 /// What an upstream does after its answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -209,7 +214,10 @@ impl Case {
         let field = (name.to_owned(), unescape(value.trim_start())?);
         match self.answer.seen {
             Some(_) => self.answer.fields.push(field),
-            None => self.forwarded()?.fields.push(field),
+            None => match self.answer.interim.last_mut() {
+                Some((_, fields)) => fields.push(field),
+                None => self.forwarded()?.fields.push(field),
+            },
         }
         Ok(())
     }
@@ -224,6 +232,11 @@ impl Case {
                     "reset" => Then::Reset,
                     _ => return Err("close or reset".to_owned()),
                 }
+            }
+            "interim" => {
+                let (status, times) = counted(rest)?;
+                let each = (status, Vec::new());
+                answer.interim.extend(vec![each; times]);
             }
             "client" => answer.seen = Some(Outcome::Status(status(rest)?)),
             "refused" => answer.seen = Some(Outcome::Refused),
@@ -268,6 +281,13 @@ impl Case {
             _ => Err("this belongs behind `forwarded`".to_owned()),
         }
     }
+}
+
+/// A status, and how often it comes: `102 * 16`.
+fn counted(text: &str) -> Result<(u16, usize), String> {
+    let (one, times) = text.split_once(" * ").unwrap_or((text, "1"));
+    let times = times.parse().map_err(|_| format!("no number: {times}"))?;
+    Ok((status(one)?, times))
 }
 
 fn statuses(text: &str) -> Result<Vec<u16>, String> {

@@ -14,6 +14,7 @@ mod framing;
 mod heads;
 mod hop_by_hop;
 mod hosts;
+mod interim;
 mod limits;
 mod malformed_answers;
 mod pipelining;

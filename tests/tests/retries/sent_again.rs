@@ -46,6 +46,25 @@ fn what_failed_at_one_target_is_answered_by_the_other() {
     }
 }
 
+/// An interim answer (RFC 9110, 15.2) decides nothing: what may be sent again still is, and nothing else.
+#[test]
+fn what_gave_hints_may_be_asked_again() {
+    const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+    let hints_only = |conversation: &mut Conversation| {
+        conversation.receive()?;
+        conversation.send(HINTS)
+    };
+    for (method, status, asked) in [("PUT", 200, 2), ("POST", 502, 1)] {
+        let once = bad_at_first(1, hints_only);
+        let service = "retries: {attempts: 1, on: [reset], backoff: 1ms}";
+        let gateway = alone(&once, service).start();
+        let mut client = gateway.client();
+        let answer = client.send(request(method, "body")).expect_response();
+        assert_eq!((answer.status, &answer.interim[..]), (status, &[103][..]));
+        assert_eq!(once.requests().len(), asked, "{method}");
+    }
+}
+
 #[test]
 fn the_only_target_is_asked_again() {
     let once = bad_at_first(1, closes);

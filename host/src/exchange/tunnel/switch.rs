@@ -14,6 +14,7 @@ use crate::local::TunnelCount;
 use crate::metrics::route::OpenTunnel;
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
+use crate::upstream::interim::Heard;
 use crate::upstream::lease::{Kept, Sent};
 use crate::wire::Wire;
 use bytes::Bytes;
@@ -57,7 +58,7 @@ pub(in crate::exchange) async fn switch(
             return outgoing::local(exchange, snapshot, answer, false).await;
         }
     };
-    let Ok(upstream) = upstream.downcast::<Wire>() else {
+    let Ok(upstream) = upstream.downcast::<Heard>() else {
         return refused(exchange, snapshot, &sent, "one stream of its connection").await;
     };
     if let Err(flaw) = upgrade.is_agreed(sent.response.headers_mut()) {
@@ -82,7 +83,7 @@ pub(in crate::exchange) async fn switch(
     let status = upgrade.tell(&mut headers);
     let route = exchange.route(snapshot);
     let tunnel = Tunnel {
-        upstream: upstream.io,
+        upstream: upstream.io.into_wire(),
         early: upstream.read_buf,
         _kept: sent.lease.changed_over(),
         _open: route.map(|route| OpenTunnel::begin(&route.account, exchange.worker.worker)),
