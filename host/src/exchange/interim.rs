@@ -68,6 +68,12 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
+    /// Writes these bytes next, before anything else.
+    pub fn put(&self, bytes: &[u8]) {
+        self.waiting.borrow_mut().extend_from_slice(bytes);
+        self.begun.set(true);
+    }
+
     /// Passes one on, without what is said of its way here.
     pub(super) fn pass(&self, interim: Interim, via: Option<&HeaderValue>) {
         let Interim {

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::http2::guarded::Guarded;
+use super::line::FirstLine;
 use crate::activity::Activity;
 use crate::exchange::{Peer, Side};
 use crate::wire::Wire;
@@ -29,6 +30,7 @@ pub(super) struct ClientIo {
     guarded: Option<Box<Guarded>>,
     /// Of HTTP/1.1: says before answers what hyper cannot.
     peer: Option<Rc<Peer>>,
+    line: FirstLine,
     /// Whether what was written waits to be flushed, as it does in TLS: what is written is taken there before it leaves.
     unflushed: bool,
 }
@@ -64,6 +66,7 @@ impl ClientIo {
             lingering: None,
             guarded: None,
             peer: None,
+            line: FirstLine::default(),
             unflushed: false,
         }
     }
@@ -159,12 +162,20 @@ impl ClientIo {
     }
 
     /// What is written while a head is waited for is the answer of the parser itself, to a head that is none.
-    fn hears_answer(&self, bufs: &[io::IoSlice<'_>]) {
-        if self.activity.is_in_head()
-            && let Some(first) = bufs.first()
-        {
-            self.activity.answers_by_itself(first);
+    /// Takes it where something else is said in its place.
+    fn hears_answer(&self, bufs: &[io::IoSlice<'_>]) -> Option<usize> {
+        if !self.activity.is_in_head() {
+            return None;
         }
+        let first = bufs.first()?;
+        self.activity.answers_by_itself(first);
+        if self.activity.answered_by_itself() != Some(431) {
+            return None;
+        }
+        let instead = self.line.instead_of(first)?;
+        self.activity.answers_by_itself(&instead);
+        self.peer.as_ref()?.interim.put(&instead);
+        Some(first.len())
     }
 
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -177,6 +188,7 @@ impl ClientIo {
 struct Hearing<'a> {
     stream: TokioIo<&'a mut Wire>,
     activity: &'a Activity,
+    line: &'a mut FirstLine,
 }
 
 impl AsyncRead for Hearing<'_> {
@@ -189,6 +201,7 @@ impl AsyncRead for Hearing<'_> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let fresh = buf.filled().get(before..).unwrap_or_default();
         self.activity.hears(fresh);
+        self.line.reads(fresh);
         Poll::Ready(Ok(()))
     }
 }
@@ -201,12 +214,16 @@ impl Read for ClientIo {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let mut given = false;
+        if !this.activity.is_in_head() {
+            this.line = FirstLine::default();
+        }
         if !this.first.is_empty() {
             let len = this.first.len().min(buf.remaining());
             let first = this.first.split_to(len);
             buf.put_slice(&first);
             if this.activity.awaits_head() {
                 this.activity.hears(&first);
+                this.line.reads(&first);
             }
             if let Some(guarded) = &mut this.guarded {
                 guarded.came(&first, &this.activity);
@@ -219,6 +236,7 @@ impl Read for ClientIo {
                 let hearing = Hearing {
                     stream: TokioIo::new(&mut this.stream),
                     activity: &this.activity,
+                    line: &mut this.line,
                 };
                 Pin::new(&mut TokioIo::new(hearing)).poll_read(cx, buf)
             }
@@ -254,7 +272,9 @@ impl Write for ClientIo {
             return said;
         }
         ready!(self.poll_interim(cx, true))?;
-        self.hears_answer(&[io::IoSlice::new(buf)]);
+        if let Some(taken) = self.hears_answer(&[io::IoSlice::new(buf)]) {
+            return Poll::Ready(Ok(taken));
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
             guarded.went(&[io::IoSlice::new(buf)], *written, cx);
@@ -271,7 +291,9 @@ impl Write for ClientIo {
             return said;
         }
         ready!(self.poll_interim(cx, true))?;
-        self.hears_answer(bufs);
+        if let Some(taken) = self.hears_answer(bufs) {
+            return Poll::Ready(Ok(taken));
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         if let (Some(guarded), Poll::Ready(Ok(written))) = (&mut self.guarded, &written) {
             guarded.went(bufs, *written, cx);
@@ -306,6 +328,7 @@ impl Write for ClientIo {
         let mut left = match self.lingering {
             Some(left) => left,
             None => {
+                ready!(self.poll_interim(cx, false))?;
                 ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
                 if self.activity.lingers() {
                     LINGERING_BYTES

@@ -7,7 +7,7 @@
 //! - `connection`: one connection, from accept to close, on one task of one worker;
 //! - `handshake`: what comes before its first request: `proxy`, then `secure` (and `identity`, who a client is by its
 //!   certificate), then `preface`, which tells the version;
-//! - `http1` and `http2`: serving it, held to its limits by `guard`; `unserved`: what is told of those that were refused.
+//! - `http1` and `http2`: serving it, held to its limits by `guard`; `line`: which limit a head broke; `unserved`: what is told of those that were refused.
 
 pub mod accept;
 pub mod bind;
@@ -20,6 +20,7 @@ mod http1;
 mod http2;
 mod identity;
 mod io;
+mod line;
 pub mod owner;
 mod preface;
 mod proxy;

@@ -170,6 +170,14 @@ fn what_is_too_large_or_too_slow() {
         414
     );
     assert_eq!(newest(gateway, "target_too_long")["status"], 414);
+    assert_eq!(
+        stage.one(format!(
+            "GET /{} HTTP/1.1\r\nHost: test\r\n\r\n",
+            "x".repeat(50_000)
+        )),
+        414
+    );
+    assert_eq!(newest(gateway, "target_too_long")["status"], 414);
     let wide = format!("GET / HTTP/1.1\r\nHost: test\r\nX: {long}\r\nY: {long}\r\n\r\n");
     assert_eq!(stage.one(wide), 431);
     let seen = newest(gateway, "head_too_large");
