@@ -18,6 +18,7 @@ use crate::panics::{self, Panicked, Part};
 use crate::respond::failure::Failure;
 use crate::upstream::first::First;
 use crate::upstream::idle::Idle;
+use crate::upstream::interim::FIELDS;
 use crate::upstream::lease::Lease;
 
 /// Why an answer broke off after its head was sent; the client's connection is reset, so that it cannot take the part
@@ -27,6 +28,9 @@ pub enum AnswerError {
     /// The upstream broke off, or its body is malformed.
     #[error("the upstream broke off inside the answer: {0}")]
     Upstream(hyper::Error),
+    /// More fields stand behind its body than hyper takes of HTTP/1.1.
+    #[error("the upstream sent more than {FIELDS} trailers")]
+    Crowded,
     /// Nothing came for too long.
     #[error("the upstream sent nothing for {0:?} inside the answer")]
     Idle(Duration),
@@ -293,6 +297,9 @@ impl Relay {
                 // Nothing follows them, and whoever takes them may not ask again.
                 let last = fields.is_some();
                 if let Some(fields) = fields {
+                    if fields.len() > FIELDS {
+                        return Poll::Ready(Some(Err(AnswerError::Crowded)));
+                    }
                     trailers::clean(fields);
                 }
                 if last || self.incoming.is_end_stream() {

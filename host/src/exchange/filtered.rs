@@ -16,6 +16,7 @@ use crate::context::Lane;
 use crate::endpoint::NOWHERE;
 use crate::respond::failure::{Failure, UpstreamFault};
 use crate::stream::Need;
+use crate::upstream::interim::FIELDS;
 
 /// An answer's body that goes through plugins.
 pub(super) struct Filtered {
@@ -180,6 +181,11 @@ impl AnswerError {
             Self::Plugin(failure) => failure,
             Self::Panicked(panicked) => Failure::Panicked(panicked),
             Self::Upstream(source) => UpstreamFault::Died { target, source }.into(),
+            Self::Crowded => UpstreamFault::Malformed {
+                target,
+                text: format!("it has more than {FIELDS} trailers"),
+            }
+            .into(),
             Self::Overdue => UpstreamFault::Overdue { its_own: false }.into(),
             Self::Idle(limit) => UpstreamFault::TimedOut {
                 target,

@@ -273,10 +273,11 @@ async fn forward(
         return Err(Failure::NoRoute.into());
     };
     let (limit, idle) = (route.body_bytes, snapshot.settings.client_timeouts.body);
+    let fields = snapshot.settings.limits.headers;
     let stream = (!rest.body.is_end_stream()).then(|| {
         let watch = pump::watch(exchange);
-        let client_headers = Rc::clone(&generation.client_headers);
-        Stream::new(rest.body, (limit, idle), watch, client_headers)
+        let trailers = (Rc::clone(&generation.client_headers), fields);
+        Stream::new(rest.body, (limit, idle), watch, trailers)
     });
     let need = match upgrade {
         // Nothing but the handshake is for plugins to see.
@@ -284,7 +285,7 @@ async fn forward(
         None => exchange.open_flow(Lane::Request, snapshot),
     };
     let (body, way) = match need {
-        Some(need) => piped(exchange, stream, need, (limit, rest.framing)).await?,
+        Some(need) => piped(exchange, stream, need, ((limit, fields), rest.framing)).await?,
         None => (
             stream.map_or(RequestBody::Empty, |stream| {
                 RequestBody::Stream(Box::new(stream))
@@ -374,7 +375,9 @@ async fn forward(
             Ok(sent)
         }
         // The upstream's connection broke because the client's body did: the client's fault, not the upstream's.
-        (Err(_), Some(fault)) if fault != BodyFault::Stopped => Err(told(fault, limit).into()),
+        (Err(_), Some(fault)) if fault != BodyFault::Stopped => {
+            Err(told(fault, (limit, fields)).into())
+        }
         (Err(fault), _) => {
             call.failed(&fault);
             Err(fault.into())
@@ -428,7 +431,7 @@ async fn piped(
     exchange: &Rc<Exchange>,
     stream: Option<Stream>,
     need: Need,
-    (limit, framing): (u64, Framing),
+    (limits, framing): ((u64, usize), Framing),
 ) -> Result<(RequestBody, Way), Instead> {
     // A length of nothing is a body as well: servers refuse a POST without one (RFC 9110, 8.6).
     let had = framing == Framing::Chunked
@@ -445,7 +448,7 @@ async fn piped(
             Ok(len) => len,
             Err(error) => {
                 let instead = stopped.instead();
-                return Err(instead.unwrap_or_else(|| told(error.0, limit).into()));
+                return Err(instead.unwrap_or_else(|| told(error.0, limits).into()));
             }
         };
     }
@@ -474,9 +477,10 @@ impl Stopped {
 }
 
 /// What a client's body did wrong.
-fn told(fault: BodyFault, limit: u64) -> RequestFault {
+fn told(fault: BodyFault, (limit, fields): (u64, usize)) -> RequestFault {
     match fault {
         BodyFault::TooLarge => RequestFault::BodyTooLarge { limit },
+        BodyFault::Crowded => RequestFault::TooManyFields { limit: fields },
         BodyFault::Slow => RequestFault::BodySlow,
         BodyFault::Broken | BodyFault::Stopped => RequestFault::Body,
     }

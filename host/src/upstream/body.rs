@@ -24,6 +24,8 @@ pub enum BodyFault {
     TooLarge,
     /// It is malformed, or its connection ended inside it.
     Broken,
+    /// More fields stand behind it than may.
+    Crowded,
     /// Nothing came for too long.
     Slow,
     /// A plugin ended it; the exchange knows why.
@@ -110,8 +112,8 @@ pub struct Stream {
     idle: Idle,
     /// Where the exchange reads what happened.
     watch: Rc<BodyWatch>,
-    /// Which fields count that stand behind it.
-    client_headers: Rc<ClientHeaders>,
+    /// Which fields count that stand behind it, and how many may.
+    trailers: (Rc<ClientHeaders>, usize),
 }
 
 /// Ends the upstream connection that was taking the body; the exchange reads the reason from [`BodyWatch`].
@@ -161,13 +163,14 @@ impl Body for RequestBody {
 }
 
 impl Stream {
-    /// A body of at most `limit` bytes, with at most `idle` between two pieces.
+    /// A body of at most `limit` bytes, with at most `idle` between two pieces; `trailers` says which fields may stand behind it,
+    /// and how many.
     #[must_use]
     pub fn new(
         incoming: Incoming,
         (limit, idle): (u64, Duration),
         watch: Rc<BodyWatch>,
-        client_headers: Rc<ClientHeaders>,
+        trailers: (Rc<ClientHeaders>, usize),
     ) -> Self {
         Self {
             incoming: Some(incoming),
@@ -175,7 +178,7 @@ impl Stream {
             left: limit,
             idle: Idle::new(idle),
             watch,
-            client_headers,
+            trailers,
         }
     }
 
@@ -263,13 +266,18 @@ impl Stream {
             self.idle.progress();
             self.watch.progress.set(Instant::now());
             if let Some(fields) = frame.trailers_mut() {
+                let (rules, most) = &self.trailers;
+                // hyper counts those of HTTP/1.1.
+                if fields.len() > *most {
+                    return Poll::Ready(Some(Err(BodyFault::Crowded)));
+                }
                 trailers::clean(fields);
                 if !self.watch.activity.is_stream() {
                     // hyper takes lines of trailers that end with a single LF for one line, and whoever before this gateway does
                     // not may have seen the next request where it saw trailers. So none is taken on this connection.
                     self.watch.activity.drain();
                 }
-                client_headers::clean_trailers(fields, &self.client_headers);
+                client_headers::clean_trailers(fields, rules);
                 // Nothing follows them, and whoever takes them may not ask again.
                 self.watch.came_whole();
                 let first = match self.last.take() {

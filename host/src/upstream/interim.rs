@@ -21,8 +21,8 @@ use crate::wire::Wire;
 /// So many are heard before one answer; those behind them are read past, as hyper does.
 pub const MOST: u8 = 16;
 
-/// As many as hyper takes from a target.
-const FIELDS: usize = 100;
+/// As many header fields hyper takes from a target.
+pub const FIELDS: usize = 100;
 
 /// The shortest beginning of a head that tells its kind: `HTTP/1.1 1`.
 const TELLING: usize = 10;

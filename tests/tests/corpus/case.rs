@@ -270,7 +270,13 @@ impl Case {
                 let data = self.stream.data.get_or_insert_default();
                 data.extend(unescape(rest)?);
             }
-            _ => return Ok(false),
+            _ => match word.strip_prefix("trailer*") {
+                Some(count) => {
+                    let count = count.parse().map_err(|_| "no number".to_owned())?;
+                    self.stream.trailers.extend(vec![field()?; count]);
+                }
+                None => return Ok(false),
+            },
         }
         Ok(true)
     }

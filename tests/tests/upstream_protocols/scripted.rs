@@ -35,6 +35,8 @@ enum Act {
     NoStatus,
     /// A length that the body does not have.
     WrongLength,
+    /// Answers, with so many trailers.
+    Trailers(usize),
     Silence,
 }
 
@@ -164,6 +166,17 @@ fn perform(stream: &mut TcpStream, act: Act, id: u32) -> std::io::Result<bool> {
             frame(DATA, END_STREAM, id, b"four"),
         ]
         .concat(),
+        Act::Trailers(count) => [
+            frame(HEADERS, END_HEADERS, id, &[0x88]),
+            frame(DATA, 0, id, b"four"),
+            frame(
+                HEADERS,
+                END_STREAM | END_HEADERS,
+                id,
+                &b"\x00\x01a\x01b".repeat(count),
+            ),
+        ]
+        .concat(),
         Act::Silence => Vec::new(),
     };
     stream.write_all(&bytes)?;
@@ -237,6 +250,16 @@ fn a_body_of_another_length_than_was_said_is_never_whole() {
     if let Ok(answer) = client.read_response("GET") {
         assert_eq!(answer.status, 502);
     }
+}
+
+#[test]
+fn no_more_trailers_than_hyper_takes_of_http_1_1() {
+    let target = Target::start(&[Act::Trailers(100), Act::Trailers(101)]);
+    let gateway = before(&target.address.to_string(), "protocol: h2").start();
+    let mut client = gateway.client();
+    assert_eq!(client.get("/").text(), "four");
+    client.send("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n");
+    assert!(client.read_response("GET").is_err(), "it breaks off");
 }
 
 #[test]
