@@ -11,7 +11,7 @@ use crate::respond::failure::RequestFault;
 ///
 /// # Errors
 /// It does not say one number, or it asks to be sent back what arrived, which may hold what only this gateway was to see.
-pub(super) fn count(method: &Method, headers: &mut HeaderMap) -> Result<bool, RequestFault> {
+pub(crate) fn count(method: &Method, headers: &mut HeaderMap) -> Result<bool, RequestFault> {
     if *method != Method::OPTIONS && *method != Method::TRACE {
         return Ok(false);
     }

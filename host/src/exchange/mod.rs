@@ -20,7 +20,7 @@ mod fallen;
 mod filtered;
 mod flow;
 pub mod forwarding;
-mod hops;
+pub(crate) mod hops;
 pub mod ingress;
 mod interim;
 mod lanes;

@@ -97,12 +97,24 @@ impl View {
                 format!("the gateway refuses the request before it is routed: {fault}");
             return Ok(document);
         }
+        let attachments = Attachments::new(&self.config, &self.got);
+        if read.ends_here {
+            document.plugins.unavailable = attachments.plugins(&self.config, None).unavailable;
+            document.outcome = missing_global(&document).unwrap_or_else(|| {
+                "204: the gateway answers itself, before it routes, for Max-Forwards lets the request pass nobody any more".to_owned()
+            });
+            return Ok(document);
+        }
         let explanation = explain::explain(self.rules(), &read.request());
         self.candidates(&mut document, &explanation, &read);
         let route = self.taken(&mut document, &explanation, &read);
-        let attachments = Attachments::new(&self.config, &self.got);
         document.plugins = attachments.plugins(&self.config, route);
         self.notes(&mut document);
+        if let Some((said, own)) = &read.differs {
+            document.notes.push(format!(
+                "such a request comes over {own} here; one that says {said} itself, in HTTP/2 or with a target in absolute form, is refused with 400, unless it comes from trusted_addresses and says https"
+            ));
+        }
         document.outcome = outcome(&document, &explanation);
         Ok(document)
     }
@@ -187,17 +199,12 @@ impl View {
 }
 
 fn outcome(document: &Document, explanation: &Explanation) -> String {
+    if let Some(everything) = missing_global(document) {
+        return everything;
+    }
     let missing = document.plugins.unavailable.first();
     let missing = missing.map(|one| format!("plugin {} of {} is not there", one.plugin, one.from));
-    let global = document
-        .plugins
-        .unavailable
-        .iter()
-        .find(|one| one.from == GLOBAL);
     match (&document.route, missing) {
-        (_, Some(_)) if global.is_some() => {
-            "503 for every request, because a global plugin is not there".to_owned()
-        }
         (Some(route), Some(missing)) => {
             format!("route {} takes it, and answers 503: {missing}", route.name)
         }
@@ -211,6 +218,14 @@ fn outcome(document: &Document, explanation: &Explanation) -> String {
             )
         }
     }
+}
+
+/// What becomes of everything where a global plugin is missing.
+fn missing_global(document: &Document) -> Option<String> {
+    let mut unavailable = document.plugins.unavailable.iter();
+    unavailable
+        .any(|one| one.from == GLOBAL)
+        .then(|| "503 for every request, because a global plugin is not there".to_owned())
 }
 
 #[cfg(test)]

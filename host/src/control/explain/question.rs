@@ -11,7 +11,8 @@ use crate::context::headers::Survey;
 use crate::context::{HostName, client_headers};
 use crate::control::assemble;
 use crate::exchange::forwarding::{self, PeerValues, Told};
-use crate::exchange::ingress;
+use crate::exchange::ingress::Schemes;
+use crate::exchange::{hops, ingress};
 use crate::respond::failure::RequestFault;
 use crate::router::table::Request;
 
@@ -47,6 +48,10 @@ pub(super) struct Read {
     pub(super) client: IpAddr,
     /// Why it is not routed at all.
     pub(super) refused: Option<RequestFault>,
+    /// Whether it may pass nobody any more (RFC 9110, 7.6.2).
+    pub(super) ends_here: bool,
+    /// The scheme it says and that of the connection, where they differ and it must not say so itself.
+    pub(super) differs: Option<(String, &'static str)>,
 }
 
 impl Read {
@@ -67,7 +72,7 @@ impl Read {
         let method = Method::from_bytes(question.method.as_bytes())
             .map_err(|_| Unclear::Method(question.method.clone()))?;
         let mut headers = headers(&question.headers)?;
-        let uri = target(&question.url, &mut headers)?;
+        let (uri, said) = target(&question.url, &mut headers)?;
         let peer = match &question.client {
             None => IpAddr::from([127, 0, 0, 1]),
             Some(text) => text.parse().map_err(|_| Unclear::Client(text.clone()))?,
@@ -81,9 +86,20 @@ impl Read {
             headers,
             client: peer,
             refused: None,
+            ends_here: false,
+            differs: None,
         };
+        let schemes = Schemes {
+            own: scheme(said.as_deref(), config),
+            https: forwarding::is_trusted(peer, &config.trusted_addresses),
+        };
+        match schemes.judge(said.as_deref()) {
+            Ok(true) => forwarding::says_https(&mut read.headers),
+            Ok(false) => {}
+            Err(_) => read.differs = said.map(|said| (said, schemes.own)),
+        }
         read.refused = read.admit(&uri, config).err();
-        read.forwarded(peer, config);
+        read.forwarded(peer, schemes.own, config);
         Ok(read)
     }
 
@@ -110,15 +126,16 @@ impl Read {
         ingress::framing(&mut self.headers, survey)?;
         ingress::strip_hop_by_hop(&mut self.headers, survey);
         self.path = ingress::path(uri, config.merge_slashes)?.into_owned();
+        self.ends_here = hops::count(&self.method, &mut self.headers)?;
         Ok(())
     }
 
     /// Sets the headers about the client and the gateway as an exchange does, for conditions may ask for them.
-    fn forwarded(&mut self, peer: IpAddr, config: &Config) {
+    fn forwarded(&mut self, peer: IpAddr, scheme: &'static str, config: &Config) {
         let survey = Survey::of(&self.headers);
         let any = SocketAddr::from(([0, 0, 0, 0], 0));
         let told = Told {
-            peer: &PeerValues::new(SocketAddr::new(peer, 0), any, "http"),
+            peer: &PeerValues::new(SocketAddr::new(peer, 0), any, scheme),
             trusted: &config.trusted_addresses,
             request_id: HeaderValue::from_static("explain"),
             host: self.host_field.clone(),
@@ -141,8 +158,22 @@ fn headers(listed: &[(String, String)]) -> Result<HeaderMap, Unclear> {
     Ok(headers)
 }
 
-/// The target a client would send for this URL; its host becomes the `Host` header, unless there is one.
-fn target(url: &str, headers: &mut HeaderMap) -> Result<Uri, Unclear> {
+/// The scheme of the connection on which a request that says this one would come: its own where a listener speaks it.
+fn scheme(said: Option<&str>, config: &Config) -> &'static str {
+    let secure = config
+        .listeners
+        .iter()
+        .filter(|one| one.tls.is_some())
+        .count();
+    match said {
+        Some("https") if secure > 0 => "https",
+        _ if secure > 0 && secure == config.listeners.len() => "https",
+        _ => "http",
+    }
+}
+
+/// The target a client would send for this URL, and its scheme; its host becomes the `Host` header, unless there is one.
+fn target(url: &str, headers: &mut HeaderMap) -> Result<(Uri, Option<String>), Unclear> {
     let unclear = || Unclear::Url(url.to_owned());
     let uri: Uri = url.parse().map_err(|_| unclear())?;
     if let Some(authority) = uri.authority() {
@@ -155,5 +186,6 @@ fn target(url: &str, headers: &mut HeaderMap) -> Result<Uri, Unclear> {
         return Err(unclear());
     }
     let target = uri.path_and_query().ok_or_else(unclear)?;
-    target.as_str().parse().map_err(|_| unclear())
+    let target = target.as_str().parse().map_err(|_| unclear())?;
+    Ok((target, uri.scheme_str().map(str::to_owned)))
 }

@@ -125,6 +125,68 @@ fn conditions_see_the_via_of_the_gateway() {
     assert_eq!(explained(&without, &[]).outcome, "404: no route takes it");
 }
 
+#[track_caller]
+fn asked(view: &View, method: &str, url: &str, headers: &[(&str, &str)]) -> Document {
+    let headers = headers.iter();
+    let question = Question {
+        method: method.to_owned(),
+        url: url.to_owned(),
+        headers: headers
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        client: None,
+    };
+    view.answer(&question).unwrap()
+}
+
+#[test]
+fn requests_that_may_pass_nobody_any_more_end_here() {
+    let view = View::without_plugins(&config("routes: [{name: r, service: s}]"));
+    let outcome = |method, left| {
+        let document = asked(&view, method, "http://a.test/", &[("max-forwards", left)]);
+        document.outcome
+    };
+    for (method, left, expected) in [
+        ("OPTIONS", "0", "204: the gateway answers itself"),
+        ("OPTIONS", "1", "route r takes it"),
+        ("GET", "0", "route r takes it"),
+        ("TRACE", "0", "the gateway refuses the request"),
+        ("OPTIONS", "x", "the gateway refuses the request"),
+    ] {
+        let outcome = outcome(method, left);
+        assert!(outcome.starts_with(expected), "{method} {left}: {outcome}");
+    }
+    let missing = config("routes: [{name: r, service: s}]\nplugins: [{name: p}]");
+    let view = View::of(&missing, vec![Got::Missing("no file".to_owned())]);
+    let document = asked(&view, "OPTIONS", "http://a.test/", &[("max-forwards", "0")]);
+    assert!(document.outcome.starts_with("503"), "{}", document.outcome);
+}
+
+#[test]
+fn the_scheme_is_that_of_a_listener() {
+    let routes = "routes: [{name: secure, service: s, headers: {x-forwarded-proto: https}}, {name: plain, service: s}]";
+    let (alone, trusting) = (
+        View::without_plugins(&config(routes)),
+        View::without_plugins(&config(&format!(
+            "trusted_addresses: [127.0.0.1]\n{routes}"
+        ))),
+    );
+    for (view, url, route, noted) in [
+        (&alone, "http://a.test/", "plain", false),
+        (&alone, "https://a.test/", "plain", true),
+        (&trusting, "https://a.test/", "secure", false),
+        (&trusting, "http://a.test/", "plain", false),
+    ] {
+        let document = asked(view, "GET", url, &[]);
+        assert_eq!(document.outcome, format!("route {route} takes it"), "{url}");
+        let notes = document.notes.iter();
+        let noted_so = notes
+            .filter(|note| note.contains("says https itself"))
+            .count();
+        assert_eq!(noted_so > 0, noted, "{url}");
+    }
+}
+
 #[test]
 fn shares_and_copies_are_told() {
     let more = "routes:\n- {name: r, service: s, split: [{upstream: u, weight: 90}, {upstream: v, weight: 10}], mirror: {upstream: v, percent: 5}}\n";
