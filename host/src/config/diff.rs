@@ -36,27 +36,7 @@ pub struct Listeners {
 pub fn diff(old: &Config, new: &Config) -> Diff {
     let listeners = listeners(&old.listeners, &new.listeners);
     let mut words = Vec::new();
-    for listener in &listeners.added {
-        words.push(format!(
-            "listener {} added on {}",
-            listener.name, listener.address
-        ));
-    }
-    for listener in &listeners.removed {
-        words.push(format!(
-            "listener {} removed from {}",
-            listener.name, listener.address
-        ));
-    }
-    for listener in &listeners.kept {
-        let before = old
-            .listeners
-            .iter()
-            .find(|one| one.address == listener.address);
-        if before.is_some_and(|before| before != listener) {
-            words.push(format!("listener {} changed", listener.name));
-        }
-    }
+    opened_and_closed(&mut words, &listeners, &old.listeners);
     settings(old, new, &mut words);
     let same = |a: &Upstream, b: &Upstream| a == b;
     entities(
@@ -97,6 +77,27 @@ pub fn diff(old: &Config, new: &Config) -> Diff {
         listeners,
         restart: restart(old, new),
         words,
+    }
+}
+
+fn opened_and_closed(words: &mut Vec<String>, listeners: &Listeners, old: &[Listener]) {
+    for listener in &listeners.added {
+        words.push(format!(
+            "listener {} added on {}",
+            listener.name, listener.address
+        ));
+    }
+    for listener in &listeners.removed {
+        words.push(format!(
+            "listener {} removed from {}",
+            listener.name, listener.address
+        ));
+    }
+    for listener in &listeners.kept {
+        let before = old.iter().find(|one| one.address == listener.address);
+        if before.is_some_and(|before| before != listener) {
+            words.push(format!("listener {} changed", listener.name));
+        }
     }
 }
 

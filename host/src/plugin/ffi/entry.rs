@@ -63,23 +63,7 @@ impl Table {
     }
 
     fn check(plugin: &SgPlugin, identity: &ImageIdentity) -> Result<Self, Reason> {
-        equal("id", plugin.id, &identity.id)?;
-        equal("version", plugin.version, &identity.version)?;
-        if plugin.features_required != 0 {
-            return Err(wrong(&format!(
-                "it requires features {:#x}, of which this gateway has none",
-                plugin.features_required
-            )));
-        }
-        if plugin.flags & !KNOWN_FLAGS != 0 {
-            return Err(wrong(&format!("its flags {:#x} are unknown", plugin.flags)));
-        }
-        if plugin.request_body_need > SG_BODY_BUFFER || plugin.response_body_need > SG_BODY_BUFFER {
-            return Err(wrong(&format!(
-                "its needs of bodies are {} and {}, and {SG_BODY_BUFFER} is the largest there is",
-                plugin.request_body_need, plugin.response_body_need
-            )));
-        }
+        asks_for_nothing_unknown(plugin, identity)?;
         let hooks = Hooks {
             rewrite: plugin.rewrite,
             access: plugin.access,
@@ -123,6 +107,28 @@ impl Table {
             memory: plugin.memory,
         })
     }
+}
+
+/// Whether a table belongs to this plugin and asks for nothing unknown.
+fn asks_for_nothing_unknown(plugin: &SgPlugin, identity: &ImageIdentity) -> Result<(), Reason> {
+    equal("id", plugin.id, &identity.id)?;
+    equal("version", plugin.version, &identity.version)?;
+    if plugin.features_required != 0 {
+        return Err(wrong(&format!(
+            "it requires features {:#x}, of which this gateway has none",
+            plugin.features_required
+        )));
+    }
+    if plugin.flags & !KNOWN_FLAGS != 0 {
+        return Err(wrong(&format!("its flags {:#x} are unknown", plugin.flags)));
+    }
+    if plugin.request_body_need > SG_BODY_BUFFER || plugin.response_body_need > SG_BODY_BUFFER {
+        return Err(wrong(&format!(
+            "its needs of bodies are {} and {}, and {SG_BODY_BUFFER} is the largest there is",
+            plugin.request_body_need, plugin.response_body_need
+        )));
+    }
+    Ok(())
 }
 
 fn entered(code: i32, room: &ErrorRoom, identity: &ImageIdentity) -> Result<(), Reason> {
