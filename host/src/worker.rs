@@ -3,7 +3,9 @@
 //! No request ever leaves the thread it came in on. Control speaks to a worker by messages, and a worker changes over
 //! to a new snapshot between two of its tasks, so no request sees half of each.
 
-use std::collections::{HashMap, VecDeque};
+mod listening;
+
+use std::collections::VecDeque;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,19 +18,16 @@ use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use crate::endpoint::Endpoint;
-use crate::listener::accept::{self, Queue, Stop};
 use crate::listener::connections::Connections;
-use crate::listener::owner::Owner;
 use crate::local::Local;
 use crate::mark;
 use crate::metrics::cell::enter_worker;
-use crate::metrics::traffic::Connections as Account;
 use crate::ops::wake;
 use crate::panics::{self, Part, fault};
-use crate::snapshot::{Command, Farewell, Kept, Report, Snapshot, Socket, Speech};
-use crate::socket::listening::Watched;
+use crate::snapshot::{Command, Farewell, Report, Snapshot, Socket};
 use crate::socket::shortage;
+
+use listening::{Listening, Registered};
 
 /// How often unused upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -103,19 +102,7 @@ async fn run(start: Start, seed: u64) {
     let local = Local::new(index, seed, snapshot, reports.clone());
     let connections = Rc::new(Connections::default());
     let inbox = wake::open(index);
-    let woken = Rc::clone(&local);
-    let waking = spawn_local(async move {
-        loop {
-            for (exchange, token) in inbox.used().await {
-                let told = panics::caught(Part::Exchange, || woken.wake(exchange, token));
-                if let Err(panicked) = told {
-                    panicked.say();
-                }
-            }
-            // A hook may wake itself each time it is woken: everybody else on this worker has a turn in between.
-            tokio::task::yield_now().await;
-        }
-    });
+    let waking = spawn_local(wake_up(inbox, Rc::clone(&local)));
     // On their own, so that they go on while this worker waits or drains.
     spawn_local(beat());
     let registered = listen.into_iter().map(Registered::new);
@@ -187,6 +174,33 @@ async fn run(start: Start, seed: u64) {
     listening.stop_all(&farewell).await;
     connections.drain(farewell.patient);
     local.drain();
+    drained(&local, &connections, &mut commands, &reports).await;
+    waking.abort();
+    let _ = reports.send(Report::Drained { worker: index });
+}
+
+/// Wakes exchanges whose wake tokens are used.
+async fn wake_up(inbox: Arc<wake::Inbox>, local: Rc<Local>) {
+    loop {
+        for (exchange, token) in inbox.used().await {
+            let told = panics::caught(Part::Exchange, || local.wake(exchange, token));
+            if let Err(panicked) = told {
+                panicked.say();
+            }
+        }
+        // A hook may wake itself each time it is woken: everybody else on this worker has a turn in between.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until no connection is left, and says how much is; ends them when the time for that is over.
+async fn drained(
+    local: &Local,
+    connections: &Connections,
+    commands: &mut UnboundedReceiver<Command>,
+    reports: &UnboundedSender<Report>,
+) {
+    let worker = local.worker;
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -194,7 +208,7 @@ async fn run(start: Start, seed: u64) {
             () = connections.gone() => break,
             _ = look.tick() => {
                 let left = local.left(connections.count());
-                let _ = reports.send(Report::Left { worker: index, left });
+                let _ = reports.send(Report::Left { worker, left });
             }
             command = commands.recv() => if matches!(command, Some(Command::Cut) | None) {
                 // Dropping what runs tells every hook that waits, and ends its exchange.
@@ -204,8 +218,6 @@ async fn run(start: Start, seed: u64) {
             },
         }
     }
-    waking.abort();
-    let _ = reports.send(Report::Drained { worker: index });
 }
 
 /// What began before this generation is to be over then, and with it what began before any older one.
@@ -250,101 +262,6 @@ async fn let_go(local: Rc<Local>, connections: Rc<Connections>) {
         connections.make_way();
         // What was let go of is closed by its tasks; until that shows, letting go of more would help nobody.
         tokio::time::sleep(AT_MOST).await;
-    }
-}
-
-/// The sockets this worker accepts from.
-#[derive(Default)]
-struct Listening(HashMap<Endpoint, Accepting>);
-
-/// One of them that the runtime watches, and from which nothing is accepted yet.
-struct Registered {
-    speech: Arc<Speech>,
-    address: Endpoint,
-    socket: Watched,
-    connections: Arc<Account>,
-}
-
-impl Registered {
-    fn new(socket: Socket) -> io::Result<Self> {
-        let Socket {
-            speech,
-            address,
-            socket,
-            connections,
-        } = socket;
-        let failed = |error: io::Error| {
-            let listener = &speech.listener;
-            let text = format!("cannot register the socket of listener {listener}: {error}");
-            io::Error::new(error.kind(), text)
-        };
-        let socket = socket.watched().map_err(failed)?;
-        Ok(Self {
-            speech,
-            address,
-            socket,
-            connections,
-        })
-    }
-}
-
-/// One from which is accepted.
-struct Accepting {
-    owner: Rc<Owner>,
-    stop: Rc<Stop>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Listening {
-    fn start(&mut self, sockets: Vec<Socket>, local: &Rc<Local>, connections: &Rc<Connections>) {
-        for socket in sockets {
-            match Registered::new(socket) {
-                Ok(socket) => self.accept(socket, local, connections),
-                Err(error) => tracing::error!(target: "listener", "{error}"),
-            }
-        }
-    }
-
-    fn accept(&mut self, socket: Registered, local: &Rc<Local>, connections: &Rc<Connections>) {
-        let stop = Rc::new(Stop::default());
-        let owner = Rc::new(Owner::new(socket.speech, socket.connections));
-        let task = spawn_local(accept::run(
-            Rc::clone(&owner),
-            socket.socket,
-            Rc::clone(local),
-            Rc::clone(connections),
-            Rc::clone(&stop),
-        ));
-        let accepting = Accepting { owner, stop, task };
-        self.0.insert(socket.address, accepting);
-    }
-
-    /// Has those that stay speak as they are to now, counted by the names they have now.
-    fn speak(&self, kept: Vec<Kept>) {
-        for one in kept {
-            if let Some(accepting) = self.0.get(&one.address) {
-                accepting.owner.speak(one.speech, one.connections);
-            }
-        }
-    }
-
-    /// Waits for the socket to be closed: whoever asks for the same address again must get it.
-    async fn stop(&mut self, address: &Endpoint) {
-        if let Some(Accepting { stop, task, .. }) = self.0.remove(address) {
-            stop.now(Queue::Own);
-            let _ = task.await;
-        }
-    }
-
-    async fn stop_all(&mut self, farewell: &Farewell) {
-        for (address, Accepting { stop, task, .. }) in self.0.drain() {
-            stop.now(if farewell.to_another.contains(&address) {
-                Queue::OfAnother
-            } else {
-                Queue::Own
-            });
-            let _ = task.await;
-        }
     }
 }
 
