@@ -7,6 +7,7 @@ use swapgate_tests::{Client, Gateway, Upstream, wait_until};
 
 use crate::world::{
     NONE, OBSERVE, TRANSFORM, as_the_contract_says, count, counted, gateway, gateway_with, plugin,
+    text,
 };
 
 const SIZED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly";
@@ -97,6 +98,27 @@ fn an_exchange_that_was_answered_takes_no_place_from_others() {
     wait_until("all of the body arrives", || {
         *seen.lock().unwrap() == b"first last."
     });
+}
+
+/// Its plugins are those of before a reload, which do not stay for as long as a client likes to take.
+#[test]
+fn a_reload_limits_how_long_it_goes_on() {
+    let (upstream, seen) = hasty(SIZED);
+    let watch = [plugin("watch", OBSERVE, NONE)];
+    let settings = ["drain: {max: 1s}", ""];
+    let gateway = gateway_with(&upstream, "1MiB", settings, &watch);
+    let mut client = begun(&gateway);
+    assert_eq!(count(&gateway, "logs"), 0.0);
+    gateway.reload_published(&text("2MiB", settings, &watch));
+    ended_once(&gateway, 1.0);
+    client.expect_closed();
+    gateway.wait_for_log("ran on for all of drain.max, ending them");
+    wait_until("nothing drains", || {
+        let status = gateway.status();
+        status["draining"].as_array().is_some_and(Vec::is_empty)
+    });
+    assert_eq!(*seen.lock().unwrap(), b"first ");
+    assert_eq!(gateway.get("/fixed").status, 200);
 }
 
 #[test]

@@ -69,9 +69,19 @@ pub(crate) fn gateway(upstream: &Upstream, limit: &str, plugins: &[Plugin]) -> G
 pub(crate) fn gateway_with(
     upstream: &Upstream,
     limit: &str,
-    [settings, service]: [&str; 2],
+    more: [&str; 2],
     plugins: &[Plugin],
 ) -> Gateway {
+    let text = text(limit, more, plugins);
+    let mut builder = Gateway::with(&text).set("up", upstream.address());
+    for one in plugins {
+        builder = builder.plugin_bytes(&format!("lib{}.so", one.id), &one.compile());
+    }
+    builder.start()
+}
+
+/// Its configuration.
+pub(crate) fn text(limit: &str, [settings, service]: [&str; 2], plugins: &[Plugin]) -> String {
     let uses: Vec<String> = plugins
         .iter()
         .map(|one| {
@@ -80,7 +90,7 @@ pub(crate) fn gateway_with(
         })
         .collect();
     let uses = uses.join(", ");
-    let text = format!(
+    format!(
         "\
 workers: 1
 {settings}
@@ -91,12 +101,7 @@ routes:
   - {{name: fixed, paths: [/fixed], respond: {{status: 200, body: \"a secret here\"}}, plugins: [{uses}]}}
   - {{name: all, service: s, plugins: [{uses}]}}
 "
-    );
-    let mut builder = Gateway::with(&text).set("up", upstream.address());
-    for one in plugins {
-        builder = builder.plugin_bytes(&format!("lib{}.so", one.id), &one.compile());
-    }
-    builder.start()
+    )
 }
 
 /// An upstream that answers everything with these bytes.

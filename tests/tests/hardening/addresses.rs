@@ -91,6 +91,24 @@ fn a_tunnel_counts_until_it_is_closed() {
     drop(served_again(&gateway));
 }
 
+/// Whether anybody asks anything on it, or the gateway has put its buffers away.
+#[test]
+fn an_idle_connection_counts_until_it_is_closed() {
+    let stage = Stage::with(&format!("{TWO}\nclient_timeouts: {{idle: 3s}}"), "");
+    let gateway = &stage.gateway;
+    let mut idle = [gateway.client(), gateway.client()];
+    for client in &mut idle {
+        assert_eq!(client.get("/").status, 200);
+    }
+    closed(gateway);
+    refused(gateway, 1.0);
+    for client in &mut idle {
+        client.expect_closed();
+    }
+    let _one = served_again(gateway);
+    let _two = served_again(gateway);
+}
+
 #[test]
 fn a_reload_sets_it_for_those_that_come() {
     let stage = Stage::with("", "");

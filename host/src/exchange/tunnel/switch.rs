@@ -12,6 +12,7 @@ use crate::exchange::answer::AnswerBody;
 use crate::exchange::{Running, forwarding, ingress, outgoing};
 use crate::local::TunnelCount;
 use crate::metrics::route::OpenTunnel;
+use crate::panics::fault;
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
 use crate::upstream::interim::Heard;
@@ -128,6 +129,7 @@ impl Tunnel {
         };
         let copied = copy::both(&mut client, &mut upstream, early, silence, |up, down| {
             exchange.count_tunnel(up, down);
+            fault::point("tunnel");
         });
         let end = tokio::select! {
             biased;

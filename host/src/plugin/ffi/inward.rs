@@ -6,7 +6,7 @@ use swapgate_abi::{ExchangeTok, SgHost, SgStr};
 use super::host::Caller;
 use super::{request, view};
 use crate::context::{Denied, Frame};
-use crate::panics::{Part, caught};
+use crate::panics::{Part, caught, fault};
 
 /// Runs one host function on the running frame.
 pub(super) fn with(
@@ -27,6 +27,10 @@ pub(super) fn with(
 
 /// Keeps a panic of ours from unwinding into foreign frames, which would end the process.
 pub(super) fn barrier(work: impl FnOnce() -> i32) -> i32 {
+    let work = || {
+        fault::point("host_function");
+        work()
+    };
     caught(Part::HostFunction, work).unwrap_or_else(|panicked| {
         panicked.say();
         abi::SG_E_FAILED
