@@ -74,12 +74,18 @@ impl Window {
         }
         let (tag, place) = self.slice(now_ms);
         let (cell, writer) = self.cells.mine();
-        let Some(number) = cell
-            .get(place)
-            .and_then(|pair| pair.get(usize::from(failed)))
-        else {
+        let Some([good, bad]) = cell.get(place) else {
             return;
         };
+        let is_full = |number: &AtomicU64| {
+            let number = number.load(Ordering::Relaxed);
+            number >> TAG == tag && number & COUNT == COUNT
+        };
+        // With one of them full the other would go on, and the share of failures would not be what it was.
+        if is_full(good) || is_full(bad) {
+            return;
+        }
+        let number = if failed { bad } else { good };
         let more = |number: u64| {
             let count = if number >> TAG == tag {
                 number & COUNT
@@ -157,6 +163,22 @@ mod tests {
         check(&window, 1900, 0, 0);
         window.count(0, true, 11_000);
         check(&window, 11_000, 1, 1);
+    }
+
+    /// A window of a day and two thousand requests a second are enough.
+    #[test]
+    fn a_slice_that_is_full_keeps_its_share_of_failures() {
+        let window = Window::new(1, 1000);
+        window.count(0, true, 0);
+        let [good, _] = window.cells.mine().0.first().expect("there are ten");
+        good.store(COUNT - 1, Ordering::Relaxed);
+        window.count(0, false, 0);
+        check(&window, 0, COUNT + 1, 1);
+        window.count(0, false, 0);
+        window.count(0, true, 0);
+        check(&window, 0, COUNT + 1, 1);
+        window.count(0, true, 100);
+        check(&window, 100, COUNT + 2, 2);
     }
 
     #[test]
