@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use swapgate::metrics::Metrics;
+use swapgate::counted::Metrics;
 use swapgate::metrics::book::ImageMetrics;
 use swapgate::metrics::cell::enter_worker;
 use swapgate::metrics::route::Entry;

@@ -39,9 +39,10 @@
 //!
 //! Both sides meet in [`snapshot`], in [`metrics`], in [`mark`] (what each worker is doing right now), in [`fault`] (plugins
 //! that go wrong), in [`health`] (targets that do), in [`journal`] (the log), in [`admission`] (who is let in) and in
-//! [`refused`] (what is not served because of what it is). Besides, `control::explain` asks the pure parts of the exchange
-//! (`ingress`, `forwarding`), so that it says what the exchange would do. Unsafe code stands in `plugin::{ffi, library,
-//! mapped}`, `supervise::crash`, `life::handed`, `allocator` and `leave`; everywhere else it is denied.
+//! [`refused`] (what is not served because of what it is); [`counted`] is where the process has one of each. Besides,
+//! `control::explain` asks the pure parts of the exchange (`ingress`, `forwarding`), so that it says what the exchange would
+//! do. Unsafe code stands in `plugin::{ffi, library, mapped}`, `supervise::crash`, `life::handed`, `allocator` and `leave`;
+//! everywhere else it is denied.
 //!
 //! Nothing here may panic on what it is given: what cannot be is an error or has a type, and tests alone say `unwrap`. What
 //! happens if something panics all the same, [`panics`] says.
@@ -78,6 +79,7 @@ pub mod chain;
 pub mod config;
 pub mod context;
 pub mod control;
+pub mod counted;
 pub mod discovery;
 #[doc(hidden)]
 pub mod door;

@@ -19,6 +19,7 @@ pub(super) fn text(admin: &Admin) -> Result<String, prometheus::Error> {
     let mut page = Page::default();
     admin.metrics.routes.show(&mut page);
     admin.metrics.traffic.show(&mut page);
+    admin.metrics.health.show(&mut page);
     admin.metrics.admission.show(&mut page);
     hooks(admin, &mut page);
     usage(admin, &mut page);

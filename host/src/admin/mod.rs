@@ -37,8 +37,8 @@ use tokio::task::spawn_local;
 
 use crate::config::ready::Secret;
 use crate::control::status::Board;
+use crate::counted::Metrics;
 use crate::fault::watchdog::Watchdog;
-use crate::metrics::Metrics;
 use crate::panics::{self, Part, fault};
 use crate::plugin::catalog::View;
 use crate::socket::shortage;

@@ -20,7 +20,7 @@ type Leaving = BTreeMap<Arc<str>, Vec<(Endpoint, Arc<TargetHealth>)>>;
 pub(super) fn document(admin: &Admin) -> Value {
     let serving = admin.board.read(|status| status.upstreams.clone());
     let mut leaving = Leaving::new();
-    let health = &admin.metrics.traffic.health;
+    let health = &admin.metrics.health;
     health.each(|upstream, target, health| {
         if health.is_removed() {
             let list = leaving.entry(Arc::clone(upstream)).or_default();

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::metrics::{Metrics, process};
+use crate::counted::Metrics;
+use crate::metrics::process;
 use crate::panics::{self, Part};
 
 /// How often to look.

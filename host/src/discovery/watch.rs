@@ -18,7 +18,7 @@ use super::lookup::{Lookup, Memory, Outcome};
 use super::resolver::{Miss, Resolver};
 use super::{Known, Place};
 use crate::config::ready::{Config, Dns, TargetAddress};
-use crate::metrics::Metrics;
+use crate::counted::Metrics;
 use crate::panics::{self, Part, fault};
 
 /// The longest pause after look-ups that failed.

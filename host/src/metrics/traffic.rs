@@ -14,7 +14,6 @@ use super::proxy;
 use super::retries::Retried;
 use super::tally::{Tally, labels};
 use crate::endpoint::Endpoint;
-use crate::health::Register;
 
 /// Up to how many accounts a shelf keeps without looking whether somebody holds them.
 const UNLOOKED: usize = 64;
@@ -259,8 +258,6 @@ pub struct Traffic {
     pub attempts: Shelf<(Arc<str>, Endpoint), Attempts>,
     /// By the name of the upstream.
     pub retried: Shelf<Arc<str>, Retried>,
-    /// Which targets can be used.
-    pub health: Register,
     /// By the name of the upstream that gets the copies.
     pub mirrored: Shelf<Arc<str>, Mirrored>,
 }
@@ -320,7 +317,6 @@ impl Traffic {
         for family in families {
             page.add(family);
         }
-        self.health.show(page);
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use crate::config::ready::Loader;
-use crate::metrics::Metrics;
+use crate::counted::Metrics;
 use crate::ops::services::Services;
 use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::ffi::host::Grounds;

@@ -13,8 +13,8 @@ use http::HeaderValue;
 
 use super::resolve::{Resolved, uses};
 use crate::config::ready::Config;
+use crate::counted::Metrics;
 use crate::discovery::Known;
-use crate::metrics::Metrics;
 use crate::snapshot::{Service, Settings, Snapshot, secured};
 use crate::tls::Material;
 

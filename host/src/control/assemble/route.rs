@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::admission::Limit;
 use crate::config::ready::{Action, Concurrency, Config};
+use crate::counted::Metrics;
 use crate::mark;
-use crate::metrics::Metrics;
 use crate::metrics::mirror::Mirrored;
 use crate::metrics::route::Account;
 use crate::router::table::RouteRule;

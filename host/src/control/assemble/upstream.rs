@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::Reusable;
 use crate::admission::{Fuse, Limit};
 use crate::config::ready::Config;
+use crate::counted::Metrics;
 use crate::discovery::Known;
 use crate::discovery::known::Located;
 use crate::endpoint::Endpoint;
 use crate::health::clock;
-use crate::metrics::Metrics;
 use crate::metrics::retries::Retried;
 use crate::metrics::traffic::{Attempts, Connections};
 use crate::snapshot::{Target, TargetAccount, Upstream};
@@ -108,7 +108,7 @@ fn account(
     let traffic = &metrics.traffic;
     let key = (Arc::clone(upstream), target.clone());
     TargetAccount {
-        health: traffic.health.target(upstream, target, since_ms),
+        health: metrics.health.target(upstream, target, since_ms),
         attempts: traffic
             .attempts
             .get(&key, || Attempts::new(metrics.workers)),

@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_local};
 
+use crate::counted::Metrics;
 use crate::endpoint::Endpoint;
 use crate::health::TargetHealth;
-use crate::metrics::Metrics;
 use crate::snapshot::{Target, Upstream};
 use crate::upstream::manner::Destination;
 use task::Task;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::counted::Metrics;
 use crate::health::clock::now_ms;
-use crate::metrics::Metrics;
 use crate::panics::{self, Part};
 
 /// Looks after every ejection until it is over; never ends.
@@ -13,7 +13,7 @@ pub(super) async fn follow(metrics: Arc<Metrics>) {
 }
 
 async fn bring_back(metrics: &Metrics) {
-    let register = &metrics.traffic.health;
+    let register = &metrics.health;
     loop {
         let mut next: Option<u64> = None;
         register.each(|_, _, health| next = next.into_iter().chain(health.look()).min());

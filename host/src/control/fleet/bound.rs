@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::config::ready::{Listener, ProxyProtocol};
+use crate::counted::Metrics;
 use crate::endpoint::Endpoint;
-use crate::metrics::Metrics;
 use crate::metrics::handshake::Handshakes;
 use crate::metrics::proxy::Failures;
 use crate::metrics::traffic::Connections;

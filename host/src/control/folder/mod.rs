@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::ready::Permissions;
-use crate::metrics::Metrics;
+use crate::counted::Metrics;
 use crate::plugin::catalog::Catalog;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::Digest;

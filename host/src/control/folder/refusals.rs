@@ -2,7 +2,7 @@
 
 use super::Folder;
 use super::known::Seen;
-use crate::metrics::Metrics;
+use crate::counted::Metrics;
 use crate::plugin::refusal::Refusal;
 
 impl Folder {
