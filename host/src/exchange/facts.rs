@@ -1,83 +1,30 @@
-//! The state of one exchange, and its end.
+//! The state of one exchange; `end` is its end.
 //!
 //! An [`Exchange`] is shared by whatever moves it along: the sequence that serves it, its lanes, its operations. All of
 //! them live on one worker; what changes stands in cells, which are borrowed for the length of one step and never across
 //! a wait. [`Running`] is the one holder that ends it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use http::{HeaderValue, Version};
-use ipnet::IpNet;
+use http::HeaderValue;
 
 use super::admission::Permits;
 use super::answer::AnswerError;
-use super::forwarding::PeerValues;
-use super::interim::Outbox;
 use super::lanes::{Lanes, Owed};
 use super::shed::Counted;
 use crate::activity::Activity;
 use crate::chain::{Call, Chain, Matched, Outcome, Skipped};
-use crate::context::{Connection, Context, Phase, RouteNames};
+use crate::context::{Context, Phase, RouteNames};
 use crate::endpoint::Endpoint;
 use crate::local::{Generation, Local};
-use crate::metrics::route::Entry;
-use crate::panics::{self, Part, fault};
+use crate::panics::fault;
 use crate::router::table::{Match, Table};
 use crate::router::template::{Template, Values};
 use crate::snapshot::{Action, Plan, Route, Snapshot};
 use crate::upstream::body::BodyWatch;
-
-/// What is the same for all exchanges of one connection.
-pub struct Peer {
-    /// The other end.
-    pub peer: SocketAddr,
-    /// This end.
-    pub local: SocketAddr,
-    /// Header values made once.
-    pub values: PeerValues,
-    /// What else is known of the connection.
-    pub connection: Rc<Connection>,
-    /// What is said before answers, where the connection speaks HTTP/1.1.
-    pub interim: Outbox,
-}
-
-impl Peer {
-    /// Makes it when a connection is accepted.
-    #[must_use]
-    pub fn new(peer: SocketAddr, local: SocketAddr, connection: Connection) -> Self {
-        Self {
-            peer,
-            local,
-            values: PeerValues::new(peer, local, connection.scheme()),
-            connection: Rc::new(connection),
-            interim: Outbox::default(),
-        }
-    }
-
-    /// Where interim answers go; HTTP/1.0 knows none (RFC 9110, 15.2), and hyper sends none over HTTP/2.
-    pub(super) fn outbox(&self, version: Version) -> Option<&Outbox> {
-        (version == Version::HTTP_11).then_some(&self.interim)
-    }
-
-    /// Whether a balancer passes somebody else's connection on, as a PROXY header says.
-    pub(super) fn is_passed_on(&self) -> bool {
-        self.connection.proxied.is_some() || self.connection.nameless
-    }
-
-    /// Of those addresses whose forwarding headers are believed the ones that count on this connection: none, where the
-    /// peer is a balancer that does not say whose words it passes on.
-    pub(super) fn trusted<'a>(&self, addresses: &'a [IpNet]) -> &'a [IpNet] {
-        if self.connection.nameless {
-            &[]
-        } else {
-            addresses
-        }
-    }
-}
 
 /// One request and its answer.
 pub struct Exchange {
@@ -101,10 +48,10 @@ pub struct Exchange {
     /// Whether plugins still see its request body, which may outlast the answer.
     pub(super) piped: Cell<bool>,
     /// When all of the answer was handed over.
-    answered: Cell<Option<Instant>>,
-    ended: Cell<bool>,
+    pub(super) answered: Cell<Option<Instant>>,
+    pub(super) ended: Cell<bool>,
     /// Whether it was to end while its thread unwound, and does so as soon as it may.
-    put_off: Cell<bool>,
+    pub(super) put_off: Cell<bool>,
     /// Whether its worker was told that somebody may have something to tell it.
     pub(super) known: Cell<bool>,
     /// The places it has, until it is over.
@@ -126,7 +73,7 @@ pub(super) struct Said {
 }
 
 /// The holder that ends an exchange: when it says so, or when it is dropped before, whatever happened.
-pub struct Running(Rc<Exchange>);
+pub struct Running(pub(super) Rc<Exchange>);
 
 impl Deref for Running {
     type Target = Rc<Exchange>;
@@ -308,125 +255,12 @@ impl Exchange {
         }
     }
 
-    /// Tells whoever still waits that nobody does any more, then runs `log` and `request_end` of everything that took
-    /// part; once.
-    pub(super) fn finish(self: &Rc<Self>) {
-        if self.ended.get() || self.is_put_off() {
-            return;
-        }
-        self.ended.set(true);
-        self.worker.exchange_ends();
-        // Before anything else: somebody may wait for them.
-        drop((self.permits.take(), self.counted.take()));
-        let now = self.answered.get().unwrap_or_else(|| {
-            let now = Instant::now();
-            self.activity.exchange_ends(now);
-            now
-        });
-        let generation = Rc::clone(&self.generation);
-        let Some(snapshot) = generation.snapshot() else {
-            return;
-        };
-        if snapshot.admission.overload.is_short() && !self.activity.is_stream() {
-            // Kept alive, it would cost memory and bring nothing.
-            self.activity.drain();
-        }
-        let duration = now.duration_since(self.started);
-        // Each on its own: whatever goes wrong in one of them, the others are owed.
-        step(|| {
-            self.give_up(snapshot);
-            self.close_flows(snapshot);
-        });
-        step(|| self.count(snapshot, duration));
-        let chain = &self.plan(snapshot).chain;
-        let global = &snapshot.global.chain;
-        if chain.links().is_empty() && global.of(Phase::Rewrite).is_empty() {
-            return;
-        }
-        step(|| self.log(snapshot, duration));
-        step(|| self.end_calls(snapshot));
-    }
-
-    /// Whether it has to wait with its end until its thread unwinds no more; then it ends by itself, unless somebody takes it
-    /// up before.
-    fn is_put_off(self: &Rc<Self>) -> bool {
-        if !panics::unwinding() {
-            return false;
-        }
-        if !self.put_off.replace(true) {
-            let exchange = Rc::clone(self);
-            let ending = async move {
-                if exchange.put_off.replace(false) {
-                    exchange.finish();
-                }
-            };
-            tokio::task::spawn_local(panics::contained(Part::Exchange, ending));
-        }
-        true
-    }
-
-    /// Its sequence panicked and gave it up; whoever holds it now ends it.
-    pub(super) fn taken_up(self: Rc<Self>) -> Running {
-        self.put_off.set(false);
-        Running(self)
-    }
-
     /// Panics where the request asks for it; see [`fault`].
     #[inline]
     pub(super) fn fault(&self, point: &str) {
         if cfg!(debug_assertions) {
             fault::wanted(point, &self.context.borrow().request_headers);
         }
-    }
-
-    /// Runs `log`.
-    fn log(&self, snapshot: &Snapshot, duration: Duration) {
-        self.fault("log");
-        let chain = &self.plan(snapshot).chain;
-        let context = &mut *self.context.borrow_mut();
-        context.figures.duration = duration;
-        if !chain.of(Phase::Log).is_empty() {
-            let mut skipped = self.skipped.borrow_mut();
-            let matched = self.against(snapshot);
-            let _ = chain.run(Phase::Log, 0, context, &mut skipped, matched);
-        }
-    }
-
-    /// Runs `request_end` of everything that took part.
-    fn end_calls(&self, snapshot: &Snapshot) {
-        let chain = &self.plan(snapshot).chain;
-        let context = &mut *self.context.borrow_mut();
-        let matched = self.against(snapshot);
-        chain.end(context, matched);
-        if self.matched.get().is_some() {
-            // Global instances ran in `rewrite`; where the route has its own use of a plugin, the global one is not in
-            // its chain and still has to hear of the end.
-            for link in snapshot.global.chain.of(Phase::Rewrite) {
-                if !chain.contains(&link.instance) {
-                    link.end(context, matched);
-                }
-            }
-        }
-    }
-
-    /// Counts the exchange on its route.
-    fn count(&self, snapshot: &Snapshot, duration: Duration) {
-        let mut context = self.context.borrow_mut();
-        if let Some(body) = self.body.get() {
-            context.figures.request_bytes = body.received.get();
-        }
-        let figures = &context.figures;
-        let head = context.response.as_ref();
-        let entry = Entry {
-            status: head.map_or(0, |head| head.status.as_u16()),
-            duration,
-            request_bytes: figures.request_bytes,
-            response_bytes: figures.response_bytes,
-        };
-        let account = self
-            .route(snapshot)
-            .map_or(&snapshot.account, |route| &route.account);
-        account.count(self.worker.worker, entry);
     }
 
     /// What the client's connection is doing, or in HTTP/2 the stream.
@@ -463,12 +297,5 @@ impl Exchange {
             leads: forwards.then_some(snapshot),
             worker: self.worker.worker,
         }
-    }
-}
-
-/// One step of an end. If it panics the next one comes all the same.
-fn step(step: impl FnOnce()) {
-    if let Err(panicked) = panics::caught(Part::Exchange, step) {
-        panicked.say();
     }
 }
