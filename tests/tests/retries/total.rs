@@ -2,9 +2,12 @@
 
 use swapgate_tests::unreachable::{Deaf, Refusing};
 use swapgate_tests::wire::WireError;
-use swapgate_tests::{Response, Upstream, eventually, h2};
+use swapgate_tests::{Gateway, Response, Upstream, eventually, h2};
 
-use super::{alone, alone_at, before, hangs, with};
+use super::{alone, alone_at, before, hangs};
+
+/// A limit within which something must have gone well before it strikes, on a busy machine too.
+const ENOUGH: &str = "2s";
 
 #[track_caller]
 fn assert_too_late(answer: &Response) {
@@ -53,8 +56,10 @@ fn time_runs_out_before_the_head() {
 #[test]
 fn attempts_share_the_time() {
     let (first, second) = (Upstream::start(hangs), Upstream::start(hangs));
-    let service = "timeouts: {response: 60s, total: 300ms}, retries: {attempts: 5, on: [timeout]}";
-    let gateway = before(&first, &second, service).start();
+    let service = format!(
+        "timeouts: {{response: 60s, total: {ENOUGH}}}, retries: {{attempts: 5, on: [timeout]}}"
+    );
+    let gateway = before(&first, &second, &service).start();
     assert_too_late(&gateway.get("/"));
     assert_eq!(super::arrived(&first, &second), 1);
 }
@@ -67,7 +72,8 @@ fn time_runs_out_inside_the_body() {
         conversation.until_closed();
         Ok(())
     });
-    let gateway = alone(&upstream, "timeouts: {idle: 60s, total: 300ms}").start();
+    let service = format!("timeouts: {{idle: 60s, total: {ENOUGH}}}");
+    let gateway = alone(&upstream, &service).start();
     let mut client = gateway.client();
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     let error = client.read_response("GET").expect_err("it is never whole");
@@ -95,7 +101,7 @@ fn time_runs_out_for_a_client_that_takes_nothing() {
             conversation.send(&piece)?;
         }
     });
-    let gateway = alone(&upstream, "timeouts: {total: 500ms}").start();
+    let gateway = alone(&upstream, &format!("timeouts: {{total: {ENOUGH}}}")).start();
     let mut first = gateway.client();
     first.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     let mut second = h2::Connection::open(gateway.address());
@@ -123,21 +129,31 @@ fn a_slow_client_is_not_the_upstreams_fault() {
     let upstream = Upstream::start(|conversation| {
         loop {
             let request = conversation.receive()?;
-            if request.target == "/hangs" {
+            if request.target == "/hasty/hangs" {
                 conversation.until_closed();
                 return Ok(());
             }
             conversation.send(request.to_answer())?;
         }
     });
-    let breaker =
-        ", breaker: {failures: 1, requests: 1, open: 60s}, health: {passive: {failures: 1}}";
-    let gateway = with(
-        "{address: \"@target@\"}",
-        [breaker, "timeouts: {response: 60s, total: 500ms}"],
-    )
-    .set("target", upstream.address())
-    .start();
+    // What must go well has a route without a limit.
+    let text = format!(
+        "\
+workers: 1
+upstreams:
+  - name: up
+    targets: [{{address: \"@target@\"}}]
+    breaker: {{failures: 1, requests: 1, open: 1h}}
+    health: {{passive: {{failures: 1}}}}
+services:
+  - {{name: patient, upstream: up}}
+  - {{name: hasty, upstream: up, timeouts: {{response: 60s, total: {ENOUGH}}}}}
+routes: [{{name: hasty, paths: [/hasty], service: hasty}}, {{name: all, service: patient}}]
+"
+    );
+    let gateway = Gateway::with(&text)
+        .set("target", upstream.address())
+        .start();
     let attempts = |outcome: &str, count: f64| {
         let name = format!(
             "swapgate_upstream_attempts_total{{upstream=\"up\",target=\"{}\",outcome=\"{outcome}\"}}",
@@ -148,14 +164,14 @@ fn a_slow_client_is_not_the_upstreams_fault() {
     for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
         let mut client = gateway.client();
         client.send(format!(
-            "POST / HTTP/1.1\r\nHost: a.test\r\n{framing}\r\n\r\n1\r\nx\r\n"
+            "POST /hasty HTTP/1.1\r\nHost: a.test\r\n{framing}\r\n\r\n1\r\nx\r\n"
         ));
         assert_too_late(&client.expect_response());
         assert_eq!(gateway.get("/").status, 200, "{framing}");
     }
     attempts("cancelled", 2.0);
     let mut client = gateway.client();
-    client.send("POST /hangs HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc");
+    client.send("POST /hasty/hangs HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc");
     assert_too_late(&client.expect_response());
     attempts("timeout", 1.0);
     assert_eq!(gateway.get("/").status, 503, "the breaker is open");
@@ -178,7 +194,7 @@ fn a_tunnel_outlives_it() {
             conversation.send(byte)?;
         }
     });
-    let gateway = alone(&upstream, "timeouts: {total: 300ms}").start();
+    let gateway = alone(&upstream, &format!("timeouts: {{total: {ENOUGH}}}")).start();
     let mut tunnel = gateway.client();
     tunnel.send("GET /tunnel HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
     let head = tunnel.read_head().expect("a head");
