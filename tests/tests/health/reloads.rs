@@ -122,7 +122,6 @@ fn a_target_that_left_is_shown_while_somebody_is_there() {
     let patient = |at: usize| {
         let other = format!("{{address: \"@{}@\"}}", 1 - at);
         text("", 2)
-            .replace("response: 300ms", "response: 1h")
             .replace(&other, "")
             .replace("[, ", "[")
             .replace(", ]", "]")

@@ -13,7 +13,7 @@ pub(crate) fn before(keys: &str, targets: usize) -> Builder {
     Gateway::with(&text(keys, targets))
 }
 
-/// Its configuration.
+/// Its configuration. Targets have as long for an answer as a busy machine may need.
 pub(crate) fn text(keys: &str, targets: usize) -> String {
     let targets: Vec<String> = (0..targets)
         .map(|at| format!("{{address: \"@{at}@\"}}"))
@@ -22,7 +22,7 @@ pub(crate) fn text(keys: &str, targets: usize) -> String {
     format!(
         "workers: 1
 upstreams: [{{name: up, targets: [{targets}], {keys}}}]
-services: [{{name: up, upstream: up, timeouts: {{connect: 5s, response: 300ms}}}}]
+services: [{{name: up, upstream: up, timeouts: {{connect: 60s, response: 60s}}}}]
 routes: [{{name: all, service: up}}]
 "
     )
