@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use swapgate_tests::port::Port;
 use swapgate_tests::process::is_alive;
 use swapgate_tests::{Client, eventually};
@@ -40,7 +40,7 @@ fn without_anything_to_wait_for_the_old_process_ends_at_once_and_well() {
 #[test]
 fn a_second_signal_meanwhile_is_told_and_changes_wait() {
     for supervised in [false, true] {
-        let world = World::start(supervised, "drain: {upgrade: 3s}");
+        let world = World::start(supervised, "drain: {upgrade: 10m}");
         world.put_script("exec sleep 1000");
         world.ask();
         let newcomer = world.newcomer();
@@ -52,9 +52,15 @@ fn a_second_signal_meanwhile_is_told_and_changes_wait() {
         let changed = world.text.replace("paths: []", "");
         let changed = format!("{changed}  # changed\nmetrics: {{max_routes: 7}}\n");
         world.gateway.rename_whole_config(&changed);
+        // Long enough for a change that waits for nothing to be made.
+        for _ in 0..100 {
+            assert_eq!(world.gateway.generation(), generation);
+        }
+        kill_process(super::world::pid(newcomer), Signal::KILL).unwrap();
         let outcome = world.outcome_after(0);
+        assert_eq!(outcome["outcome"], "refused", "{outcome}");
         assert_eq!(outcome["number"], 1, "the second one was none");
-        eventually!(!is_alive(newcomer), "the new process to be ended");
+        eventually!(!is_alive(newcomer), "the new process to be gone");
         // It was put off until the upgrade was over.
         let after = world.gateway.wait_for_generation_after(generation);
         assert_eq!(after, generation + 1);
@@ -87,7 +93,7 @@ fn an_end_after_an_upgrade_is_that_of_the_new_process() {
     let (_, second) = world.upgrades();
     // It serves a moment before it says so there.
     eventually!(written() == format!("{second}\n"));
-    rustix::process::kill_process(super::world::pid(second), Signal::TERM).unwrap();
+    kill_process(super::world::pid(second), Signal::TERM).unwrap();
     eventually!(!is_alive(second));
     assert!(
         !file.exists(),
@@ -116,7 +122,7 @@ fn a_crash_after_an_upgrade_starts_what_was_upgraded_to() {
     let (_, second) = world.upgrades();
     // Whatever lies there by now was never asked for.
     world.put_script("exit 1");
-    rustix::process::kill_process(super::world::pid(second), Signal::KILL).unwrap();
+    kill_process(super::world::pid(second), Signal::KILL).unwrap();
     world.gateway.wait_for_log("serves again");
     assert_eq!(world.gateway.get("/").status, 200);
     world.is_refused("exit code 1");

@@ -117,6 +117,13 @@ impl World {
         fs::rename(&aside, self.executable()).expect("the folder is ours");
     }
 
+    /// Has another configuration serve.
+    pub(crate) fn changes_to(&self, text: &str) {
+        let generation = self.gateway.generation();
+        self.gateway.rename_whole_config(text);
+        let _ = self.gateway.wait_for_generation_after(generation);
+    }
+
     /// The process that is told to upgrade.
     pub(crate) fn told(&self) -> Pid {
         if self.supervised {
