@@ -65,8 +65,11 @@ fn go_on_through_swaps_and_reloads() {
         assert_eq!(running.line(), "open");
     }
     for (round, text) in ["second", "third", "fourth"].into_iter().enumerate() {
+        let before = gateway.generation();
         gateway.plugins().rename(&stamp(text), "libstamp.so");
-        eventually!(stamp_of_now(&world).as_deref() == Some(text));
+        // One answer may come before the other worker has changed over, and before the generation is told.
+        gateway.wait_for_generation_after(before);
+        assert_eq!(stamp_of_now(&world).as_deref(), Some(text));
         all_answer(&mut open, "after a swap");
         let before = gateway.generation();
         let changed = world

@@ -77,8 +77,10 @@ fn targets_that_stay_keep_their_connections() {
     let gateway = Gateway::with(&text).start();
     let mut client = gateway.client();
     client.get("/");
+    let generation = gateway.generation();
     dns.change(&hosts(&[1, 2]));
-    wait_for_addresses(&gateway, 2);
+    // A look-up is told of a moment before what it brings serves.
+    gateway.wait_for_generation_after(generation);
     for _ in 0..6 {
         assert_eq!(client.get("/").status, 200);
     }

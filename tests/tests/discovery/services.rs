@@ -64,7 +64,7 @@ fn a_service_that_says_that_it_is_not_available_has_no_targets() {
     let gateway = Gateway::with(&text(&dns, TARGETS)).start();
     assert_eq!(gateway.get("/").status, 200);
     dns.start_again(&["_http._tcp.users.test"]);
-    eventually!(gateway.get("/").status == 503);
+    gateway.wait_for_answers("no target", "/", |answer| answer.status == 503);
     dns.start_again(&[&record]);
     eventually!(gateway.get("/").status == 200);
 }

@@ -245,10 +245,11 @@ fn a_function_that_runs_keeps_its_image_whoever_goes_away() {
     client.send("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n");
     wait_until("the function", || number(&gateway, "slow:begun") == 1);
     client.reset();
+    let before = gateway.generation();
     gateway.plugins().rename(&probe("1.1.0"), "libprobe.so");
-    wait_until("the new version", || {
-        gateway.get("/add?other").text().ends_with("1.1.0")
-    });
+    // What is shown of images follows once every worker serves the new one.
+    gateway.wait_for_generation_after(before);
+    assert!(gateway.get("/add?other").text().ends_with("1.1.0"));
     wait_until("the end of the old instance", || {
         number(&gateway, ":destroyed") == 1
     });
