@@ -9,6 +9,8 @@ use swapgate_tests::proxy::Strike;
 use swapgate_tests::traffic::{Entry, Outcome};
 use swapgate_tests::{Arrivals, Fault};
 
+use super::trial::bound;
+
 /// How much longer than its time-outs an exchange may take on a machine that is busy with other things.
 const SLACK: Duration = Duration::from_secs(5);
 
@@ -33,8 +35,6 @@ pub(crate) struct Trial<'a> {
     pub(crate) sends_again: bool,
     /// The log of the gateway.
     pub(crate) log: &'a str,
-    /// The longest that all time-outs of an exchange add up to.
-    pub(crate) bound: Duration,
 }
 
 impl Trial<'_> {
@@ -78,7 +78,7 @@ impl Trial<'_> {
         struck: Option<Fault>,
         log: &HashMap<String, String>,
     ) -> Option<&'static str> {
-        if entry.took > self.bound + SLACK {
+        if entry.took > bound(self.sends_again, entry.is_idempotent()) + SLACK {
             return Some("took longer than its time-outs");
         }
         let arrived = self.arrivals.of(entry.method, &entry.nonce);

@@ -8,7 +8,7 @@ use swapgate_tests::traffic::Entry;
 use swapgate_tests::{Arrivals, Gateway, Nginx, Traffic};
 
 use super::judge::{Trial, Window};
-use super::trial::{BOUND, Held, SENDS_AGAIN, Times, WATCHED, gateway, timed, wait_until_up};
+use super::trial::{Held, SENDS_AGAIN, Times, WATCHED, gateway, timed, wait_until_up};
 use super::world::CLIENT_LIMIT;
 
 const KILLS: usize = 200;
@@ -107,7 +107,6 @@ fn judge(
         arrivals: &arrivals,
         sends_again: watches,
         log: &gateway.log(),
-        bound: BOUND,
     }
     .judge();
 }

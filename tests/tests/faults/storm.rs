@@ -8,7 +8,7 @@ use swapgate_tests::traffic::Entry;
 use swapgate_tests::{Arrivals, Fault, Gateway, Proxy, Recorder, Traffic, eventually};
 
 use super::judge::{Trial, Window};
-use super::trial::{BOUND, Held, SENDS_AGAIN, Times, WATCHED, gateway, timed, wait_until_up};
+use super::trial::{Held, SENDS_AGAIN, Times, WATCHED, gateway, timed, wait_until_up};
 use super::world::CLIENT_LIMIT;
 
 const FAULTS: usize = 200;
@@ -158,7 +158,6 @@ impl Stage {
             arrivals: &self.arrivals,
             sends_again: self.watches,
             log: &self.gateway.log(),
-            bound: BOUND,
         }
         .judge();
     }

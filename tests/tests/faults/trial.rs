@@ -11,9 +11,20 @@ use swapgate_tests::{Gateway, eventually};
 /// the fault, long before most of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest that an exchange takes by its time-outs: three attempts with a connect and a head each, pauses between
-/// them, and one silence within the body.
-pub(crate) const BOUND: Duration = Duration::from_millis(3 * 2 * 2000 + 100 + 2000);
+/// All pauses between the attempts of a request together, and more.
+const PAUSES: Duration = Duration::from_millis(100);
+
+/// The longest that an exchange takes by its time-outs. However often it is tried to be connected, what is not sent again
+/// waits for one head; and every answer may fall silent once, within its body.
+pub(crate) fn bound(sends_again: bool, is_idempotent: bool) -> Duration {
+    let (connects, heads) = match (sends_again, is_idempotent) {
+        (true, true) => (3, 3),
+        (true, false) => (3, 1),
+        // One target fails at a time, so that the second connect is the last one.
+        (false, _) => (2, 1),
+    };
+    TIMEOUT * (connects + heads + 1) + PAUSES
+}
 
 /// Targets are watched. Everything is short, so that many faults fit into a minute.
 pub(crate) const WATCHED: &str = "health: {\
