@@ -33,6 +33,10 @@ const MODULES: [(&str, &str); 13] = [
 /// The least share of the mutants of a module that must be caught, in percent.
 const LEAST: usize = 85;
 
+/// The exit codes with which cargo-mutants has tried everything: all were caught, some were missed, some made the tests run on
+/// and on. Every other one says that it did not get so far (4: the tests fail without any change).
+const TRIED: [i32; 3] = [0, 2, 3];
+
 /// Tries the modules that are named, or all of them.
 pub(crate) fn mutants(mut arguments: Arguments) -> Outcome<ExitCode> {
     let jobs: u32 = arguments.value("--jobs")?.unwrap_or(1);
@@ -91,13 +95,29 @@ fn tried(module: &str, tests: &str, jobs: u32) -> Outcome<(usize, usize)> {
         // Line numbers cost a third of a build, and nobody looks at them here.
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
-    // It fails where a mutant lives, which is judged here.
-    command
+    let status = command
         .status()
         .context("cargo mutants cannot be started")?;
+    if !status.code().is_some_and(|code| TRIED.contains(&code)) {
+        // What lies in the folder is then of another run, or of none.
+        return Err(Failure::new(format!(
+            "cargo mutants did not try {module} ({status}); what it printed above says why: most often the unit tests \
+             {tests} fail without any change"
+        )));
+    }
     let results = results.join("mutants.out");
     let caught = lines(&results.join("caught.txt"))? + lines(&results.join("timeout.txt"))?;
-    Ok((caught, caught + lines(&results.join("missed.txt"))?))
+    counted(module, caught, lines(&results.join("missed.txt"))?)
+}
+
+/// How many were caught, and of how many; where there was nothing to catch, nothing is shown.
+fn counted(module: &str, caught: usize, missed: usize) -> Outcome<(usize, usize)> {
+    match caught + missed {
+        0 => Err(Failure::new(format!(
+            "cargo mutants found nothing to change in host/src/{module}.rs; xtask/src/mutants.rs must name the file that decides"
+        ))),
+        all => Ok((caught, all)),
+    }
 }
 
 fn lines(file: &Path) -> Outcome<usize> {
@@ -115,4 +135,16 @@ fn installed() -> Outcome<()> {
         "the installation of cargo-mutants",
         cargo::cargo().args(["install", "cargo-mutants", "--locked"]),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn nothing_to_change_is_no_success() {
+        assert_eq!(counted("a", 3, 1).unwrap(), (3, 4));
+        let failure = counted("router/path", 0, 0).unwrap_err().to_string();
+        assert!(failure.contains("host/src/router/path.rs"), "{failure}");
+    }
 }
