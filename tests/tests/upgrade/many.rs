@@ -1,8 +1,8 @@
-//! Many upgrades in a row under load, some of which fail: nothing is refused, nothing is lost, nothing is left.
+//! Many upgrades in a row under load, some of which crash: nothing is refused, nothing is lost, nothing is left.
 
 use super::clients::Clients;
 use super::world::{World, descriptors};
-use swapgate_tests::process;
+use swapgate_tests::{artifacts, process};
 
 /// How many upgrades there are, unless `SWAPGATE_UPGRADES` says otherwise: without a supervising process, and with one, which
 /// is there for all of them.
@@ -15,20 +15,38 @@ fn upgrades(supervised: bool) -> usize {
     wanted.unwrap_or(if supervised { SUPERVISED } else { UPGRADES })
 }
 
-/// What is said of what is put in the place of the executable, and how it is put there.
-type Failure = (&'static str, fn(&World));
+/// Where the real gateway crashes as a new process: the system call of its first thread, at which of its times, and by which
+/// signal. All lie before its turn, and do not depend on where libraries are found. The first one is that of a short run.
+const CRASHES: [(&str, usize, &str); 10] = [
+    // The first worker gets its thread.
+    ("clone3", 3, "SIGABRT"),
+    // The system loads it.
+    ("mmap", 1, "SIGABRT"),
+    // It says what it is.
+    ("sendmsg", 1, "SIGABRT"),
+    // It has some of the sockets.
+    ("recvmsg", 4, "SIGABRT"),
+    // It has its first threads.
+    ("clone3", 2, "SIGABRT"),
+    // It has its runtime.
+    ("epoll_create1", 1, "SIGKILL"),
+    // It has looked into the folders.
+    ("getdents64", 4, "SIGABRT"),
+    // It begins to watch its files.
+    ("inotify_init1", 1, "SIGKILL"),
+    // All but its last threads run.
+    ("clone3", 6, "SIGABRT"),
+    // It has said that it is ready.
+    ("sendmsg", 3, "SIGABRT"),
+];
 
-fn failures() -> [Failure; 4] {
-    [
-        ("exit code 1", |world| world.put_script("exit 1")),
-        ("SIGABRT", |world| world.put_script("kill -ABRT $$")),
-        ("cannot be started", |world| {
-            world.put_file("no program", 0o755);
-        }),
-        ("cannot be started", |world| {
-            world.put_file("#!/bin/sh", 0o644);
-        }),
-    ]
+/// Puts the real gateway in the place of the executable, and has it crash there. The tracer is a child of it, so that it is
+/// itself the process that the serving one started.
+fn put_crashing(world: &World, (call, nth, signal): (&str, usize, &str)) {
+    world.put_script(&format!(
+        "exec strace -D -qqq -o /dev/null -e trace={call} -e inject={call}:signal={signal}:when={nth} {} \"$@\"",
+        artifacts::gateway().display()
+    ));
 }
 
 fn many(supervised: bool) {
@@ -36,14 +54,14 @@ fn many(supervised: bool) {
     let clients = Clients::start(&world);
     clients.wait_for_more(50);
     let mut open = None;
-    let mut failures = failures().into_iter().cycle();
+    let mut crashes = CRASHES.into_iter().cycle();
     let upgrades = upgrades(supervised);
     for upgrade in 0..upgrades {
-        // One of ten fails, and one of the first four, so that a short run has one.
+        // One of ten crashes, and one of the first four, so that a short run has one.
         if upgrade % 10 == 3 {
-            let (why, put) = failures.next().expect("a cycle");
-            put(&world);
-            world.is_refused(why);
+            let crash = crashes.next().expect("a cycle");
+            put_crashing(&world, crash);
+            world.is_refused(crash.2);
             world.put_gateway();
         } else {
             let _ = world.upgrades();

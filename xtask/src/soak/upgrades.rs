@@ -1,5 +1,5 @@
 //! `cargo xtask soak --upgrades N`: as many upgrades in a row, under load of every kind, one of ten with a new process that
-//! fails; without and with `--supervised`. The case is that of the tests (`tests/tests/upgrade/many.rs`), which is short.
+//! crashes on its start; without and with `--supervised`. The case is that of the tests (`tests/tests/upgrade/many.rs`), which is short.
 
 use std::process::ExitCode;
 
