@@ -1,29 +1,5 @@
 //! Bytes that clients and upstreams choose, so that they cannot leave the place they are put in.
 
-/// What a byte needs inside a JSON text.
-const SAFE: u8 = 0;
-const ESCAPE: u8 = 1;
-/// The first byte of a character that may need an escape: U+0080 to U+009F (control characters that terminals obey),
-/// U+2028 and U+2029 (line ends to some readers).
-const LOOK: u8 = 2;
-
-const CLASS: [u8; 256] = {
-    let mut class = [SAFE; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        class[byte] = ESCAPE;
-        byte += 1;
-    }
-    class[b'"' as usize] = ESCAPE;
-    class[b'\\' as usize] = ESCAPE;
-    class[0x7f] = ESCAPE;
-    class[0xc2] = LOOK;
-    class[0xe2] = LOOK;
-    class
-};
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 /// Writes bytes as the inside of a JSON text (RFC 8259). What is not UTF-8 becomes U+FFFD.
 pub fn json(out: &mut Vec<u8>, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
@@ -36,11 +12,8 @@ pub fn json(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn json_text(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|byte| CLASS[usize::from(byte)] != SAFE)
-    {
-        // Classes other than safe are those of first bytes only, so this is where a character begins.
+    while let Some(at) = rest.bytes().position(may_need_escape) {
+        // Those are first bytes only, so this is where a character begins.
         let (before, from) = rest.split_at(at);
         out.extend_from_slice(before.as_bytes());
         let mut chars = from.chars();
@@ -52,6 +25,12 @@ fn json_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(rest.as_bytes());
 }
 
+/// Whether a character that begins with this byte may need an escape: U+0080 to U+009F (control characters that terminals
+/// obey) begin with 0xc2, U+2028 and U+2029 (line ends to some readers) with 0xe2.
+fn may_need_escape(byte: u8) -> bool {
+    matches!(byte, ..0x20 | b'"' | b'\\' | 0x7f | 0xc2 | 0xe2)
+}
+
 fn json_char(out: &mut Vec<u8>, char: char) {
     match char {
         '"' | '\\' => out.extend([b'\\', u8::try_from(char).unwrap_or(b'?')]),
@@ -59,9 +38,10 @@ fn json_char(out: &mut Vec<u8>, char: char) {
         '\r' => out.extend(b"\\r"),
         '\t' => out.extend(b"\\t"),
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
-            let code = u32::from(char);
+            // All of them have 16 bits.
+            let [.., high, low] = u32::from(char).to_be_bytes();
             out.extend(b"\\u");
-            out.extend([12, 8, 4, 0].map(|shift| HEX[(code >> shift & 15) as usize]));
+            out.extend([high >> 4, high & 15, low >> 4, low & 15].map(digit));
         }
         _ => out.extend(char.encode_utf8(&mut [0; 4]).as_bytes()),
     }
@@ -72,11 +52,19 @@ pub fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     for byte in bytes {
         match byte {
             b'"' | b'\\' | ..0x20 | 0x7f.. => {
-                let digit = |half: u8| HEX[usize::from(half)].to_ascii_uppercase();
-                out.extend([b'\\', b'x', digit(byte >> 4), digit(byte & 15)]);
+                out.extend(b"\\x");
+                out.extend([byte >> 4, byte & 15].map(|half| digit(half).to_ascii_uppercase()));
             }
             _ => out.push(*byte),
         }
+    }
+}
+
+/// Half a byte in the system of sixteen.
+fn digit(half: u8) -> u8 {
+    match half {
+        0..10 => b'0' + half,
+        _ => b'a' + (half - 10),
     }
 }
 

@@ -8,6 +8,22 @@
 //! Here a worker makes a line and puts it into the queue. It never waits for anything, and allocates nothing once its
 //! scratch memory has grown to the size of a line.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::unchecked_time_subtraction,
+    )
+)]
 
 pub mod escape;
 pub mod field;

@@ -32,9 +32,10 @@ impl Names {
                 put(b"&");
             }
             let equals = pair.iter().position(|byte| *byte == b'=');
-            match equals.map(|at| pair.split_at(at + 1)) {
-                Some((name, _)) if self.contains(&name[..name.len() - 1]) => {
+            match equals.map(|at| pair.split_at(at)) {
+                Some((name, _)) if self.contains(name) => {
                     put(name);
+                    put(b"=");
                     put(MASK);
                 }
                 _ => put(pair),

@@ -189,7 +189,7 @@ fn fields(fields: Option<Vec<Field>>) -> Result<Vec<Field>, ConfigError> {
         return Err(ConfigError::at("fields", text));
     }
     for (index, field) in fields.iter().enumerate() {
-        if fields[..index].contains(field) {
+        if fields.iter().take(index).any(|before| before == field) {
             let text = format!("{} stood before: name it once", field.name());
             return Err(ConfigError::at(format!("fields[{index}]"), text));
         }
@@ -273,7 +273,8 @@ fn json_pieces(fields: &[Field], request: Vec<Shown>, response: Vec<Shown>) -> V
 fn flush(text: &str) -> Result<Duration, ConfigError> {
     let wrong = "is no time from 1ms to 1m: write a number and a unit, such as 100ms or 1s";
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number = text[..text.len() - unit.len()].parse::<u64>().ok();
+    let number = text.strip_suffix(unit);
+    let number = number.and_then(|number| number.parse::<u64>().ok());
     let millis = match unit {
         "ms" => number,
         "s" => number.and_then(|number| number.checked_mul(1_000)),

@@ -3,6 +3,22 @@
 //! [`settings`] turns the configuration into [`Edits`] that cannot be wrong, [`template`] makes values out of the exchange,
 //! and here they are applied.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::unchecked_time_subtraction,
+    )
+)]
 
 pub mod settings;
 pub mod template;

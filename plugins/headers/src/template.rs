@@ -40,18 +40,17 @@ impl Template {
         let mut pieces = Vec::new();
         let mut rest = text;
         let mut plain = String::new();
-        while let Some(at) = rest.find("${") {
-            let (before, place) = rest.split_at(at);
+        while let Some((before, place)) = rest.split_once("${") {
             if let Some(before) = before.strip_suffix('$') {
                 plain.push_str(before);
                 plain.push_str("${");
-                rest = &place[2..];
+                rest = place;
                 continue;
             }
             plain.push_str(before);
-            let Some((name, after)) = place[2..].split_once('}') else {
+            let Some((name, after)) = place.split_once('}') else {
                 return Err(format!(
-                    "`{place}` is never closed: add a }}, or write $${{ for the text ${{"
+                    "`${{{place}` is never closed: add a }}, or write $${{ for the text ${{"
                 ));
             };
             if !plain.is_empty() {

@@ -3,6 +3,22 @@
 //! [`settings`] turns the configuration into something that cannot be wrong, [`index`] finds the consumer of a key, and
 //! here is the decision: exactly one key must be presented, and it must be known.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::unchecked_time_subtraction,
+    )
+)]
 
 pub mod index;
 pub mod query;

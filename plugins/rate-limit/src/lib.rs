@@ -7,6 +7,22 @@
 //! - `state`: what is handed over when another version takes its place;
 //! - here is the decision.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::get_unwrap,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        clippy::unchecked_time_subtraction,
+    )
+)]
 
 pub mod bucket;
 mod fields;
@@ -15,8 +31,20 @@ mod metrics;
 pub mod rule;
 pub mod settings;
 pub mod state;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "tables and spare counters are picked by remainders of how many there are"
+)]
 pub mod store;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "every place comes from `home` or `next`, which stay below the number of places"
+)]
 mod table;
+#[allow(
+    clippy::indexing_slicing,
+    reason = "every place is a remainder of the number of counters, which is fixed"
+)]
 pub mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -190,9 +190,12 @@ fn within(place: &str, number: u32, most: u32) -> Result<(), ConfigError> {
 fn window(text: &str) -> Result<u64, ConfigError> {
     let wrong = |text: &str| ConfigError::at("window", text);
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number: u64 = text[..text.len() - unit.len()]
-        .parse()
-        .map_err(|_| wrong("is no time: write a number and a unit, such as 500ms, 1s, 1m or 1h"))?;
+    let number = text.strip_suffix(unit);
+    let number: u64 = number
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| {
+            wrong("is no time: write a number and a unit, such as 500ms, 1s, 1m or 1h")
+        })?;
     let factor = match unit {
         "ms" => 1,
         "s" => 1_000,
