@@ -101,9 +101,10 @@ impl Activity {
         let taken = taken.and_then(|since| since.checked_add(limits.body));
         match taken {
             Some(due) if due <= now && within.driven.get() => self.cut(),
-            Some(due) if due <= now => found.stuck = !self.body_open.get(),
-            Some(due) => found.next = Some(found.next.map_or(due, |next| next.min(due))),
-            None => {}
+            // The client may be sending for as long as it likes; whether it is done is asked again.
+            Some(due) if due <= now && self.body_open.get() => found.at(now.checked_add(LINGER)),
+            Some(due) if due <= now => found.stuck = true,
+            due => found.at(due),
         }
         found
     }
@@ -120,8 +121,7 @@ impl Activity {
                     self.wake();
                 }
             }
-            Some(due) => found.next = Some(found.next.map_or(due, |next| next.min(due))),
-            None => {}
+            due => found.at(due),
         }
     }
 }
@@ -131,6 +131,13 @@ impl Activity {
 struct Found {
     next: Option<Instant>,
     stuck: bool,
+}
+
+impl Found {
+    /// Something is due at this time, if at any.
+    fn at(&mut self, due: Option<Instant>) {
+        self.next = self.next.into_iter().chain(due).min();
+    }
 }
 
 #[cfg(test)]
@@ -285,6 +292,11 @@ mod tests {
         stream.body_begins();
         connection.look_through(later, &LIMITS);
         assert!(!connection.is_draining(), "its body still comes");
+        assert_eq!(
+            connection.deadline(&LIMITS),
+            Some((later + LINGER, Overdue::Streams)),
+            "whether it still does is asked again"
+        );
         stream.body_ends(true);
         assert_eq!(connection.look_through(later, &LIMITS), Through::Told);
         assert!(connection.is_draining());
