@@ -329,7 +329,11 @@ impl Write for ClientIo {
             Some(left) => left,
             None => {
                 ready!(self.poll_interim(cx, false))?;
-                ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+                let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+                // The farewell of TLS has to be taken like an answer: until then the connection is not one that rests, on which
+                // another request may come.
+                self.activity.wrote(closed.is_pending());
+                ready!(closed)?;
                 if self.activity.lingers() {
                     LINGERING_BYTES
                 } else {
