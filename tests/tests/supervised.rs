@@ -160,11 +160,10 @@ fn a_crash_is_reported_and_nobody_is_refused_until_the_third_one_holds() {
         status_of(&gateway) == Some(503)
     });
     assert_eq!(knocking.stop(), 0, "connections were refused");
-    let refused = gateway.status()["refused"].to_string();
-    assert!(
-        refused.contains("it is in quarantine: it ended the gateway 3 times"),
-        "{refused}"
-    );
+    gateway.wait_for_status("the quarantine", |status| {
+        let refused = status["refused"].to_string();
+        refused.contains("it is in quarantine: it ended the gateway 3 times")
+    });
 
     // Over a restart of the whole gateway.
     assert_eq!(gateway.terminate().code(), Some(0));
