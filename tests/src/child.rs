@@ -135,9 +135,19 @@ impl Running {
     /// When it does not end in time.
     #[must_use]
     #[track_caller]
-    pub fn finish(mut self) -> Finished {
+    pub fn finish(self) -> Finished {
+        self.finish_within(TOOL_LIMIT)
+    }
+
+    /// The same for a program that has more to do than a tool, and so another limit.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[must_use]
+    #[track_caller]
+    pub fn finish_within(mut self, limit: Duration) -> Finished {
         drop(self.input.take());
-        let until = Instant::now() + TOOL_LIMIT;
+        let until = Instant::now() + limit;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
