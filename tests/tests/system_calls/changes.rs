@@ -2,6 +2,8 @@
 //! and the configuration is read again. Traffic notices nothing, a change that cannot be made is refused with a sentence,
 //! and made soon after without anybody asking.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 use swapgate_tests::process::descriptors;
 use swapgate_tests::strace::Whose;
@@ -11,6 +13,9 @@ use crate::world::{load, prepared, rests, stamp, stamp_of, wait_for_stamp};
 
 /// Set, every call from the first to the twentieth is made to fail; it takes minutes.
 const LONG: &str = "SWAPGATE_EVERY_CALL";
+
+/// By then a swap has come to the call that is to fail: the twentieth takes a few swaps at most, under strace.
+const UNTIL_IT_FAILS: Duration = Duration::from_secs(300);
 
 /// The calls that fail: all of them, or a choice.
 fn times(choice: &[usize]) -> Vec<usize> {
@@ -58,7 +63,13 @@ impl Swapping {
         let how = format!("error={error}:when={nth}");
         let strace = Strace::inject(self.gateway.pid(), whose, call, &how);
         let failed = || !strace.injected().is_empty();
+        let since = Instant::now();
         while !failed() {
+            assert!(
+                since.elapsed() < UNTIL_IT_FAILS,
+                "{call} never came to its call {nth}, up to version {}",
+                self.version
+            );
             self.put();
             let (gateway, name) = (&self.gateway, self.name());
             wait_until(&format!("{call} to fail, or {name} to serve"), || {
