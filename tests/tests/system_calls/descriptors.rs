@@ -100,8 +100,19 @@ fn none_for_clients() {
 fn none_at_all() {
     let mut world = World::start();
     let pid = world.gateway.pid();
-    let mut asking = world.gateway.client();
-    assert_eq!(asking.get("/keep/0").status, 200);
+    // They have begun to ask, for whoever is idle is asked to end.
+    let mut asking: Vec<Client> = (0..20)
+        .map(|number| {
+            let mut client = world.gateway.client();
+            client.send(format!("GET /close/{number} HTTP/1.1\r\n"));
+            client
+        })
+        .collect();
+    // And the one that the world keeps.
+    world
+        .gateway
+        .wait_for_metric("swapgate_connections{listener=\"public\"}", 21.0);
+    rests(&world.gateway);
     let before = limit(pid, 3);
     let mut waiting = world.gateway.client();
     world
@@ -109,11 +120,9 @@ fn none_at_all() {
         .wait_for_log("cannot accept, trying again in 5ms");
     // The first one may find the connection that was kept for it; the others need one of their own.
     let mut refused = 0.0;
-    for number in 0..20 {
-        asking.send(format!(
-            "GET /close/{number} HTTP/1.1\r\nhost: test\r\n\r\n"
-        ));
-        let answer = asking.expect_response();
+    for (number, client) in asking.iter_mut().enumerate() {
+        client.send("host: test\r\n\r\n");
+        let answer = client.expect_response();
         match answer.status {
             200 => assert_eq!(number, 0, "{answer:?}"),
             503 => refused += 1.0,
