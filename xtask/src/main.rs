@@ -56,8 +56,13 @@ cargo xtask COMMAND
                                             two hundred swaps, beside a WebSocket, a call of gRPC and a slow download; fails on
                                             anything lost, mixed or left behind (--programs DIR: take what is built there)
   soak --upgrades N                         one process takes over from the other, N times; fails where a request was lost
+  soak --calls                              every system call of a list fails, from its first to its twentieth time; takes minutes
+  soak --faults N                           targets are killed N times under each recommended setting; fails where one is not out
+                                            of rotation within a second, or not back within five
+  soak --idle N                             requests alone and beside idle connections, in turn, N times; fails where those slow
+                                            them down
   soak --overload [--seconds N]             offer three times what the upstream can answer; fails where the excess is not refused
-                                            quickly, or too little of the rest is answered
+                                            quickly, or too little of the rest is answered (--programs DIR as above)
   bench [--install] [--quick] [--only LIST] [--scenario LIST]
         [--rounds N] [--seconds S] [--connections N] [--changes N]
                                             the same work given to this gateway, a bare hyper proxy, nginx, HAProxy, Envoy and a

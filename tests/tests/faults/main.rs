@@ -3,6 +3,7 @@
 
 mod judge;
 mod killed;
+mod recommended;
 mod single;
 mod storm;
 mod trial;

@@ -3,10 +3,11 @@
 //! - [`life`]: reloads and swaps, right ones and wrong ones, beside everything that clients do; [`options`], [`plan`] and
 //!   [`texts`] say what, [`bed`] and [`clients`] run it, [`session`] makes the changes, [`verdict`] judges
 //! - [`overload`]: more requests than its upstream can answer
-//! - [`upgrades`]: one process after the other takes over
+//! - [`cases`]: cases of the tests in their long form: upgrades, system calls that fail, targets that are killed, idle connections
 //! - [`shown`]: what the admin listener shows of a change
 
 mod bed;
+mod cases;
 mod clients;
 mod life;
 mod options;
@@ -15,7 +16,6 @@ mod plan;
 mod session;
 mod shown;
 mod texts;
-mod upgrades;
 mod verdict;
 
 use std::fs::File;
@@ -39,7 +39,13 @@ pub(crate) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
     if arguments.flag("--overload") {
         overload::soak(arguments)
     } else if let Some(count) = arguments.value("--upgrades")? {
-        upgrades::soak(arguments, count)
+        cases::upgrades(arguments, count)
+    } else if arguments.flag("--calls") {
+        cases::calls(arguments)
+    } else if let Some(count) = arguments.value("--faults")? {
+        cases::faults(arguments, count)
+    } else if let Some(count) = arguments.value("--idle")? {
+        cases::idle(arguments, count)
     } else {
         life::soak(arguments)
     }
