@@ -4,7 +4,7 @@
 //! waits there, without end. The gateway admits as many as there are slots and refuses the excess. The load is an open loop:
 //! requests are due whatever became of those before, and are timed from when they were due.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -37,7 +37,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Least share of what the upstream can answer.
 const GOODPUT: f64 = 0.85;
-/// Longest time of a refusal, at the 99th percentile.
+/// Least share of what was due that must have been offered, or it was no such overload.
+const DUE: f64 = 0.95;
+/// Longest time of all refusals but one of a thousand. The very worst is told and not judged: gateway, upstream and load share
+/// two cores, and one of them that is not given a core for a turn of the scheduler is late by that turn.
 const REFUSAL: Duration = Duration::from_millis(10);
 /// Longest time of any answer of the admin listener.
 const ADMIN: Duration = Duration::from_millis(100);
@@ -47,8 +50,12 @@ const MEMORY_KB: u64 = 64 << 10;
 /// Builds, overloads, and judges.
 pub(super) fn soak(mut arguments: Arguments) -> Outcome<ExitCode> {
     let seconds = arguments.value("--seconds")?.unwrap_or(60_u64);
+    let programs: Option<PathBuf> = arguments.value("--programs")?;
     arguments.finish()?;
-    let built = cargo::build_release(&["bench-upstream", "bench-load"])?;
+    let built = match programs {
+        Some(folder) => folder,
+        None => cargo::build_release(&["bench-upstream", "bench-load"])?,
+    };
     signals::catch()?;
     let bed = Bed::make(&built)?;
     let seen = bed.overload(&built, Duration::from_secs(seconds))?;
@@ -181,6 +188,8 @@ impl Seen {
         let seconds = report.measure("seconds");
         let possible = SLOTS as f64 / WORK.as_secs_f64();
         let goodput = report.measure("requests") / seconds;
+        let offered = (report.count("requests") + refused.count("requests")) as f64;
+        let due = OFFERED as f64 * seconds;
         println!(
             "{} answered and {} refused in {seconds:.1} s, {} failed; the load was late by {} µs (p99)",
             report.count("requests"),
@@ -190,17 +199,23 @@ impl Seen {
         );
         report.reasons().for_each(|reason| println!("  {reason}"));
         println!(
-            "answers took {} µs (p50) and {} µs (p99); refusals {} µs (p50), {} µs (p99), {} µs (worst)",
+            "answers took {} µs (p50) and {} µs (p99); refusals {} µs (p50), {} µs (p99), {} µs (p99.9), {} µs (worst)",
             report.count("p50_us"),
             report.count("p99_us"),
             refused.count("p50_us"),
             refused.count("p99_us"),
+            refused.count("p999_us"),
             refused.count("max_us"),
         );
         let grown = self.memory.1.saturating_sub(self.memory.0);
         let micros = |time: Duration| time.as_micros();
-        let slow = u128::from(refused.count("p99_us"));
+        let slow = u128::from(refused.count("p999_us"));
         [
+            told(
+                "requests that were answered or refused, of those that were due",
+                format!("{offered:.0} of {due:.0}"),
+                offered >= DUE * due,
+            ),
             told(
                 "answers a second, of those that are possible",
                 format!("{goodput:.0} of {possible:.0}"),
@@ -216,7 +231,7 @@ impl Seen {
                 refused.count("requests"),
                 refused.count("requests") > 0,
             ),
-            told("µs for a refusal (p99)", slow, slow <= micros(REFUSAL)),
+            told("µs for a refusal (p99.9)", slow, slow <= micros(REFUSAL)),
             told(
                 "µs for the slowest answer of the admin listener",
                 format!("{} of {}", micros(self.admin.0), self.admin.1),
