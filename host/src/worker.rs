@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::listener::connections::Connections;
 use crate::local::Local;
@@ -159,11 +159,7 @@ async fn run(start: Start, seed: u64) {
                 // Without control there is nobody to serve for.
                 Some(Command::Cut) | None => break Farewell::default(),
             },
-            _ = sweep.tick() => {
-                if let Err(panicked) = panics::caught(Part::Worker, || local.sweep()) {
-                    panicked.say();
-                }
-            }
+            _ = sweep.tick() => swept(&local),
             () = until(overdue.front().map(|(due, _)| *due)) => {
                 if let Some((_, generation)) = overdue.pop_front() {
                     end_before(generation, &local, &connections);
@@ -174,9 +170,28 @@ async fn run(start: Start, seed: u64) {
     listening.stop_all(&farewell).await;
     connections.drain(farewell.patient);
     local.drain();
-    drained(&local, &connections, &mut commands, &reports).await;
+    // A body that its target does not take has a limit meanwhile as well.
+    tokio::select! {
+        () = drained(&local, &connections, &mut commands, &reports) => {}
+        () = sweeping(&mut sweep, &local) => {}
+    }
     waking.abort();
     let _ = reports.send(Report::Drained { worker: index });
+}
+
+/// Looks through unused upstream connections.
+fn swept(local: &Local) {
+    if let Err(panicked) = panics::caught(Part::Worker, || local.sweep()) {
+        panicked.say();
+    }
+}
+
+/// Does so for as long as it is asked.
+async fn sweeping(sweep: &mut Interval, local: &Local) {
+    loop {
+        sweep.tick().await;
+        swept(local);
+    }
 }
 
 /// Wakes exchanges whose wake tokens are used.

@@ -11,10 +11,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::timeout;
 
 use super::body::RequestBody;
-use super::interim::{Ear, Heard, Interim};
+use super::heard::{Heard, Outflow};
+use super::interim::{Ear, Interim};
+use super::kept::{REST, Standstill};
 use crate::endpoint::Endpoint;
 use crate::metrics::traffic::{Hold, Open};
 use crate::panics::{self, Part};
@@ -35,6 +38,7 @@ pub struct Sender {
     requests: SendRequest<RequestBody>,
     task: AbortHandle,
     ear: Arc<Ear>,
+    outflow: Arc<Outflow>,
     waiting: Rc<Waiting>,
     /// Counts it, also once it has changed over to another protocol and its task has ended.
     open: Option<Open>,
@@ -48,8 +52,9 @@ impl Sender {
     pub async fn open(wire: Wire, target: Endpoint, account: &Rc<Hold>) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(READ_AHEAD).max_header_size(READ_AHEAD);
-        let (ear, waiting) = (Arc::default(), Rc::<Waiting>::default());
-        let heard = Heard::new(wire, &ear);
+        let (ear, outflow) = (Arc::default(), Arc::default());
+        let waiting = Rc::<Waiting>::default();
+        let heard = Heard::new(wire, &ear, &outflow);
         let (requests, connection) = builder.handshake(heard).await?;
         let open = account.begin();
         let (listening, woken) = (Arc::clone(&ear), Rc::clone(&waiting));
@@ -66,11 +71,12 @@ impl Sender {
                 tracing::debug!(target: "upstream", %target, %error, "connection ended");
             }
         });
-        let task = tokio::task::spawn_local(driving);
+        let task = spawn_local(driving);
         Ok(Self {
             requests,
             task: task.abort_handle(),
             ear,
+            outflow,
             waiting,
             open: Some(open),
         })
@@ -111,6 +117,30 @@ impl Sender {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.requests.is_closed()
+    }
+
+    /// At what the target stands that takes nothing of what is to be written; none: nothing waits for it.
+    pub(super) fn stands_at(&self) -> Option<u64> {
+        self.outflow.stands_at()
+    }
+
+    /// Its answer is over, and it is not kept. The request's body may not be over: it goes on for as long as the target takes
+    /// pieces of it. How long the client may take to send one has a limit elsewhere.
+    pub(super) fn let_go(self) {
+        if !self.is_ready() && !self.is_closed() {
+            spawn_local(panics::contained(Part::Upstream, self.finished()));
+        }
+    }
+
+    /// Waits until it takes requests again, or none any more, or stands still.
+    async fn finished(mut self) {
+        let mut standstill = Standstill::default();
+        while standstill.is_short(self.stands_at()) {
+            let ready = poll_fn(|cx| self.requests.poll_ready(cx));
+            if timeout(REST, ready).await.is_ok() {
+                return;
+            }
+        }
     }
 }
 

@@ -4,19 +4,11 @@
 //! what comes is looked at on its way into hyper instead. Of an answer that is none of them that is one byte, once.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU8};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, ReadBuf};
-
-use crate::wire::Wire;
 
 /// So many are heard before one answer; those behind them are read past, as hyper does.
 pub const MOST: u8 = 16;
@@ -79,11 +71,13 @@ impl Ear {
         }
     }
 
-    fn listens(&self) -> bool {
+    /// Whether what comes is looked at.
+    pub(super) fn listens(&self) -> bool {
         self.left.load(Relaxed) > 0
     }
 
-    fn hears(&self, fresh: &[u8]) {
+    /// Looks at what came.
+    pub(super) fn hears(&self, fresh: &[u8]) {
         if !self.has_heard() && is_last(fresh) {
             self.left.store(0, Relaxed);
             return;
@@ -167,90 +161,6 @@ fn interim(parsed: &httparse::Response<'_, '_>) -> Option<Interim> {
         headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
     }
     Some(Interim { status, headers })
-}
-
-/// A connection to a target whose interim answers are heard.
-pub struct Heard {
-    wire: Wire,
-    ear: Arc<Ear>,
-}
-
-impl Heard {
-    pub(super) fn new(wire: Wire, ear: &Arc<Ear>) -> Self {
-        let ear = Arc::clone(ear);
-        Self { wire, ear }
-    }
-
-    /// The connection itself.
-    #[must_use]
-    pub fn into_wire(self) -> Wire {
-        self.wire
-    }
-}
-
-/// A read that is listened to.
-struct Listened<'a> {
-    wire: TokioIo<&'a mut Wire>,
-    ear: &'a Ear,
-}
-
-impl AsyncRead for Listened<'_> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.wire).poll_read(cx, buf))?;
-        let fresh = buf.filled().get(before..).unwrap_or_default();
-        self.ear.hears(fresh);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Read for Heard {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let Self { wire, ear } = self.get_mut();
-        if !ear.listens() {
-            return Pin::new(wire).poll_read(cx, buf);
-        }
-        let wire = TokioIo::new(wire);
-        Pin::new(&mut TokioIo::new(Listened { wire, ear })).poll_read(cx, buf)
-    }
-}
-
-impl Write for Heard {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().wire).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().wire).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.wire.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().wire).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().wire).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

@@ -16,15 +16,13 @@ use super::http1::Sender;
 use super::http2::line::Line;
 use super::http2::lines::{Dial, Lines};
 use super::http2::ticket::Ticket;
+use super::kept::{Kept, SWEEPS};
 use super::manner::{Destination, authority};
 use crate::config::ready::UpstreamProtocol;
 use crate::metrics::traffic::{Connections, Hold};
 use crate::panics::{self, Part};
 use crate::wire::Wire;
 
-/// For how many sweeps an unused connection is kept: 50 to 55 seconds. Shorter than what common servers allow, so that
-/// they rarely close one that is about to be used.
-const SWEEPS: u32 = 11;
 /// How many unused connections are kept for one target.
 const KEPT: usize = 512;
 
@@ -57,8 +55,8 @@ pub struct Pool {
     pub authority: Option<Authority>,
     /// The scheme of requests.
     pub scheme: Scheme,
-    /// Each with the sweep before which it was used last; counting sweeps needs no clock.
-    idle: RefCell<Vec<(Sender, u32)>>,
+    /// Those that carry one request at a time, and no exchange waits for.
+    idle: RefCell<Vec<Kept>>,
     /// Those that carry many requests, in use or not.
     lines: Rc<Lines>,
     /// What the target agreed to last, where it may choose.
@@ -99,21 +97,24 @@ impl Pool {
             return Some(Carrier::Http2(ticket));
         }
         let mut idle = self.idle.borrow_mut();
-        // A connection given back is ready once its task has seen the end of the answer; until then it is passed over.
-        let position = idle.iter().rposition(|(sender, _)| sender.is_ready())?;
-        Some(Carrier::Http1(idle.swap_remove(position).0))
+        // A connection given back is ready once its task has seen the end of the answer, and that of the request, which may
+        // take longer; until then it is passed over.
+        let position = idle.iter().rposition(|kept| kept.sender.is_ready())?;
+        Some(Carrier::Http1(idle.swap_remove(position).sender))
     }
 
-    /// Keeps a connection whose exchange is over.
+    /// Keeps a connection whose exchange has its answer.
     pub fn put(&self, sender: Sender) {
         if self.closed.get() || sender.is_closed() {
-            return;
+            return sender.let_go();
         }
         let mut idle = self.idle.borrow_mut();
-        if idle.len() >= KEPT {
-            idle.remove(0);
+        let oldest = (idle.len() >= KEPT).then(|| idle.remove(0));
+        idle.push(Kept::new(sender, self.sweeps.get()));
+        drop(idle);
+        if let Some(oldest) = oldest {
+            oldest.sender.let_go();
         }
-        idle.push((sender, self.sweeps.get()));
     }
 
     /// Opens a connection to the target and starts its task on this worker. Where it carries many requests, one is opened
@@ -139,9 +140,10 @@ impl Pool {
         self.let_go();
     }
 
-    /// Lets go of what is unused: exchanges to come connect anew.
+    /// Lets go of what is unused: exchanges to come connect anew. A request whose body outlives its answer is use.
     pub fn let_go(&self) {
-        drop(self.idle.take());
+        let idle = self.idle.take();
+        idle.into_iter().for_each(|kept| kept.sender.let_go());
         self.lines.let_go();
     }
 
@@ -151,13 +153,12 @@ impl Pool {
         self.idle.borrow().is_empty() && self.lines.is_empty()
     }
 
-    /// Lets go of connections that are closed or grew old; called every five seconds.
+    /// Lets go of connections that are closed or grew old, or carry what their target does not take; called every five
+    /// seconds.
     pub fn sweep(&self) {
         let now = self.sweeps.get().wrapping_add(1);
         self.sweeps.set(now);
-        self.idle
-            .borrow_mut()
-            .retain(|(sender, since)| !sender.is_closed() && now.wrapping_sub(*since) < SWEEPS);
+        self.idle.borrow_mut().retain_mut(|kept| kept.stays(now));
         self.lines.sweep(now, SWEEPS);
     }
 

@@ -7,6 +7,7 @@ mod answers;
 mod early;
 mod faults;
 mod heads;
+mod outlive;
 mod requests;
 mod streams;
 mod trailers;

@@ -15,7 +15,7 @@ use crate::metrics::route::OpenTunnel;
 use crate::panics::fault;
 use crate::respond::failure::UpstreamFault;
 use crate::snapshot::Snapshot;
-use crate::upstream::interim::Heard;
+use crate::upstream::heard::Heard;
 use crate::upstream::lease::{Kept, Sent};
 use crate::wire::Wire;
 use bytes::Bytes;
