@@ -1,5 +1,7 @@
 //! Connections that asked once and are kept alive.
 
+use std::time::Duration;
+
 use swapgate_tests::bench::Crowd;
 use swapgate_tests::wait_until;
 
@@ -33,6 +35,55 @@ fn two_thousand_over_http2() {
         EACH_OF_HTTP2,
         &["--streams", "1", "--tls"],
     );
+}
+
+/// Set, it says how often requests are timed alone and beside a crowd, in turn, and whether those slow them down is judged.
+/// A test run does it once, beside fewer, and judges nothing but that all are served.
+const LONG: &str = "SWAPGATE_IDLE_ROUNDS";
+/// What p50 and p99 beside a crowd may be of those alone, in the middle of all rounds, or so much more.
+const RATIO: f64 = 1.5;
+const MORE: Duration = Duration::from_micros(250);
+
+#[test]
+fn requests_beside_them_take_as_long_as_alone() {
+    let rounds = std::env::var(LONG).ok().and_then(|text| text.parse().ok());
+    let judged = rounds.is_some();
+    let (rounds, count) = (rounds.unwrap_or(1), if judged { 10_000 } else { 1_000 });
+    // Two gateways, so that both are asked in turn, at moments that are alike.
+    let (quiet, world) = (World::with(SETTINGS), World::with(SETTINGS));
+    let crowd = Crowd::start(world.gateway.address_of("public"), "idle", count, &[]);
+    assert_eq!(crowd.held(), count, "all are connected and were answered");
+    wait_until("the connections to rest", || {
+        world.grown() <= EACH * count as u64
+    });
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        alone.push(sample(&quiet.gateway));
+        beside.push(sample(&world.gateway));
+    }
+    let report = crowd.finish();
+    assert_eq!(report["gone"], 0, "nobody was sent away: {report}");
+    let middle = |times: &[(Duration, Duration)], of: fn(&(Duration, Duration)) -> Duration| {
+        let mut times: Vec<Duration> = times.iter().map(of).collect();
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    for (name, of) in [
+        (
+            "p50",
+            (|times| times.0) as fn(&(Duration, Duration)) -> Duration,
+        ),
+        ("p99", |times| times.1),
+    ] {
+        let (alone, beside) = (middle(&alone, of), middle(&beside, of));
+        println!(
+            "{name}: {alone:?} alone, {beside:?} beside {count} idle connections, {rounds} rounds"
+        );
+        assert!(
+            !judged || beside <= (alone + MORE).max(alone.mul_f64(RATIO)),
+            "{name} beside idle connections: {beside:?}, alone {alone:?}"
+        );
+    }
 }
 
 #[track_caller]
