@@ -117,8 +117,13 @@ impl Steps {
         } else {
             "component not installed"
         };
+        let disk = if tools::may_mount() {
+            ""
+        } else {
+            ", a full disk (only who may mount file systems, such as root, can show it)"
+        };
         println!(
-            "== not part of this run: AddressSanitizer (`cargo xtask asan` runs it), Miri ({miri})"
+            "== not part of this run: AddressSanitizer (`cargo xtask asan` runs it), Miri ({miri}){disk}"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Context, Failure, Outcome};
 use crate::{cargo, python};
 
 /// A program, the package of Debian that has it, and what it is for. Those of one package stand together.
@@ -42,11 +42,34 @@ pub(crate) fn check(lints: bool) -> Outcome<()> {
         install(&packages, &purposes.join(", "))?;
     }
     python::check()?;
+    attach()?;
     if lints {
         component("fmt", "rustfmt")?;
         component("clippy", "clippy")?;
     }
     Ok(())
+}
+
+/// Tests have strace attach to a gateway that is no child of it, which a kernel may keep for root.
+fn attach() -> Outcome<()> {
+    let sleep = Command::new("sleep").arg("1").spawn();
+    let mut sleep = sleep.context("sleep cannot be started")?;
+    let may = answers(
+        "strace",
+        &["-qqq", "-o", "/dev/null", "-p", &sleep.id().to_string()],
+    );
+    sleep.wait().context("sleep cannot be waited for")?;
+    if may {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "strace may not attach to a process that is running; `sysctl kernel.yama.ptrace_scope=0` as root allows it, or run as root",
+    ))
+}
+
+/// Whether a file system can be mounted, for the tests of a full disk. It is, in a namespace of its own.
+pub(crate) fn may_mount() -> bool {
+    answers("unshare", &["-m", "mount", "-t", "tmpfs", "probe", "/tmp"])
 }
 
 /// Some have a word of their own for what others call `--version`.
