@@ -75,6 +75,8 @@ pub(super) struct Relay {
     first: First,
     lease: Option<Lease>,
     idle: Idle,
+    /// Whether its status has no body; what comes all the same goes nowhere.
+    for_nobody: bool,
 }
 
 impl AnswerBody {
@@ -98,21 +100,14 @@ impl AnswerBody {
 
     /// The body of an upstream's answer.
     #[must_use]
-    pub fn relayed(
-        (incoming, first): (Incoming, First),
-        lease: Lease,
-        idle: Duration,
-        exchange: Running,
-    ) -> Self {
-        if incoming.is_end_stream() && matches!(first, First::Nothing | First::Over) {
-            lease.give_back();
-            return Self {
-                source: Source::Done,
-                exchange: Some(exchange),
-            };
-        }
+    pub(super) fn relayed(relay: Relay, exchange: Running) -> Self {
+        let source = if relay.is_whole() {
+            Source::Done
+        } else {
+            Source::Upstream(relay)
+        };
         Self {
-            source: Source::Upstream(Relay::new((incoming, first), lease, idle)),
+            source,
             exchange: Some(exchange),
         }
     }
@@ -260,11 +255,17 @@ impl Relay {
             first,
             lease: Some(lease),
             idle: Idle::new(idle),
+            for_nobody: false,
         };
         if relay.is_over() {
             relay.give_back();
         }
         relay
+    }
+
+    /// Its status has no body: whatever comes of one ends it, and the connection it comes on.
+    pub(super) fn is_for_nobody(&mut self) {
+        self.for_nobody = true;
     }
 
     /// The next piece, or the fields at the end.
@@ -291,6 +292,13 @@ impl Relay {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(AnswerError::Upstream(error)))),
+            Poll::Ready(Some(Ok(frame)))
+                if self.for_nobody && frame.data_ref().is_some_and(|data| !data.is_empty()) =>
+            {
+                self.lease = None;
+                self.first = First::Over;
+                Poll::Ready(None)
+            }
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.idle.progress();
                 let fields = frame.trailers_mut();
@@ -335,6 +343,8 @@ impl Relay {
 
     fn size_hint(&self) -> SizeHint {
         match self.first {
+            // hyper would say it in the head.
+            _ if self.for_nobody => SizeHint::default(),
             First::Nothing => self.incoming.size_hint(),
             // Only of a body in chunks something is taken before, and nobody says how long that is.
             First::Data(_) | First::Trailers(_) | First::Over => SizeHint::default(),

@@ -136,6 +136,7 @@ pub(super) fn begin(
         // A call is a POST. What is told of one in gRPC's own way is a success, which would agree to a change.
         grpc: grpc && !connect,
         connect,
+        head: context.method == Method::HEAD,
     };
     let exchange = Exchange::begin(worker, generation, activity, context, said);
     (exchange, rest, verdict)

@@ -70,6 +70,8 @@ pub(super) struct Said {
     pub(super) grpc: bool,
     /// Whether it is an extended CONNECT, to which any success means that the stream has changed over.
     pub(super) connect: bool,
+    /// Whether it asks for a head alone, whatever plugins make of its method on the way.
+    pub(super) head: bool,
 }
 
 /// The holder that ends an exchange: when it says so, or when it is dropped before, whatever happened.

@@ -9,7 +9,7 @@ use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER, SEC_WEBSOCKET_VERSION, TRAILER,
     TRANSFER_ENCODING,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
 use super::answer::{AnswerBody, Relay};
 use super::filtered::{Filtered, Source};
@@ -45,6 +45,11 @@ pub(super) async fn relay(
         trailer = trailers::announced(&headers);
     }
     reread(&mut headers, survey);
+    let asked_for_head = exchange.context.borrow().method == Method::HEAD;
+    if asked_for_head && !exchange.said.head && head.status != StatusCode::NOT_MODIFIED {
+        // A plugin made that of the client's request, who would wait for as much (RFC 9110, 8.6).
+        headers.remove(CONTENT_LENGTH);
+    }
     forwarding::via(&mut headers, exchange.generation.via.as_ref());
     exchange.context.borrow_mut().response = Some(ResponseHead {
         status: head.status,
@@ -69,11 +74,11 @@ pub(super) async fn relay(
         return filtered(exchange, snapshot, Source::Upstream(relay), need).await;
     }
     let (status, headers) = outgoing(&exchange, snapshot);
-    respond(
-        status,
-        headers,
-        AnswerBody::relayed((incoming, sent.first), sent.lease, idle, exchange),
-    )
+    let mut relay = Relay::new((incoming, sent.first), sent.lease, idle);
+    if has_none(status) {
+        relay.is_for_nobody();
+    }
+    respond(status, headers, AnswerBody::relayed(relay, exchange))
 }
 
 /// Takes off the head of an answer what was said of its way here.
@@ -221,8 +226,11 @@ pub(super) fn whole(
     body(exchange, snapshot, answer.body)
 }
 
-fn body(exchange: Running, snapshot: &Snapshot, bytes: Bytes) -> Response<AnswerBody> {
+fn body(exchange: Running, snapshot: &Snapshot, mut bytes: Bytes) -> Response<AnswerBody> {
     let (status, headers) = outgoing(&exchange, snapshot);
+    if has_none(status) {
+        bytes = Bytes::new();
+    }
     respond(status, headers, AnswerBody::whole(bytes, exchange))
 }
 
@@ -241,8 +249,14 @@ pub(super) fn respond(
 fn outgoing(exchange: &Exchange, snapshot: &Snapshot) -> (StatusCode, HeaderMap) {
     if let Some(head) = &mut exchange.context.borrow_mut().response {
         no_agreement(exchange, head);
+        reframe::bodiless(&mut head.headers, head.status);
     }
     head(exchange, snapshot)
+}
+
+/// Whether no answer with this status has a body. hyper keeps one back from clients of HTTP/1.1, but not from those of HTTP/2.
+fn has_none(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Keeps an answer to an extended CONNECT from saying that the stream has changed over, as every success would.

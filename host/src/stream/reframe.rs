@@ -35,6 +35,13 @@ pub fn answer_has_body(method: &Method, status: StatusCode) -> bool {
     !never && *method != Method::HEAD
 }
 
+/// The head of an answer that says no length where it must not (RFC 9110, 8.6).
+pub fn bodiless(headers: &mut HeaderMap, status: StatusCode) {
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    }
+}
+
 /// The head of a request whose body may change on its way; not yet how long it will be.
 pub fn request(headers: &mut HeaderMap) {
     headers.remove(CONTENT_LENGTH);

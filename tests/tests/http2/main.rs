@@ -3,6 +3,7 @@
 //! Each case is one row of a table. After every row that leaves the connection alive, a PING and a further request on it must be
 //! answered; after every row at all, a fresh client gets the answer to its own request and to nothing else.
 
+mod bodiless;
 mod bystander;
 mod compression;
 mod control;

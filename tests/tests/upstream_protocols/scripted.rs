@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use swapgate_tests::h2::Connection;
 use swapgate_tests::{Client, Gateway, Response, eventually};
 
 use super::before;
@@ -37,6 +38,8 @@ enum Act {
     WrongLength,
     /// Answers, with so many trailers.
     Trailers(usize),
+    /// Says 204, and behind it a body.
+    NoContent(&'static [u8]),
     Silence,
 }
 
@@ -177,6 +180,13 @@ fn perform(stream: &mut TcpStream, act: Act, id: u32) -> std::io::Result<bool> {
             ),
         ]
         .concat(),
+        // `:status: 204` of the static table.
+        Act::NoContent(body) => [
+            frame(HEADERS, END_HEADERS, id, &[0x89]),
+            frame(DATA, 0, id, body),
+            frame(DATA, END_STREAM, id, b""),
+        ]
+        .concat(),
         Act::Silence => Vec::new(),
     };
     stream.write_all(&bytes)?;
@@ -260,6 +270,24 @@ fn no_more_trailers_than_hyper_takes_of_http_1_1() {
     assert_eq!(client.get("/").text(), "four");
     client.send("GET / HTTP/1.1\r\nhost: a.test\r\n\r\n");
     assert!(client.read_response("GET").is_err(), "it breaks off");
+}
+
+#[test]
+fn behind_a_status_without_a_body_there_is_none() {
+    let target = Target::start(&[Act::NoContent(b""), Act::NoContent(b"four")]);
+    let gateway = before(&target.address.to_string(), "protocol: h2").start();
+    let mut client = Connection::open(gateway.address());
+    for _ in 0..2 {
+        let answer = client.get("/").unwrap();
+        assert_eq!(
+            (answer.status, answer.reset, answer.ended),
+            (204, None, true)
+        );
+        assert_eq!(answer.headers.get("content-length"), None);
+        assert_eq!(answer.body, b"");
+    }
+    assert_eq!(client.get("/").unwrap().status, 200);
+    assert_eq!(target.see(|seen| seen.connections), 1);
 }
 
 #[test]
