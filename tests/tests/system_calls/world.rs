@@ -195,8 +195,14 @@ impl World {
     /// Nothing is left of what failed, and nothing spins.
     pub(crate) fn is_as_before(&mut self) {
         self.took.sort_unstable();
-        if let Some(middle) = self.took.get(self.took.len() / 2) {
-            assert!(*middle <= SOON, "served late: {:?}", self.took);
+        // A run of every call is one on a machine that does nothing else.
+        let judged = match self.took.len() {
+            0 => None,
+            count if every_call() => self.took.get(count - 1),
+            count => self.took.get(count / 2),
+        };
+        if let Some(judged) = judged {
+            assert!(*judged <= SOON, "served late: {:?}", self.took);
         }
         self.kept = None;
         let before = self.before;
@@ -210,6 +216,12 @@ impl World {
         );
         rests(&self.gateway);
     }
+}
+
+/// Whether every call from the first to the twentieth is made to fail where a test run has a choice, which takes minutes, and
+/// whether each of them is judged by its time.
+pub(crate) fn every_call() -> bool {
+    std::env::var_os("SWAPGATE_EVERY_CALL").is_some()
 }
 
 /// Load of two clients; answers other than those of the upstream are failures.
