@@ -53,10 +53,18 @@ pub(super) async fn until_ended(
         Ok(ended) => ended,
     };
     match ended {
-        End::Asked(signal) => match upgrading.settle(&control.board, signal).await {
-            Some(gone) => Ok(End::Replaced(gone)),
-            None => Ok(End::Asked(signal)),
-        },
+        End::Asked(signal) => {
+            let gone = tokio::select! {
+                biased;
+                gone = upgrading.settle(&control.board, signal) => gone,
+                again = ends.next() => {
+                    // A process that hangs hears no signal itself.
+                    upgrading.give_up(&control.board, again);
+                    None
+                }
+            };
+            Ok(gone.map_or(End::Asked(signal), End::Replaced))
+        }
         ended @ End::Replaced(_) => Ok(ended),
     }
 }

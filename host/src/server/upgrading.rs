@@ -89,12 +89,19 @@ impl<'a> Upgrading<'a> {
     pub(crate) async fn settle(&mut self, board: &Board, why: &str) -> Option<Vec<String>> {
         self.running.as_ref()?;
         if !self.turn.take_back() {
+            tracing::info!(target: "control", "waiting for the new process, whose turn it is; another signal ends it as well");
             return self.replaced(board).await;
         }
+        self.give_up(board, why);
+        None
+    }
+
+    /// Ends the new process, also one that took its turn.
+    pub(crate) fn give_up(&mut self, board: &Board, why: &str) {
+        self.turn.revoke();
         self.running = None;
         let why = format!("given up: {why}");
         board.update(|status| status.upgrade.ends(Who::own(), Err(why)));
-        None
     }
 
     /// Waits until one ends. With the process that serves: what that did not take over. Without: none.

@@ -63,6 +63,11 @@ impl Turn {
         back
     }
 
+    /// The new process ends, whether it took its turn or not: all of it is to end.
+    pub fn revoke(&self) {
+        *self.state() = State::Back;
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

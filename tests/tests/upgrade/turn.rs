@@ -1,5 +1,6 @@
 //! A new process that is told that it is its turn and goes no further: played by a script that speaks as a gateway does.
 
+use rustix::process::{Signal, kill_process};
 use swapgate_tests::{eventually, process::is_alive};
 
 use super::clients::Clients;
@@ -57,14 +58,31 @@ fn one_that_took_it_is_waited_for_and_the_old_one_serves_on() {
             .wait_for_log("it may serve already, so it is waited for");
         clients.wait_for_more(50);
         assert!(is_alive(newcomer), "it may have accepted connections");
-        rustix::process::kill_process(pid(newcomer), rustix::process::Signal::KILL)
-            .expect("it lives");
+        kill_process(pid(newcomer), Signal::KILL).expect("it lives");
         let outcome = world.outcome_after(0);
         let why = outcome["why"].as_str().expect("a reason");
         assert!(why.contains("was ended by SIGKILL"), "{why}");
         world.put_gateway();
         let _ = world.upgrades();
         let _ = clients.stop_without_loss();
+    }
+}
+
+#[test]
+fn one_that_took_it_and_hangs_ends_with_the_rest_when_that_is_asked_for_again() {
+    for supervised in [false, true] {
+        let mut world = World::start(supervised, "drain: {upgrade: 2s}");
+        put(&world, true);
+        world.ask();
+        let newcomer = world.newcomer();
+        let gateway = &mut world.gateway;
+        gateway.wait_for_log("it may serve already, so it is waited for");
+        gateway.signal(Signal::TERM);
+        gateway.wait_for_log("another signal ends it as well");
+        assert!(is_alive(newcomer));
+        gateway.signal(Signal::TERM);
+        assert_eq!(gateway.wait_for_end().code(), Some(0));
+        eventually!(!is_alive(newcomer), "the new process to be ended");
     }
 }
 

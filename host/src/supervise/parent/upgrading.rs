@@ -132,6 +132,16 @@ impl Parent {
             return false;
         };
         let taken = loop {
+            let stops = *self.stops.borrow();
+            if stops > 1 {
+                // It may hang, and then it hears no signal.
+                upgrading.turn.revoke();
+                tracing::warn!(target: "supervisor", "the new process took its turn and does not say that it serves; it is ended as well");
+                return false;
+            }
+            if stops > 0 {
+                tracing::info!(target: "supervisor", "waiting for the new process, whose turn it is; another signal ends it as well");
+            }
             tokio::select! {
                 biased;
                 taken = upgrading.taken.as_mut() => break taken,
