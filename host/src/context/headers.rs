@@ -1,7 +1,8 @@
-//! Which headers a plugin may touch, and how large what it sets may be.
+//! Which headers belong to one connection, which a plugin may touch, and how large what it sets may be.
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use super::Denied;
 use super::client_headers::has_underscore;
@@ -82,6 +83,40 @@ impl Survey {
         }
         survey
     }
+}
+
+/// Takes off every header that belongs to one connection, in either direction (RFC 9110, 7.6.1).
+///
+/// It runs before anything of the gateway or of a plugin is set, so `Connection: x-request-id` can remove only what
+/// the sender itself sent.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
+    if !survey.hop_by_hop {
+        return;
+    }
+    if headers.contains_key(CONNECTION) {
+        for name in connection_options(headers) {
+            // These two are not options of a connection, whatever a sender claims: taking them off would change
+            // what the message means.
+            if name != HOST && name != CONTENT_LENGTH {
+                headers.remove(name);
+            }
+        }
+    }
+    let mut found: SmallVec<[HeaderName; 4]> = SmallVec::new();
+    found.extend(headers.keys().filter(|name| is_hop_by_hop(name)).cloned());
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+/// What `Connection` lists, in lower case; what is no name is left out.
+pub(crate) fn connection_options(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
+        .collect()
 }
 
 /// Reads a header name for a change.

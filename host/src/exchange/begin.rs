@@ -15,7 +15,7 @@ use super::multiplexed::{self, Shape};
 use super::tunnel::ask::{self, Asked};
 use super::{Exchange, Peer, Running, hops};
 use crate::activity::Activity;
-use crate::context::headers::Survey;
+use crate::context::headers::{Survey, strip_hop_by_hop};
 use crate::context::{Context, Ends, HostName, RequestId, client_headers, trailers};
 use crate::local::{Generation, Local};
 use crate::respond::failure::RequestFault;
@@ -184,7 +184,7 @@ impl Read {
             // In HTTP/2 there is no such field (RFC 9113, 8.2.2).
             self.asked = Asked::of(head.version, &head.headers).map(Box::new);
         }
-        ingress::strip_hop_by_hop(&mut head.headers, survey);
+        strip_hop_by_hop(&mut head.headers, survey);
         if let (true, Some(field)) = (host.from_target, &host.field) {
             head.headers.insert(HOST, field.clone());
         }

@@ -5,12 +5,11 @@
 
 use std::borrow::Cow;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
-use smallvec::SmallVec;
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 
 use crate::context::HostName;
-use crate::context::headers::{Survey, is_hop_by_hop};
+use crate::context::headers::Survey;
 use crate::respond::failure::RequestFault;
 
 /// The host a request asks for.
@@ -209,39 +208,6 @@ pub enum Framing {
     Length,
     /// By chunks.
     Chunked,
-}
-
-/// Takes off every header that belongs to one connection, in either direction (RFC 9110, 7.6.1).
-///
-/// It runs before anything of the gateway or of a plugin is set, so `Connection: x-request-id` can remove only what
-/// the sender itself sent.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap, survey: Survey) {
-    if !survey.hop_by_hop {
-        return;
-    }
-    if headers.contains_key(CONNECTION) {
-        for name in connection_options(headers) {
-            // These two are not options of a connection, whatever a sender claims: taking them off would change
-            // what the message means.
-            if name != HOST && name != CONTENT_LENGTH {
-                headers.remove(name);
-            }
-        }
-    }
-    let mut found: SmallVec<[HeaderName; 4]> = SmallVec::new();
-    found.extend(headers.keys().filter(|name| is_hop_by_hop(name)).cloned());
-    for name in found {
-        headers.remove(name);
-    }
-}
-
-pub(super) fn connection_options(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok())
-        .collect()
 }
 
 /// The path in its normal form; borrowed if it already is. The asterisk of `OPTIONS *` stays.

@@ -14,8 +14,8 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::rt::Write;
 
-use super::{forwarding, ingress};
-use crate::context::headers::Survey;
+use super::forwarding;
+use crate::context::headers::{Survey, strip_hop_by_hop};
 use crate::upstream::interim::Interim;
 
 /// What may wait for a client; what does not fit in is not sent, for it only helps.
@@ -81,7 +81,7 @@ impl Outbox {
             mut headers,
         } = interim;
         let survey = Survey::of(&headers);
-        ingress::strip_hop_by_hop(&mut headers, survey);
+        strip_hop_by_hop(&mut headers, survey);
         // It has no body, whatever it says (RFC 9110, 8.6 and RFC 9112, 6.1).
         headers.remove(CONTENT_LENGTH);
         headers.remove(TRANSFER_ENCODING);

@@ -16,7 +16,7 @@ use super::filtered::{Filtered, Source};
 use super::{Exchange, Running, forwarding, ingress, refused};
 use crate::activity::Activity;
 use crate::chain::Outcome;
-use crate::context::headers::Survey;
+use crate::context::headers::{Survey, strip_hop_by_hop};
 use crate::context::{Answer, Lane, Phase, ResponseHead, trailers};
 use crate::panics;
 use crate::respond::failure::{Failure, RequestFault, UpstreamFault};
@@ -90,7 +90,7 @@ pub(super) fn reread(headers: &mut HeaderMap, survey: Survey) {
     } else if survey.content_length {
         ingress::plain_length(headers);
     }
-    ingress::strip_hop_by_hop(headers, survey);
+    strip_hop_by_hop(headers, survey);
 }
 
 /// What plugins do with an answer's body.

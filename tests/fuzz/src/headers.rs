@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
-use swapgate::context::headers::{self as policy, Survey, is_hop_by_hop};
+use swapgate::context::headers::{self as policy, Survey, is_hop_by_hop, strip_hop_by_hop};
 use swapgate::context::trailers;
 use swapgate::exchange::forwarding::{self, PeerValues, Told};
 use swapgate::exchange::ingress::{self, Framing};
@@ -75,7 +75,7 @@ fn request(mut map: HeaderMap, trusted: bool) {
 /// What is left is what was there, without what belongs to one connection.
 fn stripped(map: &mut HeaderMap, survey: Survey) {
     let before = map.clone();
-    ingress::strip_hop_by_hop(map, survey);
+    strip_hop_by_hop(map, survey);
     let listed: Vec<Vec<u8>> = before
         .get_all(http::header::CONNECTION)
         .iter()

@@ -137,3 +137,46 @@ fn what_plugins_may_name() {
     assert_eq!(changeable(b"Host", false).unwrap(), "host");
     assert_eq!(changeable(b"Content-Length", true), Err(Denied::Forbidden));
 }
+
+fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(*name, HeaderValue::from_static(value));
+    }
+    headers
+}
+
+#[test]
+fn connection_options_take_off_only_what_the_client_sent() {
+    let mut headers = map(&[
+        ("connection", "close, X-Secret, host, content-length"),
+        ("connection", "x-other"),
+        ("x-secret", "1"),
+        ("x-other", "1"),
+        ("keep-alive", "timeout=5"),
+        ("te", "trailers"),
+        ("upgrade", "h2c"),
+        ("http2-settings", "AAA"),
+        ("host", "a"),
+        ("content-length", "3"),
+        ("x-kept", "1"),
+    ]);
+    let survey = Survey::of(&headers);
+    strip_hop_by_hop(&mut headers, survey);
+    let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["content-length", "host", "x-kept"]);
+}
+
+#[test]
+fn what_has_nothing_of_a_connection_is_left_alone() {
+    let whole = map(&[("x-a", "1"), ("te", "trailers")]);
+    let mut headers = whole.clone();
+    strip_hop_by_hop(&mut headers, Survey::default());
+    assert_eq!(headers, whole, "the survey has seen none");
+    let survey = Survey::of(&headers);
+    strip_hop_by_hop(&mut headers, survey);
+    assert_eq!(headers, map(&[("x-a", "1")]));
+    let names = connection_options(&map(&[("connection", "a, ,b c,D")]));
+    assert_eq!(names[..], ["a", "d"]);
+}

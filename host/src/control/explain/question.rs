@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 use super::document::Question;
 use crate::config::ready::Config;
-use crate::context::headers::Survey;
+use crate::context::headers::{Survey, strip_hop_by_hop};
 use crate::context::{HostName, client_headers};
 use crate::control::assemble;
 use crate::exchange::forwarding::{self, PeerValues, Told};
@@ -124,7 +124,7 @@ impl Read {
         self.host_field = host.field;
         let survey = Survey::of(&self.headers);
         ingress::framing(&mut self.headers, survey)?;
-        ingress::strip_hop_by_hop(&mut self.headers, survey);
+        strip_hop_by_hop(&mut self.headers, survey);
         self.path = ingress::path(uri, config.merge_slashes)?.into_owned();
         self.ends_here = hops::count(&self.method, &mut self.headers)?;
         Ok(())

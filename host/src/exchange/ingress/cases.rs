@@ -1,5 +1,7 @@
 //! Further cases: where each rule begins and ends.
 
+use http::HeaderName;
+
 use super::*;
 
 fn map(lines: &[(&'static str, &str)]) -> HeaderMap {
@@ -137,19 +139,6 @@ fn a_length_without_a_coding_frames_a_body() {
     let mut headers = map(&[("transfer-encoding", " chunked\t")]);
     let survey = Survey::of(&headers);
     assert_eq!(framing(&mut headers, survey).unwrap(), Framing::Chunked);
-}
-
-#[test]
-fn what_has_nothing_of_a_connection_is_left_alone() {
-    let whole = map(&[("x-a", "1"), ("te", "trailers")]);
-    let mut headers = whole.clone();
-    strip_hop_by_hop(&mut headers, Survey::default());
-    assert_eq!(headers, whole, "the survey has seen none");
-    let survey = Survey::of(&headers);
-    strip_hop_by_hop(&mut headers, survey);
-    assert_eq!(headers, map(&[("x-a", "1")]));
-    let names = connection_options(&map(&[("connection", "a, ,b c,D")]));
-    assert_eq!(names[..], ["a", "d"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is read of a head, by examples.
 
+use http::HeaderName;
+
 use super::*;
 
 fn map(lines: &[(&str, &str)]) -> HeaderMap {
@@ -84,28 +86,6 @@ fn every_expectation_counts() {
     assert!(framing(&mut one, survey).is_ok() && one.is_empty());
     let mut two = map(&[("expect", "100-continue"), ("expect", "x")]);
     assert!(framing(&mut two, survey).is_err());
-}
-
-#[test]
-fn connection_options_take_off_only_what_the_client_sent() {
-    let mut headers = map(&[
-        ("connection", "close, X-Secret, host, content-length"),
-        ("connection", "x-other"),
-        ("x-secret", "1"),
-        ("x-other", "1"),
-        ("keep-alive", "timeout=5"),
-        ("te", "trailers"),
-        ("upgrade", "h2c"),
-        ("http2-settings", "AAA"),
-        ("host", "a"),
-        ("content-length", "3"),
-        ("x-kept", "1"),
-    ]);
-    let survey = Survey::of(&headers);
-    strip_hop_by_hop(&mut headers, survey);
-    let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
-    left.sort_unstable();
-    assert_eq!(left, ["content-length", "host", "x-kept"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version}
 use smallvec::{SmallVec, smallvec};
 
 use super::key::Key;
-use crate::exchange::ingress::connection_options;
+use crate::context::headers::connection_options;
 use crate::respond::failure::RequestFault;
 
 const WEBSOCKET: &str = "websocket";

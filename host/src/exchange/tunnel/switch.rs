@@ -6,10 +6,10 @@ use super::ask::Upgrade;
 use super::copy::{self, Early, End};
 use super::side::Side;
 use crate::context::ResponseHead;
-use crate::context::headers::Survey;
+use crate::context::headers::{Survey, strip_hop_by_hop};
 use crate::endpoint::NOWHERE;
 use crate::exchange::answer::AnswerBody;
-use crate::exchange::{Running, forwarding, ingress, outgoing};
+use crate::exchange::{Running, forwarding, outgoing};
 use crate::local::TunnelCount;
 use crate::metrics::route::OpenTunnel;
 use crate::panics::fault;
@@ -68,7 +68,7 @@ pub(in crate::exchange) async fn switch(
     let (head, _) = sent.response.into_parts();
     let mut headers = head.headers;
     let survey = Survey::of(&headers);
-    ingress::strip_hop_by_hop(&mut headers, survey);
+    strip_hop_by_hop(&mut headers, survey);
     // It has no body, whatever it says (RFC 9110, 8.6 and RFC 9112, 6.1).
     headers.remove(CONTENT_LENGTH);
     headers.remove(TRANSFER_ENCODING);
