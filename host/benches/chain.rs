@@ -145,7 +145,7 @@ impl Bed {
             loader,
             workers: 1,
             services: swapgate::ops::services::Services::with(
-                swapgate::ops::kv::LEAST_MEMORY,
+                swapgate::config::ready::Kv::LEAST_MEMORY,
                 swapgate::ops::blocking::Bounds {
                     threads: 1,
                     queue: 1,

@@ -7,7 +7,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use swapgate::ops::kv::{LEAST_MEMORY, Monotonic, Store};
+use swapgate::config::ready::Kv;
+use swapgate::ops::kv::{Monotonic, Store};
 
 const ROUNDS: u32 = 9;
 const TIMES: u32 = 1_000_000;
@@ -48,7 +49,7 @@ fn contended(name: &str, store: &Arc<Store>, keys: [&'static [u8]; 2]) {
 }
 
 fn main() {
-    let store = Store::new(LEAST_MEMORY, Monotonic);
+    let store = Store::new(Kv::LEAST_MEMORY, Monotonic);
     let space = store.space("rate-limit");
     let keys: Vec<String> = (0..10_000)
         .map(|number| format!("client/10.0.{}.{}", number / 256, number % 256))

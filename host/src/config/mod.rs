@@ -8,6 +8,7 @@
 //! cannot hold a wrong value; no other room reads the file. [`diff`] says what a reload changes. Plugins bring schemas
 //! for their own configurations: [`plugin_config_errors`] tells what does not fit at its place in the file.
 
+pub mod allow;
 mod client;
 pub mod diff;
 mod document;

@@ -24,7 +24,7 @@ pub use upstream::{
     UpstreamProtocol,
 };
 
-use crate::ops::allow::AllowList;
+use crate::config::allow::AllowList;
 
 mod client;
 mod life;
@@ -175,6 +175,11 @@ pub struct Metrics {
 pub struct Kv {
     /// Bytes they may use in all.
     pub memory: u64,
+}
+
+impl Kv {
+    /// The least memory a store may be given: a part must be able to hold the largest value.
+    pub const LEAST_MEMORY: u64 = 32 << 20;
 }
 
 /// Whom plugins may call besides services.

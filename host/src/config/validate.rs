@@ -20,8 +20,7 @@ use super::route;
 use super::structure::Broken;
 use super::upstream;
 use super::value::{self, Flaw};
-use crate::ops::allow::AllowList;
-use crate::ops::kv::LEAST_MEMORY;
+use crate::config::allow::AllowList;
 
 /// What validation knows and what it has found so far.
 pub(super) struct Checker<'a> {
@@ -220,14 +219,14 @@ fn folder(check: &mut Checker<'_>, pointer: &str, text: &str, base: &Path) -> Pa
 }
 
 fn kv(check: &mut Checker<'_>, raw: &RawKv) -> Kv {
-    let enough = |bytes: &u64| *bytes >= LEAST_MEMORY;
+    let enough = |bytes: &u64| *bytes >= Kv::LEAST_MEMORY;
     let flaw = || Flaw::new("a size of 32MiB or more");
     let memory = check
         .size("/kv/memory", &raw.memory)
         .map(|bytes| Some(bytes).filter(enough).ok_or_else(flaw))
         .and_then(|result| check.value("/kv/memory", result));
     Kv {
-        memory: memory.unwrap_or(LEAST_MEMORY),
+        memory: memory.unwrap_or(Kv::LEAST_MEMORY),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::allow::AllowList;
+use crate::config::allow::AllowList;
 use crate::config::ready::Config;
 use crate::discovery::Known;
 use crate::discovery::known::Located;

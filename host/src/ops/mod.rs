@@ -4,7 +4,6 @@
 //! its exchange, or on the thread of the background. So it is made by a function that may be sent there, and need not be
 //! sent itself. This room knows no plugin: `plugin::ffi` begins operations and hands over what they came to.
 
-pub mod allow;
 pub mod background;
 pub mod blocking;
 pub mod callout;

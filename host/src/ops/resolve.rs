@@ -13,7 +13,8 @@ use std::time::Duration;
 use swapgate_abi as abi;
 
 use super::blocking::{Bounds, Full, Job, Pool};
-use super::{Begin, Data, Done, allow};
+use super::{Begin, Data, Done};
+use crate::config::allow;
 
 const BOUNDS: Bounds = Bounds {
     threads: 4,

@@ -165,5 +165,5 @@ pub(crate) fn services() -> std::sync::Arc<crate::ops::services::Services> {
         threads: 2,
         queue: 8,
     };
-    crate::ops::services::Services::with(crate::ops::kv::LEAST_MEMORY, bounds)
+    crate::ops::services::Services::with(crate::config::ready::Kv::LEAST_MEMORY, bounds)
 }

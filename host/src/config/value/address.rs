@@ -7,9 +7,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Flaw;
+use crate::config::allow::Allowed;
 use crate::config::ready::{AllowedAddress, SRV, TargetAddress};
 use crate::endpoint::{Endpoint, UNIX};
-use crate::ops::allow::Allowed;
 
 /// An IP address with a port.
 pub(in crate::config) fn address(text: &str) -> Result<SocketAddr, Flaw> {

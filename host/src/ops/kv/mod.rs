@@ -18,12 +18,12 @@ use std::{sync::LazyLock, time::Instant};
 
 use shard::{Shard, Spot};
 
+use crate::config::ready::Kv;
+
 /// Longest key, in bytes.
 pub const KEY_BYTES: usize = 512;
 /// Longest value, in bytes.
 pub const VALUE_BYTES: usize = 1 << 20;
-/// The least memory a store may be given: a part must be able to hold the largest value.
-pub const LEAST_MEMORY: u64 = 32 << 20;
 
 const SHARDS: usize = 16;
 
@@ -285,7 +285,7 @@ impl<C: Clock> Space<C> {
 }
 
 fn share(memory: u64) -> usize {
-    usize::try_from(memory.max(LEAST_MEMORY)).unwrap_or(usize::MAX) / SHARDS
+    usize::try_from(memory.max(Kv::LEAST_MEMORY)).unwrap_or(usize::MAX) / SHARDS
 }
 
 fn fits(value: &[u8]) -> Result<(), KvError> {

@@ -17,7 +17,7 @@ impl Clock for Arc<Hand> {
 
 fn store() -> (Arc<Store<Arc<Hand>>>, Arc<Hand>) {
     let clock = Arc::new(Hand::default());
-    (Store::new(LEAST_MEMORY, Arc::clone(&clock)), clock)
+    (Store::new(Kv::LEAST_MEMORY, Arc::clone(&clock)), clock)
 }
 
 fn read<C: Clock>(space: &Space<C>, key: &[u8]) -> Option<(Vec<u8>, u64)> {
@@ -87,7 +87,7 @@ fn what_was_not_used_goes_first_and_the_memory_stays_bounded() {
         // One that is in use all the time must stay.
         other.add(b"hits", 1, 0).expect("a number");
         let bytes = space.account().bytes() + other.account().bytes();
-        assert!(bytes <= LEAST_MEMORY, "{bytes} bytes");
+        assert!(bytes <= Kv::LEAST_MEMORY, "{bytes} bytes");
     }
     let hits = other.add(b"hits", 0, 0);
     assert_eq!(hits, Ok(20_000));
@@ -115,7 +115,7 @@ fn what_has_expired_goes_although_nobody_asks_for_it() {
 
 #[test]
 fn sums_of_many_threads_are_whole() {
-    let store = Store::new(LEAST_MEMORY, Monotonic);
+    let store = Store::new(Kv::LEAST_MEMORY, Monotonic);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             let space = store.space("a");

@@ -12,9 +12,9 @@ use super::exchange::exchange;
 use super::handover;
 use super::protocol::{At, Line, Report, Request};
 use super::schema;
+use crate::config::ready::Kv;
 use crate::metrics::book::Book;
 use crate::ops::blocking::Bounds;
-use crate::ops::kv::LEAST_MEMORY;
 use crate::ops::services::Services;
 use crate::plugin::ffi::host::{Grounds, ImageIdentity};
 use crate::plugin::image::Digest;
@@ -116,7 +116,7 @@ fn life(channel: &mut Channel, request: &Request) -> Result<Report, Reason> {
     };
     let grounds = Grounds {
         book: Book::new(0),
-        services: Services::with(LEAST_MEMORY, bounds),
+        services: Services::with(Kv::LEAST_MEMORY, bounds),
         preflight: true,
     };
     let mapped = Mapped::open(&request.path, NO_DIGEST, &identity, request.door, &grounds)?;

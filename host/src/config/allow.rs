@@ -118,7 +118,7 @@ fn is_name(host: &str) -> bool {
 }
 
 /// An address, in brackets or not.
-pub(super) fn ip(host: &str) -> Option<IpAddr> {
+pub(crate) fn ip(host: &str) -> Option<IpAddr> {
     let bare = host
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
