@@ -6,7 +6,35 @@
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-use crate::config::ready::{ClientHeaders, Identity, Underscores};
+/// Which headers of clients count.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientHeaders {
+    /// What becomes of names with an underscore.
+    pub underscores: Underscores,
+    /// Names that only the gateway and its plugins may set.
+    pub identity: Vec<Identity>,
+}
+
+/// What becomes of headers with an underscore in their name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Underscores {
+    /// They are taken out.
+    #[default]
+    Drop,
+    /// The request is answered with 400.
+    Reject,
+    /// They are forwarded.
+    Allow,
+}
+
+/// Names of headers that say who a client is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// This one.
+    Name(HeaderName),
+    /// All that begin so, in lower case.
+    Prefix(Box<str>),
+}
 
 /// Takes out what only the gateway and its plugins may set. Costs nothing where nothing is named.
 pub fn take_identity(headers: &mut HeaderMap, rules: &ClientHeaders) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
+pub use crate::context::client_headers::{ClientHeaders, Identity, Underscores};
 
 /// What one client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,34 +36,4 @@ pub struct ClientTimeouts {
     pub body: Duration,
     /// Between two requests of a connection.
     pub idle: Duration,
-}
-
-/// Which headers of clients count.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClientHeaders {
-    /// What becomes of names with an underscore.
-    pub underscores: Underscores,
-    /// Names that only the gateway and its plugins may set.
-    pub identity: Vec<Identity>,
-}
-
-/// What becomes of headers with an underscore in their name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Underscores {
-    /// They are taken out.
-    #[default]
-    Drop,
-    /// The request is answered with 400.
-    Reject,
-    /// They are forwarded.
-    Allow,
-}
-
-/// Names of headers that say who a client is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
-    /// This one.
-    Name(HeaderName),
-    /// All that begin so, in lower case.
-    Prefix(Box<str>),
 }
