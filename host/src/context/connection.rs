@@ -1,12 +1,11 @@
 //! What is known of the connection an exchange came on.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Version;
 use swapgate_abi as abi;
-
-use crate::tls::choice::Choice;
 
 /// What is known of the connection an exchange came on. The same for all its exchanges.
 #[derive(Debug, Default)]
@@ -36,7 +35,13 @@ pub struct Tls {
     /// What the client showed, checked.
     pub client: Option<ClientCertificate>,
     /// Which certificate belongs to a name, where clients are asked for theirs.
-    pub choice: Option<Arc<Choice>>,
+    pub choice: Option<Arc<dyn Certificates>>,
+}
+
+/// The certificates of a listener, as far as it matters which names they are for.
+pub trait Certificates: fmt::Debug + Send + Sync {
+    /// Whether clients that ask for these names are shown the same ones; none stands for who asks for no name.
+    fn are_same(&self, one: Option<&str>, other: Option<&str>) -> bool;
 }
 
 /// A certificate that a client showed and that was checked.
@@ -117,7 +122,7 @@ impl Connection {
         else {
             return true;
         };
-        host.is_empty() || choice.of(tls.sni.as_deref()) == choice.of(Some(host))
+        host.is_empty() || choice.are_same(tls.sni.as_deref(), Some(host))
     }
 
     /// `https` or `http`.

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::identity;
-use crate::context::connection::Tls;
+use crate::context::connection::{Certificates, Tls};
 use crate::metrics::handshake::Failure;
 use crate::snapshot::{Secure, Speech};
 use crate::socket::Socket;
@@ -81,7 +81,7 @@ fn tls(session: &ServerConnection, choice: Option<Arc<Choice>>) -> Result<Tls, &
             .map(|name| name.to_ascii_lowercase().into()),
         alpn: session.alpn_protocol().map(text),
         client: client.transpose()?,
-        choice,
+        choice: choice.map(|choice| choice as Arc<dyn Certificates>),
     })
 }
 

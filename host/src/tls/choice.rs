@@ -7,6 +7,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
+use crate::context::connection::Certificates;
+
 /// Certificates by the names they are for.
 #[derive(Debug, Default)]
 pub struct Choice {
@@ -104,6 +106,12 @@ impl ResolvesServerCert for Choice {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let these = self.of(hello.server_name());
         self.fitting(these, hello.signature_schemes()).cloned()
+    }
+}
+
+impl Certificates for Choice {
+    fn are_same(&self, one: Option<&str>, other: Option<&str>) -> bool {
+        self.of(one) == self.of(other)
     }
 }
 
