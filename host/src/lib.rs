@@ -14,7 +14,7 @@
 //! 5. [`stream`]: bodies on their way through plugins. Pure: no clock, no socket, and it calls no plugin.
 //! 6. [`context`]: what plugins may see and change of an exchange. Plain data: it calls nobody.
 //! 7. [`chain`]: walks the instances of a route in order. It knows no socket.
-//! 8. [`ops`]: what plugins wait for. It knows no plugin.
+//! 8. [`ops`]: what plugins wait for. It knows no plugin. [`wake`] is how other threads wake what waits; it knows nobody.
 //! 9. [`upstream`]: targets and connections. It knows no routes and no plugins.
 //! 10. [`respond`]: everything that can go wrong, and the one table from there to an answer.
 //!
@@ -113,5 +113,6 @@ pub mod stream;
 pub mod supervise;
 pub mod tls;
 pub mod upstream;
+pub mod wake;
 pub mod wire;
 pub mod worker;

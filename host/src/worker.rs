@@ -22,10 +22,10 @@ use crate::listener::connections::Connections;
 use crate::local::Local;
 use crate::mark;
 use crate::metrics::cell::enter_worker;
-use crate::ops::wake;
 use crate::panics::{self, Part, fault};
 use crate::snapshot::{Command, Farewell, Report, Snapshot, Socket};
 use crate::socket::shortage;
+use crate::wake;
 
 use listening::{Listening, Registered};
 

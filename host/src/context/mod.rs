@@ -8,7 +8,7 @@
 //! - `attribute`, `access` and `choice`: what a hook may read and change of it, and when;
 //! - [`connection`]: what is known of the connection it came on;
 //! - [`headers`]: which headers a plugin may touch; [`client_headers`]: which of a client's count;
-//! - [`scope`]: operations and wake tokens that hooks asked for;
+//! - [`operation`]: what a hook begins and is told of later; [`scope`]: those and the wake tokens that hooks asked for;
 //! - [`body`]: the bodies of both lanes, on their way through the plugins;
 //! - [`trailers`]: which fields may stand after a body;
 //! - `vars`: variables shared between plugins.
@@ -24,6 +24,7 @@ pub mod headers;
 #[cfg(debug_assertions)]
 pub mod lent;
 mod name;
+pub mod operation;
 mod phase;
 pub mod scope;
 pub mod trailers;

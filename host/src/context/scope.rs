@@ -8,8 +8,9 @@ use std::fmt;
 use swapgate_abi::{OpTok, WakeTok};
 use tokio::task::AbortHandle;
 
+use super::operation::Begin;
 use super::{Denied, Frame, Lane, Waits};
-use crate::ops::{Begin, next_token, wake};
+use crate::wake::{self, next_token};
 
 /// How many operations one instance may have running in one exchange.
 const OPERATIONS: usize = 64;

@@ -8,9 +8,10 @@ use tokio::task::JoinHandle;
 
 use super::Exchange;
 use crate::context::scope::Place;
-use crate::ops::{Done, wake};
+use crate::ops::Done;
 use crate::panics;
 use crate::snapshot::Snapshot;
+use crate::wake;
 
 impl Exchange {
     /// Starts what was begun, and lets go of what instances left that are out of this exchange.

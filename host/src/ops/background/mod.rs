@@ -19,8 +19,9 @@ use swapgate_abi::{InstanceTok, OpTok, WakeTok};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::{Begin, Done, next_token};
+use super::{Begin, Done};
 use crate::context::Denied;
+use crate::wake::next_token;
 
 /// How many operations of one instance may be pending.
 pub const OPERATIONS: usize = 1024;

@@ -12,7 +12,8 @@ use super::host::Caller;
 use super::inward::{barrier, for_caller, input, output, with};
 use super::request;
 use crate::context::{Denied, Frame};
-use crate::ops::{Begin, Done, background, wake as inbox};
+use crate::ops::{Begin, Done, background};
+use crate::wake as inbox;
 
 /// Below it stand the tokens of instances, from it on those of exchanges.
 const FIRST_EXCHANGE: u64 = 1 << 48;

@@ -6,18 +6,24 @@
 //! a number, and what it was for is found, or not, on the worker.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use swapgate_abi::{ExchangeTok, WakeTok};
 use tokio::sync::Notify;
-
-use super::next_token;
 
 /// In which bits of a token its worker stands.
 const WORKER_SHIFT: u32 = 48;
 
 /// The inboxes of the process, by worker.
 static INBOXES: RwLock<Vec<Weak<Inbox>>> = RwLock::new(Vec::new());
+
+/// A name for an operation or a wake token; never 0, never used twice in a process, below 2^48 as long as a process lives.
+#[must_use]
+pub fn next_token() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 /// What other threads have to say to one worker.
 #[derive(Debug, Default)]
