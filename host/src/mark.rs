@@ -2,8 +2,9 @@
 //!
 //! Each thread has one slot of a static table, so that two readers find it without asking the thread: the watchdog, from
 //! outside, and the handler of a crash, on the thread itself and in the middle of anything. So a slot holds numbers only,
-//! and names are looked up by them: plugin versions in [`crate::fault::label`], routes in [`route`]. The one pointer, to the
-//! id of the request, is for the crash handler alone: it is good for as long as the hook runs, and only there that is sure.
+//! and names are looked up by them: plugin versions by whoever reads, in [`crate::fault::label`], routes in [`route`]. The one
+//! pointer, to the id of the request, is for the crash handler alone: it is good for as long as the hook runs, and only there
+//! that is sure.
 //!
 //! Here it is written down; `word` says what the numbers mean, and `seen` is how others read them.
 
@@ -15,7 +16,6 @@ use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::context::Phase;
-use crate::fault::label::Label;
 
 pub use seen::{Own, Seen, Worker, own_now, workers};
 use word::What;
@@ -112,13 +112,13 @@ impl Drop for Mark {
     }
 }
 
-/// Marks a call of a hook. `request` is the id of the request and must stay where it is until the mark is dropped.
-pub fn enter(label: &Label, phase: Phase, route: u32, token: u64, request: &[u8]) -> Mark {
+/// Marks a call of a hook of the plugin version with this label. `request` is the id of the request and must stay where it is until the mark is dropped.
+pub fn enter(label: u32, phase: Phase, route: u32, token: u64, request: &[u8]) -> Mark {
     own().enter(What::hook(label, phase, route), token, request)
 }
 
 /// Marks a control call.
-pub fn enter_control(label: &Label, hook: &str) -> Mark {
+pub fn enter_control(label: u32, hook: &str) -> Mark {
     own().enter(What::control(label, hook), 0, &[])
 }
 
@@ -179,8 +179,6 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::label;
-    use crate::plugin::ffi::host::ImageIdentity;
 
     #[test]
     fn what_threads_share_says_nothing_of_any_of_them() {
@@ -195,11 +193,7 @@ mod tests {
     #[test]
     fn a_mark_lasts_as_long_as_the_call() {
         let thread = std::thread::spawn(|| {
-            let label = label::of(&ImageIdentity {
-                id: "demo".to_owned(),
-                version: "1.0.0".to_owned(),
-                digest: "aa01".to_owned(),
-            });
+            let label = 4711;
             enter_worker(7000);
             let found = || workers().find(|one| one.worker == 7000).expect("a worker");
             assert!(found().call.is_none());
@@ -207,8 +201,8 @@ mod tests {
             let outer = enter(label, Phase::Access, number, 5, b"id");
             let first = found().call.expect("a call");
             assert_eq!(
-                (first.label.index, first.hook, first.route),
-                (label.index, "access", "a route of the test of marks")
+                (first.label, first.hook, first.route),
+                (label, "access", "a route of the test of marks")
             );
             drop(enter_control(label, "destroy"));
             assert_eq!(found().call.expect("a call").hook, "access");

@@ -46,7 +46,13 @@ impl Link {
     fn mark(&self, phase: Phase, context: &Context, matched: Matched<'_>) -> Mark {
         let route = matched.names.map_or(0, |names| names.mark);
         let request = context.request_id.as_bytes();
-        mark::enter(self.instance.label(), phase, route, context.token, request)
+        mark::enter(
+            self.instance.label().index,
+            phase,
+            route,
+            context.token,
+            request,
+        )
     }
 
     /// Makes one call, unless the exchange or the breaker passes the instance over.

@@ -70,7 +70,7 @@ pub fn find(address: usize) -> Option<&'static Label> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::ffi::host::ImageIdentity;
+    use crate::fault::label::ImageIdentity;
 
     #[test]
     fn addresses_lead_to_their_file_while_it_is_mapped() {

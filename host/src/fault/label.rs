@@ -8,10 +8,20 @@ use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::breaker::Health;
-use crate::plugin::ffi::host::ImageIdentity;
 
 /// Distinct files that can be told apart in one life of the process; later ones share the last label.
 const LABELS: usize = 1 << 14;
+
+/// Who one loaded image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageIdentity {
+    /// Id of the plugin.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of the file, in hexadecimal.
+    pub digest: String,
+}
 
 /// One plugin file.
 #[derive(Debug)]

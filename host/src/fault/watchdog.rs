@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::breaker::Fault;
+use super::label::{self, Label};
 use super::tell;
 use crate::mark::{self, Seen};
 use crate::panics::{Part, caught};
@@ -70,9 +71,16 @@ struct Shared {
     began: AtomicBool,
 }
 
+/// A call, and whose it is.
+#[derive(Clone, Copy)]
+struct Call {
+    seen: Seen,
+    label: &'static Label,
+}
+
 /// What is known of one worker.
 struct Known {
-    call: Option<Seen>,
+    call: Option<Call>,
     /// Since when it is in that call.
     since: Instant,
     told: bool,
@@ -144,6 +152,13 @@ impl Watchdog {
     }
 }
 
+impl Call {
+    fn of(seen: Seen) -> Option<Self> {
+        let label = label::find(seen.label)?;
+        Some(Self { seen, label })
+    }
+}
+
 impl Shared {
     fn budget(&self) -> Duration {
         Duration::from_millis(self.budget.load(Ordering::Relaxed).max(1))
@@ -173,10 +188,11 @@ impl Shared {
             if worker.beats != one.beats {
                 (one.beats, one.still) = (worker.beats, now);
             }
-            let call = |call: &Option<Seen>| call.map(|call| (call.call, call.label.index));
-            if call(&one.call) != call(&worker.call) {
+            let current = worker.call.and_then(Call::of);
+            let call = |call: &Option<Call>| call.map(|call| (call.seen.call, call.label.index));
+            if call(&one.call) != call(&current) {
                 self.returned(one, worker.worker, now);
-                (one.call, one.since, one.told) = (worker.call, now, false);
+                (one.call, one.since, one.told) = (current, now, false);
             }
             let took = now.duration_since(one.since);
             if let Some(call) = one.call.filter(|_| took >= budget) {
@@ -202,7 +218,7 @@ impl Shared {
         };
         let took = now.duration_since(known.since);
         self.over_budget.fetch_add(1, Ordering::Relaxed);
-        let (plugin, hook, route) = (call.label, call.hook, call.route);
+        let (plugin, hook, route) = (call.label, call.seen.hook, call.seen.route);
         tracing::warn!(target: "watchdog", %plugin, hook, route, worker, took_ms = took.as_millis(), "{hook} of plugin {plugin} returned after about {took:.1?}");
         tell::turned(call.label, call.label.health.fault(Fault::OverBudget));
     }
@@ -249,22 +265,18 @@ fn end(_thread: i32) {
     std::process::abort();
 }
 
-fn shown(call: Seen, worker: usize, took: Duration) -> StuckHook {
+fn shown(call: Call, worker: usize, took: Duration) -> StuckHook {
     StuckHook {
         plugin: call.label.to_string(),
-        hook: call.hook,
-        route: call.route,
+        hook: call.seen.hook,
+        route: call.seen.route,
         worker,
         for_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
-fn say_stuck(call: Seen, worker: usize, took: Duration) {
-    let Seen {
-        label: plugin,
-        hook,
-        route,
-        ..
-    } = call;
+fn say_stuck(call: Call, worker: usize, took: Duration) {
+    let plugin = call.label;
+    let Seen { hook, route, .. } = call.seen;
     tracing::error!(target: "watchdog", %plugin, hook, route, worker, for_ms = took.as_millis(), "{hook} of plugin {plugin} has not returned; its worker serves nobody meanwhile");
 }

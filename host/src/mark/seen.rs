@@ -5,15 +5,14 @@ use std::sync::atomic::Ordering;
 
 use super::word::What;
 use super::{NOBODY, OWN, SLOTS, Slot, TABLE, TAKEN};
-use crate::fault::label::Label;
 
 /// A call as others see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
     /// Tells it from other calls of the same thread.
     pub call: u64,
-    /// The plugin's version.
-    pub label: &'static Label,
+    /// The label of the plugin's version.
+    pub label: u32,
     /// The hook.
     pub hook: &'static str,
     /// The route; empty for a call that is not for one.
@@ -62,8 +61,8 @@ fn seen(slot: &Slot) -> Option<Seen> {
 /// What this thread is doing, for the handler of a crash: reads memory that is always there and nothing else.
 #[derive(Debug, Clone, Copy)]
 pub struct Own {
-    /// The plugin's version.
-    pub label: Option<&'static Label>,
+    /// The label of the plugin's version.
+    pub label: Option<u32>,
     /// The hook.
     pub hook: &'static str,
     /// The route.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::context::Phase;
-use crate::fault::label::{self, Label};
 
 /// Names of routes that can be marked; later ones are called "(other)".
 const ROUTES: usize = 1 << 16;
@@ -50,25 +49,26 @@ pub(super) struct What(pub(super) u64);
 
 impl What {
     /// A hook of an exchange.
-    pub(super) fn hook(label: &Label, phase: Phase, route: u32) -> Self {
+    pub(super) fn hook(label: u32, phase: Phase, route: u32) -> Self {
         let hook = u8::try_from(phase as u32).unwrap_or(0);
-        Self::new(label.index, hook, route)
+        Self::new(label, hook, route)
     }
 
     /// A control call.
-    pub(super) fn control(label: &Label, hook: &str) -> Self {
+    pub(super) fn control(label: u32, hook: &str) -> Self {
         let known = CONTROL_HOOKS.iter().position(|known| *known == hook);
         let hook = CONTROL + u8::try_from(known.unwrap_or(0)).unwrap_or(0);
-        Self::new(label.index, hook, 0)
+        Self::new(label, hook, 0)
     }
 
     fn new(label: u32, hook: u8, route: u32) -> Self {
         Self((u64::from(label) << 40) | (u64::from(hook) << 32) | u64::from(route))
     }
 
-    /// The plugin's version; none while no plugin runs.
-    pub(super) fn label(self) -> Option<&'static Label> {
-        label::find(u32::try_from(self.0 >> 40).ok()?)
+    /// The label of the plugin's version; none while no plugin runs.
+    pub(super) fn label(self) -> Option<u32> {
+        let label = u32::try_from(self.0 >> 40).ok();
+        label.filter(|label| *label > 0)
     }
 
     /// The name of the hook.

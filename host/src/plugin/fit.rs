@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::plugin::ffi::host::ImageIdentity;
+use crate::fault::label::ImageIdentity;
 use crate::plugin::image::{Digest, Door, ImageKey};
 use crate::plugin::inspect::{Inspected, Target, inspect};
 use crate::plugin::refusal::{Reason, Refusal, Step};

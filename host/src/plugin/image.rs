@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::plugin::ffi::host::ImageIdentity;
+use crate::fault::label::ImageIdentity;
 use crate::plugin::instance::RetiredInstance;
 use crate::plugin::library::Loaded;
 

@@ -8,12 +8,11 @@ use serde::Serialize;
 use swapgate_abi::InstanceTok;
 
 use crate::context::PHASES;
-use crate::fault::label::{self, Label};
+use crate::fault::label::{self, ImageIdentity, Label};
 use crate::plugin::account::{Counted, HookTotals, InstanceAccount, WorkerStats};
 use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::ffi::Bound;
 use crate::plugin::ffi::control::RawInstance;
-use crate::plugin::ffi::host::ImageIdentity;
 use crate::plugin::image::{Image, Retired};
 use crate::plugin::usage::UsageTotals;
 

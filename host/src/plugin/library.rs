@@ -10,10 +10,11 @@ use abi_stable::library::{AbiHeaderRef, ROOT_MODULE_LOADER_NAME_WITH_NUL};
 use libloading::os::unix::{Library as RawLibrary, RTLD_LOCAL, RTLD_NOW};
 use swapgate_abi::{DOOR_REV, EntryFn, PluginRootRef, SgHost};
 
+use crate::fault::label::ImageIdentity;
 use crate::metrics::book::ImageMetrics;
 use crate::plugin::config_hash::ConfigHash;
 use crate::plugin::ffi::control::{RawInstance, Table};
-use crate::plugin::ffi::host::{Grounds, HostTable, ImageIdentity, host_table};
+use crate::plugin::ffi::host::{Grounds, HostTable, host_table};
 use crate::plugin::image::{Digest, Door, Image, ImageKey};
 use crate::plugin::instance::Instance;
 use crate::plugin::refusal::Reason;

@@ -47,10 +47,10 @@ pub mod stage;
 pub(crate) mod testing;
 pub mod usage;
 
+pub use crate::fault::label::ImageIdentity;
 pub use account::WorkerStats;
 pub use catalog::Catalog;
 pub use config_hash::ConfigHash;
-pub use ffi::host::ImageIdentity;
 pub use image::{Digest, Door, Image};
 pub use instance::Instance;
 pub use refusal::{Reason, Refusal, Step};

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use libc::{c_int, c_void, siginfo_t};
 
 use super::report::MAGIC;
-use crate::fault::images;
+use crate::fault::{images, label};
 use crate::mark;
 
 /// What ends a process because of what its own code does.
@@ -141,7 +141,7 @@ fn describe(text: &mut Text, signal: c_int, info: *mut siginfo_t, context: *mut 
     if own.worker > 0 {
         text.number("worker", own.worker as u64);
     }
-    let Some(label) = own.label else {
+    let Some(label) = own.label.and_then(label::find) else {
         return;
     };
     text.name("plugin", &label.id, &label.version);

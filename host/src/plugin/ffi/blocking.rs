@@ -90,7 +90,7 @@ struct Call {
 impl Job for Call {
     fn run(self: Box<Self>) -> Done {
         let label = label::of(self.context.image.identity());
-        let _mark = mark::enter_control(label, "a blocking function");
+        let _mark = mark::enter_control(label.index, "a blocking function");
         // SAFETY: function and pointer were passed together and not released, for the context is held; the image is mapped,
         // for the context holds it; until the function returns.
         let result = unsafe { (self.work)(self.context.pointer) };

@@ -8,8 +8,8 @@ use swapgate_abi::{
 };
 
 use super::control::{Bodies, ErrorRoom, Flags, Hooks, Table};
-use super::host::ImageIdentity;
 use super::view::size_u32;
+use crate::fault::label::ImageIdentity;
 use crate::plugin::refusal::Reason;
 
 /// Longest text (id, version, schema) that is read out of a plugin's table.

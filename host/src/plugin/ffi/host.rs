@@ -28,21 +28,11 @@ use super::leave::{
 use super::metric::{metric_add, metric_declare, metric_observe, metric_set};
 use super::view::size_u32;
 use super::waiting::{op_cancel, sleep, tick_every, upstream_set, wake, waker};
+use crate::fault::label::ImageIdentity;
 use crate::metrics::book::{Book, ImageMetrics};
 use crate::ops::kv;
 use crate::ops::services::Services;
 use crate::plugin::image::Image;
-
-/// Who is calling: one loaded image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageIdentity {
-    /// Id of the plugin.
-    pub id: String,
-    /// Its version.
-    pub version: String,
-    /// Digest of the file, in hexadecimal.
-    pub digest: String,
-}
 
 /// The table one image is given. Its address stays the same for as long as the box lives.
 pub struct HostTable {

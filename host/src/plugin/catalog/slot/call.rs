@@ -27,7 +27,7 @@ impl Slot {
         let (shown, back) = (Arc::clone(&self.shown), Arc::clone(&returned));
         let work = move || {
             let result = {
-                let _mark = mark::enter_control(label, hook);
+                let _mark = mark::enter_control(label.index, hook);
                 work()
             };
             // Under the lock, so that whoever gives up on the call sees it return or is seen here.
