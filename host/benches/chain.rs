@@ -22,7 +22,7 @@ use swapgate::context::{Context, Ends, Frame, Lane, Phase, RequestId, Waits};
 use swapgate::plugin::catalog::{Catalog, Settings};
 use swapgate::plugin::ffi::request;
 use swapgate::plugin::instance::Instance;
-use swapgate::plugin::settle;
+use swapgate::plugin::scan;
 use swapgate::router::table::Table;
 
 /// `CALL` is what the hook does.
@@ -170,7 +170,7 @@ impl Bed {
         }
         let catalog = &mut self.catalog;
         self.runtime.block_on(async {
-            let entry = settle::entry(&file).expect("a file");
+            let entry = scan::entry(&file).expect("a file");
             let fit = catalog.admit(entry).await.expect("fits");
             let image = catalog.activate(&fit).await.expect("loads");
             let config = format!("{{\"number\": {number}}}");

@@ -24,7 +24,8 @@
 //! 2. [`plugin`]: from a file to instances that serve, and back. It knows no routes, connections or exchanges.
 //! 3. [`control`]: one change at a time: read, validate, resolve, build, publish; or nothing changes and it says why. Beside
 //!    that it asks targets whether they are well (`control::checks`).
-//! 4. [`tls`]: from files that a configuration names to what a handshake needs.
+//! 4. [`tls`]: from files that a configuration names to what a handshake needs. [`settle`] says whether a file has come to
+//!    rest.
 //! 5. [`discovery`]: from names of targets to addresses. It knows no worker and no connection.
 //! 6. [`admin`]: shows what control wrote down. It changes nothing.
 //! 7. [`server`]: joins the rooms; `main` and the tests start the same thing.
@@ -107,6 +108,7 @@ pub mod respond;
 pub mod router;
 pub mod scaffold;
 pub mod server;
+pub mod settle;
 pub mod snapshot;
 pub mod socket;
 pub mod stream;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Source;
-use crate::plugin::settle::{self, FileId, QUIET};
+use crate::settle::{self, FileId, QUIET};
 
 /// The configuration file, as it was last looked at.
 pub struct File {

@@ -8,7 +8,7 @@
 //! In reading order:
 //!
 //! - [`refusal`]: every reason for which a file is not taken, and its sentence;
-//! - [`settle`]: which files lie in the folder, and whether they have come to rest;
+//! - [`mod@scan`]: which files lie in the folder; [`crate::settle`] says whether they have come to rest;
 //! - [`stage`]: the private copy, made on the thread of `files`;
 //! - [`inspect`]: the file is read, no code runs; [`fit`] is a file that passed;
 //! - [`preflight`]: a throw-away child goes through its life;
@@ -41,7 +41,7 @@ pub mod library;
 pub mod mapped;
 pub mod preflight;
 pub mod refusal;
-pub mod settle;
+pub mod scan;
 pub mod stage;
 #[cfg(test)]
 pub(crate) mod testing;

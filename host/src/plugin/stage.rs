@@ -15,7 +15,8 @@ use std::time::SystemTime;
 use crate::config::ready::Permissions;
 use crate::plugin::image::Digest;
 use crate::plugin::refusal::{Reason, Refusal, Step};
-use crate::plugin::settle::{self, FileId, FolderEntry};
+use crate::plugin::scan::FolderEntry;
+use crate::settle::{self, FileId};
 
 use permissions::keeps_others_out;
 pub use permissions::{admits, admits_folders};

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::ConfigError;
 use crate::config::ready::NamedFile;
-use crate::plugin::settle::{self, FileId, QUIET};
+use crate::settle::{self, FileId, QUIET};
 
 /// Largest file that is read: a bundle of all public authorities has a quarter of a million bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;

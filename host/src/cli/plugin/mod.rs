@@ -24,7 +24,7 @@ use swapgate::plugin::fit::Fit;
 use swapgate::plugin::inspect::Unload;
 use swapgate::plugin::preflight::{Preflight, Report, Verdict, Verdicts};
 use swapgate::plugin::refusal::{Reason, Refusal, Step};
-use swapgate::plugin::settle;
+use swapgate::plugin::scan;
 use swapgate::plugin::stage::Stage;
 
 use super::scratch::Scratch;
@@ -145,9 +145,9 @@ fn tried(
     // A file on its way from a build may well be writable by a group; the folder it will lie in is not known here.
     let (entry, permissions) = if installed {
         let permissions = Permissions::Strict;
-        (settle::entry_in_folder(file, permissions), permissions)
+        (scan::entry_in_folder(file, permissions), permissions)
     } else {
-        (settle::entry(file), Permissions::Relaxed)
+        (scan::entry(file), Permissions::Relaxed)
     };
     let entry = entry.map_err(|reason| Refusal::new(Step::Stage, shown(file), reason))?;
     let fit = Fit::inspect(stage.stage(&entry, permissions)?)?;

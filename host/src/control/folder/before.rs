@@ -6,7 +6,7 @@ use super::Folder;
 use super::known::{Known, Seen};
 use crate::config::ready::Permissions;
 use crate::plugin::catalog::Catalog;
-use crate::plugin::settle;
+use crate::plugin::scan;
 
 /// The folder within the state folder where the files lie that served before those of the plugins folder.
 pub const PREVIOUS: &str = "previous";
@@ -29,7 +29,7 @@ impl Folder {
             return;
         };
         // There is no such folder before the first swap.
-        let Ok(scan) = settle::scan(previous, permissions) else {
+        let Ok(scan) = scan::scan(previous, permissions) else {
             return;
         };
         let paths: Vec<&PathBuf> = scan.entries.iter().map(|entry| &entry.path).collect();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::plugin::fit::Fit;
 use crate::plugin::refusal::{Reason, Refusal, Step};
-use crate::plugin::settle::FileId;
+use crate::settle::FileId;
 
 /// How long a refusal that may pass holds.
 pub(in crate::control) const RETRY: Duration = Duration::from_secs(60);

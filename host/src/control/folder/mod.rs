@@ -16,7 +16,8 @@ use crate::plugin::catalog::Catalog;
 use crate::plugin::fit::Fit;
 use crate::plugin::image::Digest;
 use crate::plugin::refusal::{Reason, Refusal};
-use crate::plugin::settle::{self, FileId, FolderEntry};
+use crate::plugin::scan::{self, FolderEntry};
+use crate::settle::FileId;
 
 use known::{Known, Seen};
 use moving::Moving;
@@ -96,7 +97,7 @@ impl Folder {
         catalog: &mut Catalog,
         permissions: Permissions,
     ) -> Option<Duration> {
-        let scan = match settle::scan(&self.path, permissions) {
+        let scan = match scan::scan(&self.path, permissions) {
             Ok(scan) => scan,
             Err(error) => {
                 tracing::warn!(target: "control", folder = %self.path.display(), %error, "cannot read the plugins folder");

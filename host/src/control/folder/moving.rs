@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Folder;
 use super::refusals::say;
 use crate::plugin::refusal::{Reason, Refusal, Step};
-use crate::plugin::settle::{self, FileId, FolderEntry};
+use crate::plugin::scan::FolderEntry;
+use crate::settle::{self, FileId};
 
 /// A file that has not come to rest after this long is shown, because its writer may never end.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use crate::config::ready::Permissions;
 use crate::plugin::fit::Fit;
 use crate::plugin::preflight::Verdict;
 use crate::plugin::refusal::{Reason, Refusal, Step};
-use crate::plugin::settle::FolderEntry;
+use crate::plugin::scan::FolderEntry;
 use crate::plugin::stage::Stage;
 
 impl Catalog {

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::ready::{Permissions, UnloadPolicy};
 use crate::plugin::mapped::ranges;
 use crate::plugin::preflight::tests::preflight as children;
-use crate::plugin::settle::scan;
+use crate::plugin::scan::scan;
 use crate::plugin::testing::{self, plugin};
 
 /// A catalog over folders of its own.

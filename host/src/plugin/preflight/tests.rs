@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::ready::Permissions;
-use crate::plugin::settle::scan;
+use crate::plugin::scan::scan;
 use crate::plugin::stage::Stage;
 use crate::plugin::testing::{self, plugin};
 

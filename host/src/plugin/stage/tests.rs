@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
-use crate::plugin::settle::{Scan, scan};
+use crate::plugin::scan::{Scan, scan};
 use crate::plugin::testing::private_folder;
 
 struct Fixture {
