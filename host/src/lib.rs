@@ -31,7 +31,7 @@
 //! 7. [`server`]: joins the rooms; `main` and the tests start the same thing.
 //!
 //! What the process has to do with the system that started it stands in [`life`]: sockets that it was passed, whom it becomes,
-//! what it says of itself.
+//! and the way on which it speaks of itself, which `server::telling` does.
 //!
 //! With `--supervised` there is a process around all of this: [`supervise`] keeps the sockets and starts it anew. It also has
 //! another process take over in an upgrade, which `server::upgrading` begins; [`life::pid_file`] says which process to ask.

@@ -4,7 +4,7 @@
 //!
 //! - `privileged`: what is read and bound before the process becomes somebody else;
 //! - `joining`: the rooms, made of that;
-//! - `announcing`: who is told that it serves;
+//! - `announcing`: who is told that it serves, and `telling`: what the service manager is told;
 //! - `changing`: one change after the other, until it ends;
 //! - `ending`: who may end it;
 //! - `draining`: the end itself;
@@ -22,7 +22,6 @@ use crate::control::watch::Signals;
 use crate::life::notify::Notifier;
 use crate::life::passed::Passed;
 use crate::life::pid_file;
-use crate::life::tell::Teller;
 use crate::panics::{self, Part};
 use crate::plugin::Refusal;
 use crate::socket::descriptors;
@@ -33,6 +32,7 @@ use changing::until_ended;
 use draining::{End, drain};
 use ending::Ends;
 use joining::Joined;
+use telling::Teller;
 use upgrading::Upgrading;
 
 mod announcing;
@@ -41,6 +41,7 @@ mod draining;
 mod ending;
 mod joining;
 mod privileged;
+mod telling;
 mod upgrading;
 
 /// What to serve.

@@ -103,9 +103,10 @@ pub(crate) fn run(args: &Args) -> ! {
         None
     };
     let (notifier, sockets) = match &link {
-        Some(link) if link.is_supervised() && handed.socket.is_none() => {
-            (Notifier::by_parent(link, handed.watchdog), link.passed())
-        }
+        Some(link) if link.is_supervised() && handed.socket.is_none() => (
+            Notifier::by_parent(link.clone(), handed.watchdog),
+            link.passed(),
+        ),
         _ => (Notifier::new(&handed), handed.sockets),
     };
     let options = Options {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::handed::{Handed, SOCKET, UP, WATCHDOG};
-use crate::supervise::link::Link;
 
+pub use way::Parent;
 use way::{Way, connect};
 
 mod passing_on;
@@ -74,8 +74,8 @@ impl Notifier {
 
     /// The way through the process that supervises this one.
     #[must_use]
-    pub fn by_parent(link: &Arc<Link>, watchdog: Option<Duration>) -> Self {
-        Self::of(Way::Parent(Arc::clone(link).into()), None, watchdog)
+    pub fn by_parent(parent: Arc<dyn Parent>, watchdog: Option<Duration>) -> Self {
+        Self::of(Way::Parent(parent), None, watchdog)
     }
 
     fn of(way: Way, address: Option<OsString>, watchdog: Option<Duration>) -> Self {

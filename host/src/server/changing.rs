@@ -10,12 +10,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::Error;
 use super::draining::{End, LAST_WORD};
 use super::ending::Ends;
+use super::telling;
 use super::upgrading::Upgrading;
 use crate::control::apply::Control;
 use crate::control::events::Event;
 use crate::control::watch::Watch;
 use crate::life::notify::Notifier;
-use crate::life::tell;
 use crate::panics::{self, Part, fault};
 
 /// How often the folder and the file are looked at without an event: the system may lose some, and gives none for the
@@ -241,7 +241,7 @@ impl Due {
             }
             let wait = control.reload(asked).await;
             if asked {
-                notifier.reloaded(&control.board.read(tell::line));
+                notifier.reloaded(&control.board.read(telling::line));
             }
             self.later.config = wait.map(|wait| (after(wait), asked));
         }

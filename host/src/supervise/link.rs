@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::report::Report;
 use super::wire::{self, Begin, Hello, Said};
 use crate::endpoint::UNIX;
+use crate::life::notify::Parent;
 
 use heard::{Heard, listen};
 use inherited::beginning;
@@ -144,12 +145,10 @@ impl Link {
         let ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let _ = wire::send(&self.socket, &Said::UpgradeLimit { ms }, &[]);
     }
+}
 
-    /// Has the parent pass words on to the service manager.
-    ///
-    /// # Errors
-    /// It is gone.
-    pub fn notify(&self, text: &str) -> io::Result<()> {
+impl Parent for Link {
+    fn notify(&self, text: &str) -> io::Result<()> {
         wire::send(&self.socket, &Said::Notify(text.to_owned()), &[])
     }
 }

@@ -1,19 +1,27 @@
 //! The way to the service manager: a socket, or the process that supervises this one.
 
 use std::ffi::OsStr;
+use std::fmt::Debug;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixDatagram;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::supervise::link::Link;
+/// A process that supervises this one.
+pub trait Parent: Debug + Send + Sync {
+    /// Has it pass words on to the service manager.
+    ///
+    /// # Errors
+    /// It is gone.
+    fn notify(&self, text: &str) -> io::Result<()>;
+}
 
 #[derive(Debug)]
 pub(super) enum Way {
     Socket(UnixDatagram),
-    Parent(OnceLock<Arc<Link>>),
+    Parent(Arc<dyn Parent>),
 }
 
 impl Way {
@@ -21,7 +29,7 @@ impl Way {
     pub(super) fn say(&self, text: &str) -> io::Result<()> {
         match self {
             Self::Socket(socket) => socket.send(text.as_bytes()).map(drop),
-            Self::Parent(link) => link.get().map_or(Ok(()), |link| link.notify(text)),
+            Self::Parent(parent) => parent.notify(text),
         }
     }
 }

@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::notify::Notifier;
 use crate::control::status::{Board, Status};
 use crate::fault::watchdog::Watchdog;
+use crate::life::notify::Notifier;
 
 /// How often more time is asked for while the process drains, and how much.
 const AGAIN: Duration = Duration::from_secs(3);
 const MORE: Duration = Duration::from_secs(15);
 
 /// What is told, until it is dropped.
-pub struct Teller {
+pub(super) struct Teller {
     notifier: Notifier,
     board: Board,
     watchdog: Watchdog,
@@ -26,7 +26,7 @@ pub struct Teller {
 impl Teller {
     /// Tells what the board shows.
     #[must_use]
-    pub fn new(notifier: Notifier, board: Board, watchdog: Watchdog) -> Self {
+    pub(super) fn new(notifier: Notifier, board: Board, watchdog: Watchdog) -> Self {
         Self {
             notifier,
             board,
@@ -35,7 +35,7 @@ impl Teller {
     }
 
     /// Until it is dropped; at once done where nobody listens.
-    pub async fn run(self) {
+    pub(super) async fn run(self) {
         if !self.notifier.is_heard() {
             return;
         }
@@ -80,7 +80,7 @@ impl Teller {
 
 /// The state in one line.
 #[must_use]
-pub fn line(status: &Status) -> String {
+pub(super) fn line(status: &Status) -> String {
     let generation = status.generation;
     if status.stopping {
         return format!("draining, generation {generation}");
