@@ -4,6 +4,7 @@
 //! - [`images`]: which addresses belong to which of them, for the handler of a crash;
 //! - [`breaker`]: the count of faults of a version, and whether it is called at all;
 //! - [`watchdog`]: sees hooks that do not return;
+//! - [`report`]: what the handler of a crash wrote down, read again;
 //! - [`quarantine`]: files that are not taken any more, remembered across restarts.
 //! - [`tell`]: what is said of a breaker.
 //!
@@ -13,5 +14,6 @@ pub mod breaker;
 pub mod images;
 pub mod label;
 pub mod quarantine;
+pub mod report;
 pub mod tell;
 pub mod watchdog;

@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::supervise::report::Report;
+use super::report::Report;
 
 /// The name of the file.
 const NAME: &str = "quarantine.json";

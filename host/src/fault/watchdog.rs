@@ -92,11 +92,11 @@ struct Known {
 }
 
 impl Watchdog {
-    /// Begins to look.
+    /// Begins to look. `end` ends the process on the thread that it is given, because that one stands still.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(&self) -> std::io::Result<()> {
+    pub fn start(&self, end: fn(i32)) -> std::io::Result<()> {
         if self.0.began.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
@@ -114,7 +114,7 @@ impl Watchdog {
                         known.clear();
                     }
                     last = now;
-                    let looked = caught(Part::Control, || shared.look(&mut known, now));
+                    let looked = caught(Part::Control, || shared.look(&mut known, now, end));
                     if let Err(panicked) = looked {
                         panicked.say();
                     }
@@ -172,7 +172,7 @@ impl Shared {
         self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self, known: &mut HashMap<usize, Known>, now: Instant) {
+    fn look(&self, known: &mut HashMap<usize, Known>, now: Instant, end: fn(i32)) {
         let budget = self.budget();
         let mut stuck = Vec::new();
         let mut standing = 0;
@@ -205,7 +205,9 @@ impl Shared {
             if self.is_hung(one, now) {
                 standing = worker.worker + 1;
             }
-            self.end_if_hung(one, worker.thread, worker.worker, now);
+            if self.is_to_end(one, worker.worker, now) {
+                end(worker.thread);
+            }
         }
         self.standing.store(standing, Ordering::Relaxed);
         *self.stuck() = stuck;
@@ -234,35 +236,26 @@ impl Shared {
         !limit.is_zero() && (in_hook || now.duration_since(known.still) >= limit + GRACE)
     }
 
-    /// Ends a supervised process whose worker stands still: in a hook, or anywhere else.
-    fn end_if_hung(&self, known: &mut Known, thread: i32, worker: usize, now: Instant) {
+    /// Whether to end a supervised process now whose worker stands still: in a hook, or anywhere else.
+    fn is_to_end(&self, known: &mut Known, worker: usize, now: Instant) -> bool {
         if !self.ends.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
         if let Some(at) = known.ended {
             if now.duration_since(at) > GRACE {
                 // It blocks the signal, or the system cannot deliver it.
                 std::process::abort();
             }
-            return;
+            return false;
         }
-        if self.is_hung(known, now) {
+        let hung = self.is_hung(known, now);
+        if hung {
             let limit = self.hung();
             tracing::error!(target: "watchdog", worker, "worker {worker} has been standing still for {limit:?}; ending this process, the supervisor starts another");
             known.ended = Some(now);
-            end(thread);
         }
+        hung
     }
-}
-
-#[cfg(target_os = "linux")]
-fn end(thread: i32) {
-    crate::supervise::crash::end_hung(thread);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end(_thread: i32) {
-    std::process::abort();
 }
 
 fn shown(call: Call, worker: usize, took: Duration) -> StuckHook {

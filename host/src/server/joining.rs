@@ -23,6 +23,8 @@ use crate::fault::quarantine::Quarantine;
 use crate::fault::watchdog::Watchdog;
 use crate::ops::services::Services;
 use crate::plugin::catalog::{Catalog, Settings};
+#[cfg(target_os = "linux")]
+use crate::supervise::crash::end_hung;
 use crate::supervise::link::Link;
 
 /// The rooms.
@@ -140,8 +142,13 @@ fn watch_over(watchdog: &Watchdog, config: &Config, supervised: bool) -> Result<
     breaker::set(config.faults.breaker);
     let faults = &config.faults;
     watchdog.set(faults.hook_budget, faults.hung, supervised);
-    let started = watchdog.start();
+    let started = watchdog.start(end_hung);
     started.map_err(|error| Error::Other(format!("cannot start the watchdog: {error}")))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_hung(_thread: i32) {
+    std::process::abort();
 }
 
 /// Shows how upgrades went, as the process that started this one knows it.

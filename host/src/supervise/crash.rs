@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use libc::{c_int, c_void, siginfo_t};
 
-use super::report::MAGIC;
+use crate::fault::report::MAGIC;
 use crate::fault::{images, label};
 use crate::mark;
 

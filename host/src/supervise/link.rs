@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::report::Report;
 use super::wire::{self, Begin, Hello, Said};
 use crate::endpoint::UNIX;
+use crate::fault::report::Report;
 use crate::life::notify::Parent;
 
 use heard::{Heard, listen};

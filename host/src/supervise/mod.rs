@@ -14,8 +14,7 @@
 //! - [`wire`]: what they say to one another, sockets included;
 //! - [`link`]: the other side of it, in the process that was started;
 //! - [`binder`]: binding, with and without a parent;
-//! - [`report`]: what the handler of a crash wrote down, read again;
-//! - [`crash`]: that handler. Unsafe.
+//! - [`crash`]: the handler of a crash. Unsafe. What it wrote down is read again in [`crate::fault::report`].
 
 pub mod binder;
 #[cfg(target_os = "linux")]
@@ -31,7 +30,6 @@ pub mod origin;
 pub mod parent;
 #[cfg(target_os = "linux")]
 pub mod process;
-pub mod report;
 pub mod successor;
 #[cfg(target_os = "linux")]
 pub mod takeover;

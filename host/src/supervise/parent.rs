@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 use super::kept::Kept;
 use super::link::PASSED;
 use super::process::{Plan, Process, Seen};
-use super::report::Report;
 use super::upgrade::Standing;
 use super::wire::{self, Begin, Hello, Said, Told};
+use crate::fault::report::Report;
 use crate::life::notify::Notifier;
 use crate::life::pid_file;
 

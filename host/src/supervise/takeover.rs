@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::kept::Kept;
 use super::process::{Plan, Process};
-use super::report::Report;
 use super::turn::Turn;
 use super::wire::{Begin, Said};
+use crate::fault::report::Report;
 
 /// How long a process takes at most from its turn until it takes it, from then until it serves, and from silence until it
 /// ends.

@@ -10,8 +10,8 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::report::Report;
 use super::upgrade::Standing;
+use crate::fault::report::Report;
 
 /// The version of what is said here. Two processes that speak different ones do not understand one another; a gateway is
 /// restarted then instead of upgraded.

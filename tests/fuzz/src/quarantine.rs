@@ -3,7 +3,7 @@
 use std::fs;
 
 use swapgate::fault::quarantine::{Entry, Quarantine};
-use swapgate::supervise::report::Report;
+use swapgate::fault::report::Report;
 
 const DIGEST: &str = "00ff";
 

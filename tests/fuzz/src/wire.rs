@@ -1,6 +1,6 @@
 //! What parent and child of `--supervised` say to one another, and what the handler of a crash wrote.
 
-use swapgate::supervise::report::Report;
+use swapgate::fault::report::Report;
 use swapgate::supervise::upgrade::Standing;
 use swapgate::supervise::wire::{Begin, Said, Told, keep_newest, said};
 

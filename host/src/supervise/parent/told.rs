@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use crate::supervise::report::Report;
+use crate::fault::report::Report;
 
 /// Says in one line what ended a child, and what becomes of that.
 pub(super) fn tell(crashed: Option<&Report>, status: ExitStatus, then: &str) {
