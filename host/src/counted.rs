@@ -24,7 +24,7 @@ pub struct Metrics {
     /// Who was let in.
     pub admission: Arc<Admission>,
     /// What control did.
-    pub events: event::Events,
+    pub events: Arc<event::Events>,
     /// What plugins count.
     pub book: Arc<Book>,
     /// What plugins keep; set once by whoever makes it.
@@ -47,7 +47,7 @@ impl Metrics {
             traffic: traffic::Traffic::default(),
             health: Register::default(),
             admission: Arc::default(),
-            events: event::Events::default(),
+            events: Arc::default(),
             book: Book::new(workers),
             kv: OnceLock::new(),
         })

@@ -19,7 +19,8 @@ use super::Known;
 use super::lookup::{Lookup, Memory};
 use super::resolver::{Miss, Resolver};
 use crate::config::ready::{Config, Dns, TargetAddress};
-use crate::counted::Metrics;
+use crate::metrics::event::Events;
+
 /// What is said where there is more than is used.
 const MORE: &str = "it leads to more addresses than are used; the others are left out";
 /// All names of the configuration that serves, and of one that is being tried.
@@ -35,7 +36,7 @@ pub struct Discovery {
 struct Ear {
     /// Is called when a name leads elsewhere, or cannot be looked up any more.
     moved: Box<dyn Fn()>,
-    metrics: Arc<Metrics>,
+    events: Arc<Events>,
     heard: Notify,
 }
 
@@ -68,11 +69,11 @@ impl Discovery {
     /// Nothing is looked up yet. `moved` is called whenever something else is known of a name than before. No name leads to
     /// the admin listener.
     #[must_use]
-    pub fn new(moved: impl Fn() + 'static, metrics: Arc<Metrics>, admin: SocketAddr) -> Self {
+    pub fn new(moved: impl Fn() + 'static, events: Arc<Events>, admin: SocketAddr) -> Self {
         Self {
             ear: Rc::new(Ear {
                 moved: Box::new(moved),
-                metrics,
+                events,
                 heard: Notify::new(),
             }),
             admin,

@@ -115,7 +115,7 @@ pub(super) fn join(
         binder: held.binder,
         quarantine,
         watchdog,
-        discovery: Discovery::new(moved, metrics, address),
+        discovery: Discovery::new(moved, Arc::clone(&metrics.events), address),
         named: held.named,
     };
     Ok(Joined {

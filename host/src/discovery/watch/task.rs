@@ -43,7 +43,7 @@ impl Task {
         loop {
             fault::point("look-up");
             let outcome = self.lookup.renew(&self.resolver).await;
-            self.ear.metrics.events.looked_up(result(&outcome));
+            self.ear.events.looked_up(result(&outcome));
             failures = if outcome.miss.is_some() {
                 failures + 1
             } else {
