@@ -7,7 +7,6 @@ mod command;
 mod farewell;
 pub mod leads;
 mod listen;
-mod upstream;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -25,12 +24,12 @@ use crate::endpoint::Endpoint;
 use crate::metrics::mirror::Mirrored;
 use crate::metrics::route::Account;
 use crate::router::table::Table;
+use crate::upstream::target::plain;
+pub use crate::upstream::target::{Target, TargetAccount, Upstream, secured};
 
 pub use command::{Command, Report};
 pub use farewell::{Farewell, Left};
 pub use listen::{Kept, Proxy, Secure, Socket, Speech};
-use upstream::plain;
-pub use upstream::{Target, TargetAccount, Upstream, secured};
 
 /// One generation.
 pub struct Snapshot {

@@ -11,12 +11,12 @@ use super::balance::sticky::Names;
 use super::balance::{Facts as _, Field, Seat, Seated, Tried, View, Way, Wish};
 use super::pool::Pool;
 use super::retry::budget::Budget;
+use super::target::{Target, Upstream};
 use crate::admission::gate::Door;
 use crate::endpoint::Endpoint;
 use crate::health::outcome::Fault;
 use crate::metrics::retries::Retried;
 use crate::metrics::traffic::Attempt;
-use crate::snapshot::{Target, Upstream};
 
 /// A group of targets, on one worker.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! The targets of a worker and the connections to them.
 //!
-//! Everything here belongs to one worker: connections are never shared, so nothing is locked.
+//! Everything here belongs to one worker: connections are never shared, so nothing is locked. Only what is known of targets
+//! is the same for all of them.
 //!
+//! - [`target`]: what is known of targets;
 //! - [`balance`]: which target is next;
 //! - [`body`]: a request body on its way;
 //! - [`manner`]: how targets are spoken to;
@@ -36,5 +38,6 @@ pub mod pool;
 pub mod replay;
 pub mod retry;
 pub mod send;
+pub mod target;
 pub mod total;
 pub mod turn;

@@ -12,7 +12,7 @@ use siphasher::sip::SipHasher13;
 use super::facts::{Facts, Field};
 use super::slow_start::WHOLE;
 use crate::config::ready::{Algorithm, Balance};
-use crate::snapshot::Target;
+use crate::upstream::target::Target;
 
 /// Points of a target for each unit of its weight, as in ketama: shares are off by about 8 percent of themselves then.
 const POINTS: u32 = 160;

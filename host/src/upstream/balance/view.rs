@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::seat::Seat;
 use super::slow_start::{self, WHOLE};
 use crate::health::clock;
-use crate::snapshot::{Target, Upstream};
+use crate::upstream::target::{Target, Upstream};
 
 /// The targets of a group at the time of one choice.
 #[derive(Debug)]

@@ -1,17 +1,17 @@
-//! Groups of targets, as they serve.
+//! What all workers know of a group of targets, as a snapshot holds it.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::balance::Ring;
+use super::manner::Manner;
 use crate::admission::{Fuse, Limit};
 use crate::config::ready::{Balance, Health};
 use crate::endpoint::Endpoint;
 use crate::health::TargetHealth;
 use crate::metrics::retries::Retried;
 use crate::metrics::traffic::{Attempts, Connections};
-use crate::upstream::balance::Ring;
-use crate::upstream::manner::Manner;
 
 /// A group of targets.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ pub struct TargetAccount {
 }
 
 /// The same address in the same words: one of IPv4 may be written as one of IPv6.
-pub(super) fn plain(address: SocketAddr) -> (IpAddr, u16) {
+pub(crate) fn plain(address: SocketAddr) -> (IpAddr, u16) {
     (address.ip().to_canonical(), address.port())
 }
 
