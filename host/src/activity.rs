@@ -20,6 +20,7 @@ use std::time::Instant;
 pub use self::deadline::Overdue;
 pub use self::ending::Leave;
 use self::heard::Heard;
+pub use self::heard::LOOKED_AT;
 use self::streams::{Many, Within};
 
 /// What a connection is doing, or one stream of it.

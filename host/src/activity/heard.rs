@@ -6,7 +6,9 @@
 use std::cell::{Cell, RefCell};
 
 use super::{Activity, Stage};
-use crate::refused::shown::LOOKED_AT;
+
+/// How much of a head is kept, and so looked at.
+pub const LOOKED_AT: usize = 1024;
 
 /// The beginning of a head.
 #[derive(Debug, Default)]

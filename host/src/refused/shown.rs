@@ -10,9 +10,8 @@ mod visible;
 
 use self::field::{field, named};
 use self::line::request_line;
+use crate::activity::LOOKED_AT;
 
-/// How much of a head is looked at.
-pub const LOOKED_AT: usize = 1024;
 /// Most bytes of all that is shown.
 const ALL: usize = 1536;
 /// Longest name that is shown, of a field or in a query.
