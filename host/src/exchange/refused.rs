@@ -10,9 +10,13 @@ use super::forwarding::X_REAL_IP;
 use crate::context::{Context, Lane};
 use crate::health::clock::now_ms;
 use crate::refused::shown::{self, Shown};
-use crate::refused::{Reason, Refused, reason, rule};
+use crate::refused::{Reason, Refused};
 use crate::respond::failure::Failure;
 use crate::respond::problem::X_REQUEST_ID;
+
+use reason::{reason, rule};
+
+mod reason;
 
 /// Counts it, and keeps what may be shown of it.
 pub(super) fn note(exchange: &Exchange, failure: &Failure, status: u16) {

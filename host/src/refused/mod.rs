@@ -1,6 +1,6 @@
 //! What the gateway refused because of what it is: counted by reason, and the last of it kept to be looked at.
 //!
-//! - `reason`: why, and which section of which RFC says so;
+//! - `reason`: why;
 //! - [`mod@shown`]: what is shown of a request, which is nothing that could be a secret.
 //!
 //! Refusing must stay cheap, for it is what is done under attack. So each is counted with one addition, and no more than
@@ -10,7 +10,7 @@
 mod reason;
 pub mod shown;
 
-pub use reason::{Reason, reason, rule};
+pub use reason::Reason;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
