@@ -7,7 +7,7 @@ use swapgate_abi as abi;
 use super::call::{Call, Matched, Skipped};
 use super::outcome::{May, Verdict};
 use super::run::Watch;
-use super::{Link, Outcome, PluginFault, trace};
+use super::{Link, Outcome, trace};
 use crate::config::ready::OnError;
 use crate::context::{Context, Frame, Lane, Phase, Waits};
 use crate::fault::breaker::Fault;
@@ -17,6 +17,7 @@ use crate::plugin::account::HookStats;
 use crate::plugin::ffi::event::{Happened, Place};
 use crate::plugin::ffi::request;
 use crate::plugin::instance::Instance;
+use crate::respond::plugin::PluginFault;
 
 impl Link {
     /// Makes the last call of an exchange.
@@ -46,13 +47,8 @@ impl Link {
     fn mark(&self, phase: Phase, context: &Context, matched: Matched<'_>) -> Mark {
         let route = matched.names.map_or(0, |names| names.mark);
         let request = context.request_id.as_bytes();
-        mark::enter(
-            self.instance.label().index,
-            phase,
-            route,
-            context.token,
-            request,
-        )
+        let label = self.instance.label().index;
+        mark::enter(label, phase, route, context.token, request)
     }
 
     /// Makes one call, unless the exchange or the breaker passes the instance over.
@@ -250,7 +246,7 @@ impl Link {
     fn failed(&self, code: i32, verdict: Verdict, phase: Phase, text: Option<String>) -> Outcome {
         let identity = self.instance.identity();
         let fault = PluginFault {
-            plugin: PluginFault::name(self),
+            plugin: self.name(),
             phase,
             code,
             text,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use call::{Call, Matched, Skipped};
 pub use link::owner;
-pub use outcome::{Outcome, PluginFault};
+pub use outcome::Outcome;
 pub use trace::tell_values;
 
 use crate::config::ready::OnError;
@@ -35,6 +35,15 @@ pub struct Link {
     pub on_error: OnError,
     /// Its place in every phase; highest first.
     pub priority: i32,
+}
+
+impl Link {
+    /// How its plugin is named in logs: id and version.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let identity = self.instance.identity();
+        format!("{}@{}", identity.id, identity.version)
+    }
 }
 
 /// The order in which plugins run, by priority and id: highest first, ties by name.

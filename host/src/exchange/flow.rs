@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::Exchange;
-use crate::chain::{Call, Outcome, PluginFault, owner};
+use crate::chain::{Call, Outcome, owner};
 use crate::context::{Answer, LANES, Lane, Phase, trailers};
 use crate::respond::failure::Failure;
 use crate::snapshot::Snapshot;
@@ -259,7 +259,7 @@ impl Exchange {
             let phase = body_phase(lane);
             let stats = link.instance.stats(self.worker.worker);
             stats.phase(phase).count_error();
-            PluginFault::name(link)
+            link.name()
         });
         Stop::Failure(Failure::KeepsTooMuch {
             plugin,

@@ -24,10 +24,11 @@ use tokio::time::{Sleep, sleep};
 
 use self::operations::on_the_side;
 use super::Exchange;
-use crate::chain::{Call, Chain, Link, Outcome, PluginFault, owner};
+use crate::chain::{Call, Chain, Link, Outcome, owner};
 use crate::context::scope::Place;
 use crate::context::{Answer, Lane, Phase};
 use crate::local::Told;
+use crate::respond::plugin::PluginFault;
 use crate::snapshot::Snapshot;
 
 /// The two lanes: none while a lane goes on.

@@ -11,7 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::panics::Panicked;
 use crate::tls::reason;
 
-use crate::chain::PluginFault;
+use super::plugin::PluginFault;
 use crate::context::Lane;
 use crate::router::path::PathError;
 

@@ -6,10 +6,10 @@
 use http::StatusCode;
 
 use crate::admission::refusal::Refusal;
-use crate::chain::PluginFault;
 use crate::context::Lane;
 
 use super::failure::{Failure, RequestFault, UpstreamFault};
+use super::plugin::PluginFault;
 
 /// What the client is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
